@@ -1,0 +1,53 @@
+//! Who is on the other side, once known.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::session::SessionId;
+
+/// How somebody came in; the log's `auth_method`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Method {
+    /// A password, a person's own or a circuit's.
+    Password,
+    /// A PIN, a person's own or a circuit's.
+    Pin,
+    /// Nothing was asked.
+    None,
+}
+
+impl Method {
+    /// The word of the logs.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::Password => "password",
+            Self::Pin => "pin",
+            Self::None => "none",
+        }
+    }
+}
+
+/// Who passed a gate.
+#[derive(Debug, Clone)]
+pub enum Caller {
+    /// A public circuit; no identity is looked at.
+    Anyone,
+    /// A session of a person or of a shared secret.
+    Known(Arc<Identity>),
+}
+
+/// What a session says of its owner.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    /// Absent for a shared secret.
+    pub email: Option<Arc<str>>,
+    /// `local:EMAIL`, or `shared:CIRCUIT`.
+    pub user_id: Arc<str>,
+    /// From the configuration of now, not of the sign-in.
+    pub groups: BTreeSet<String>,
+    /// How the session began.
+    pub method: Method,
+    /// For the logs and the assertion; never the cookie.
+    pub session: SessionId,
+}

@@ -1,0 +1,1 @@
+//! Request and attempt limits.

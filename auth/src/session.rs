@@ -1,0 +1,119 @@
+//! Sessions: opaque random cookies whose SHA-256 alone is stored.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+
+use crate::caller::Method;
+use crate::error::Error;
+
+/// A keyed hash of the session, for logs and the API; never the cookie.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+pub struct SessionId(pub(crate) Arc<str>);
+
+impl SessionId {
+    /// 32 hex digits.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The value for the browser, once.
+pub struct SessionCookie {
+    /// 256 random bits, base64url without padding.
+    pub value: zeroize::Zeroizing<String>,
+    /// The new session.
+    pub session: Arc<Session>,
+}
+
+/// One session as stored.
+#[derive(Debug)]
+pub struct Session {
+    /// For logs and the API.
+    pub id: SessionId,
+    /// Good for this circuit only.
+    pub circuit: Arc<str>,
+    /// Absent for a shared secret.
+    pub email: Option<Arc<str>>,
+    /// `local:EMAIL` or `shared:CIRCUIT`.
+    pub user_id: Arc<str>,
+    /// How it began.
+    pub method: Method,
+    /// When it began.
+    pub created: Timestamp,
+    /// When it ends at the latest.
+    pub expires: Timestamp,
+}
+
+/// For lists: the session and its state.
+#[derive(Debug, Clone, serde::Serialize)]
+pub struct Listed {
+    /// `SessionId`.
+    pub id: String,
+    /// Its circuit.
+    pub circuit: String,
+    /// Absent for a shared secret.
+    pub email: Option<String>,
+    /// `local:EMAIL` or `shared:CIRCUIT`.
+    pub user_id: String,
+    /// `password` or `pin`.
+    pub method: Method,
+    /// `active`, `expired`, `revoked`, `logout`.
+    pub state: State,
+    /// When it began.
+    pub created: Timestamp,
+    /// Last request, within a minute.
+    pub last_used: Timestamp,
+    /// When it ends or ended.
+    pub expires: Timestamp,
+    /// Where it began.
+    pub source_ip: std::net::IpAddr,
+    /// With what.
+    pub user_agent: String,
+}
+
+/// State of a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// Opens its circuit.
+    Active,
+    /// Its time is over.
+    Expired,
+    /// Ended by an administrator, a policy or a newer session.
+    Revoked,
+    /// Ended by its owner.
+    Logout,
+}
+
+/// Which sessions.
+#[derive(Debug, Clone, Default)]
+pub struct SessionFilter {
+    /// `SessionId`.
+    pub id: Option<String>,
+    /// Lower-cased e-mail.
+    pub email: Option<String>,
+    /// Circuit name.
+    pub circuit: Option<String>,
+}
+
+/// All sessions.
+pub struct Sessions {}
+
+impl Sessions {
+    /// Those that match, newest first, at most `limit`; ended ones are kept for 30 days.
+    ///
+    /// # Errors
+    /// When the state database refuses.
+    pub fn list(&self, _filter: &SessionFilter, _limit: usize) -> Result<Vec<Listed>, Error> {
+        todo!()
+    }
+
+    /// Ends the live ones that match; effective on the next request. Returns those ended.
+    ///
+    /// # Errors
+    /// When the state database refuses; then none is said to be ended.
+    pub fn end(&self, _filter: &SessionFilter, _state: State) -> Result<Vec<Listed>, Error> {
+        todo!()
+    }
+}

@@ -1,0 +1,182 @@
+//! What a gate answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::caller::Caller;
+use crate::geo::Location;
+use crate::session::Session;
+
+/// The gate's whole answer for one request.
+#[derive(Debug)]
+pub struct Decision {
+    /// May it pass.
+    pub verdict: Verdict,
+    /// For the entry, also when refused.
+    pub location: Arc<Location>,
+    /// The live session that the cookie names, also when the policy refuses it.
+    pub session: Option<Arc<Session>>,
+    /// The tightest request limit, for the `X-RateLimit-*` headers.
+    pub budget: Option<Budget>,
+}
+
+/// May it pass.
+#[derive(Debug)]
+pub enum Verdict {
+    /// Forwarding needs this proof.
+    Pass(Permit),
+    /// The first denial, and the only one recorded.
+    Refuse(Refusal),
+}
+
+/// Proof that a gate let the request pass; only a gate can make one.
+#[derive(Debug)]
+pub struct Permit {
+    pub(crate) caller: Caller,
+}
+
+impl Permit {
+    /// Who was let in.
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+}
+
+/// Why not, and what would help.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// For the log.
+    pub reason: Reason,
+    /// For the answer.
+    pub kind: Kind,
+    /// What decided: `circuits.wiki.ip_block`.
+    pub rule: String,
+}
+
+/// What kind of answer the client gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Kind {
+    /// Signing in would help: 302 or 401.
+    SignIn,
+    /// It would not: 403.
+    Forbidden,
+    /// Waiting would: 429.
+    Limited(Budget),
+    /// Not now: 503.
+    Unavailable(Duration),
+    /// There is no such circuit (any more): 404.
+    NotFound,
+}
+
+/// State of one limit for one key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Budget {
+    /// Name of the limit: `browse`, `login.per_ip`.
+    pub limit: Arc<str>,
+    /// What the bucket holds when full.
+    pub quota: u32,
+    /// What it holds now.
+    pub remaining: u32,
+    /// Until the next request would be let through; zero unless limited.
+    pub retry_after: Duration,
+    /// Until the bucket is full again.
+    pub reset: Duration,
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident = $code:literal,)+) => {
+        /// Why something was refused or failed; the closed list of the logs.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Reason { $($(#[$doc])* $name,)+ }
+
+        impl Reason {
+            /// Every reason, in the order of the documentation.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// The word of the logs and of problem bodies.
+            pub fn code(self) -> &'static str {
+                match self { $(Self::$name => $code,)+ }
+            }
+        }
+    };
+}
+
+// Only what something produces today; the rest of the closed list comes with its feature.
+reasons! {
+    /// On the block list, or not on the allow list.
+    IpRestricted = "ip_restricted",
+    /// Country blocked or not allowed.
+    CountryRestricted = "country_restricted",
+    /// Country rules without a database.
+    GeoUnavailable = "geo_unavailable",
+    /// Nothing was sent.
+    NoCredentials = "no_credentials",
+    /// Wrong password, of a known account or a circuit.
+    InvalidPassword = "invalid_password",
+    /// Wrong PIN.
+    InvalidPin = "invalid_pin",
+    /// A cookie that names no session.
+    MissingSession = "missing_session",
+    /// Absolute or idle time is over.
+    SessionExpired = "session_expired",
+    /// Ended by its owner or an administrator.
+    SessionRevoked = "session_revoked",
+    /// Not a member of the circuit's project.
+    NotProjectMember = "not_project_member",
+    /// Not listed.
+    NotOnAllowlist = "not_on_allowlist",
+    /// In none of the listed groups, and only groups are listed.
+    NotInGroup = "not_in_group",
+    /// State `blocked`.
+    UserBlocked = "user_blocked",
+    /// State `pending`.
+    PendingApproval = "pending_approval",
+    /// Too many failures of this account from this address.
+    UserLocked = "user_locked",
+    /// No such account, or not with this way in.
+    UserNotFound = "user_not_found",
+    /// The session's way in is not in the circuit's `login` any more.
+    AccountMismatch = "account_mismatch",
+    /// Per address.
+    RateLimitedIp = "rate_limited_ip",
+    /// Per person.
+    RateLimitedUser = "rate_limited_user",
+    /// Per circuit.
+    RateLimitedCircuit = "rate_limited_circuit",
+    /// Upstream's cap is reached.
+    TooManyInFlight = "too_many_in_flight",
+    /// Unknown host, or a disabled circuit.
+    CircuitNotFound = "circuit_not_found",
+    /// Its time is over.
+    CircuitExpired = "circuit_expired",
+    /// The upstream refused the connection.
+    BackendRefused = "backend_refused",
+    /// The upstream cannot be reached.
+    BackendUnreachable = "backend_unreachable",
+    /// The upstream took too long.
+    BackendTimeout = "backend_timeout",
+    /// The upstream's certificate or handshake is bad.
+    BackendTlsError = "backend_tls_error",
+    /// The client left.
+    ClientClosed = "client_closed",
+    /// The log cannot be written.
+    LogUnavailable = "log_unavailable",
+    /// All that a client learns after a failed sign-in.
+    InvalidCredentials = "invalid_credentials",
+    /// The head is no HTTP.
+    MalformedRequest = "malformed_request",
+    /// The head is too long.
+    HeadTooLarge = "head_too_large",
+    /// The head came too slowly.
+    HeadTimeout = "head_timeout",
+    /// Too many connections.
+    ConnectionLimit = "connection_limit",
+    /// The body is too long.
+    BodyTooLarge = "body_too_large",
+    /// Sign-in needs TLS.
+    TlsRequired = "tls_required",
+    /// A form sent from another site.
+    CrossSite = "cross_site",
+    /// Too many credentials wait to be checked.
+    HashQueueFull = "hash_queue_full",
+}

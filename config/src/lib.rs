@@ -1,0 +1,56 @@
+//! Reads the gateway's file and hands back settings that are already checked.
+//!
+//! Text becomes a raw shape (what the file may say), and the raw shape becomes a checked one (what the rest of the
+//! program may rely on). Every problem is reported at once, each with its place, what is wrong and what to write
+//! instead. Nothing here opens sockets or databases.
+
+pub mod access;
+pub mod admin;
+pub mod circuit;
+pub mod geo;
+pub mod limit;
+pub mod load;
+pub mod logs;
+pub mod name;
+pub mod problem;
+pub mod project;
+pub mod secret;
+pub mod server;
+pub mod session;
+pub mod units;
+pub mod user;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+pub use access::{Access, AllowEntry, SharedSecret, SignInWay};
+pub use circuit::{AddressRules, Circuit, HostHeader, IdentityHeaders, Upstream, UpstreamAddress};
+pub use load::{Source, load};
+pub use name::{CountryCode, Email, Host, Name};
+pub use problem::{Place, Problem, Report, Severity};
+pub use units::{ByteSize, Rate};
+
+/// Everything one set of files says, checked; nothing in it needs a second look.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Lower-case hex of the SHA-256 over the files' contents, first 16 characters; equal text has equal revisions.
+    pub revision: Arc<str>,
+    /// Listeners, data folder, limits of the edge.
+    pub server: server::Server,
+    /// Absent: no geo database; country rules then refuse everybody.
+    pub geo: Option<geo::Geo>,
+    /// People with a password or a PIN of their own, or a state.
+    pub users: BTreeMap<Email, user::User>,
+    /// Projects by name.
+    pub projects: BTreeMap<Name, project::Project>,
+    /// Attempts, not requests.
+    pub login_limits: limit::LoginLimits,
+    /// Circuits by name, disabled and expired ones too.
+    pub circuits: BTreeMap<Name, Arc<Circuit>>,
+    /// What is kept and how.
+    pub logs: logs::Logs,
+    /// The auditor's and operator's port.
+    pub admin: admin::Admin,
+    /// Findings that do not refuse the file: an empty allowlist, an expired circuit, a plain-HTTP sign-in.
+    pub warnings: Vec<Problem>,
+}

@@ -1,0 +1,61 @@
+//! What can fail.
+
+use std::path::PathBuf;
+
+/// Start and stop. Display reads after "could not start: ".
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// Another process holds the folder.
+    #[error("log folder {dir:?} is in use by another process")]
+    InUse {
+        /// The folder.
+        dir: PathBuf,
+    },
+    /// The folder cannot be written.
+    #[error("log folder {dir:?} cannot be written")]
+    Unwritable {
+        /// The folder.
+        dir: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
+    /// RocksDB refused.
+    #[error("opening or writing the log store")]
+    Store(#[from] rocksdb::Error),
+}
+
+/// The entry is not on disk.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the log cannot be written: {cause}")]
+pub struct Unavailable {
+    /// For the operator, not for clients.
+    pub cause: String,
+}
+
+/// A query parameter that is not of the API.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{parameter}: {message}")]
+pub struct BadParameter {
+    /// As sent.
+    pub parameter: String,
+    /// What is wrong and what to write.
+    pub message: String,
+}
+
+/// A query that could not be answered.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum QueryError {
+    /// The disk refused.
+    #[error("reading the log store")]
+    Store(#[from] rocksdb::Error),
+    /// Stored bytes are not an entry.
+    #[error("entry {seq} of the {log} log cannot be read")]
+    Damaged {
+        /// Which log.
+        log: &'static str,
+        /// Which entry.
+        seq: u64,
+    },
+}

@@ -1,0 +1,43 @@
+//! What all parts of the running program share.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+use vestibule_auth::{Auth, Clock, Policy};
+use vestibule_config::Settings;
+use vestibule_logstore::Store;
+
+use crate::metrics::Metrics;
+use crate::routes::Routes;
+
+/// Lives as long as the process.
+pub(crate) struct State {
+    /// Swapped whole at a reload; a request loads it once and keeps it.
+    pub(crate) live: ArcSwap<Live>,
+    /// Sessions, limiters, lock-outs.
+    pub(crate) auth: Auth,
+    /// The three logs.
+    pub(crate) store: Store,
+    /// Counters.
+    pub(crate) metrics: Metrics,
+    /// The one clock.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// The main file, for reloads.
+    pub(crate) config_path: PathBuf,
+    /// True from the first TERM on.
+    pub(crate) stopping: watch::Sender<bool>,
+}
+
+/// One configuration, ready to decide.
+pub(crate) struct Live {
+    /// As checked.
+    pub(crate) settings: Settings,
+    /// Gates.
+    pub(crate) policy: Policy,
+    /// Hosts to circuits.
+    pub(crate) routes: Routes,
+    /// When it was put in force.
+    pub(crate) since: jiff::Timestamp,
+}

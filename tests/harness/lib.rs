@@ -1,0 +1,1 @@
+//! Starts gateways, upstreams and clients for the tests.
