@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::problem::Report;
 use crate::Settings;
+use crate::problem::Report;
 
 /// What the loader takes from outside, so that tests can pass it in.
 pub trait Source {

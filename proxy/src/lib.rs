@@ -1,1 +1,3 @@
 //! The vestibule program.
+
+pub mod cli;

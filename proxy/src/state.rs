@@ -10,6 +10,7 @@ use vestibule_config::Settings;
 use vestibule_logstore::Store;
 
 use crate::metrics::Metrics;
+use crate::reload::Reloads;
 use crate::routes::Routes;
 
 /// Lives as long as the process.
@@ -26,6 +27,8 @@ pub(crate) struct State {
     pub(crate) clock: Arc<dyn Clock>,
     /// The main file, for reloads.
     pub(crate) config_path: PathBuf,
+    /// Serialises reloads and remembers how the last one went.
+    pub(crate) reloads: Reloads,
     /// True from the first TERM on.
     pub(crate) stopping: watch::Sender<bool>,
 }
