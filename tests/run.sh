@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds with the profile of deploy/demo.sh, and runs all tests: those of each crate
+# and those of the whole program. Arguments go to every test binary (a word of a test's name, for example).
+# Tests whose counterpart cannot be had on this machine are named as skipped, never as passed.
+set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/../deploy/setup.sh"
+cd "$repository"
+
+have curl || apt_install curl ca-certificates || true
+
+skipped=()
+skip=()
+# without NAME... REASON: leaves out the tests whose names contain NAME.
+without() {
+  local reason=${*: -1} name
+  for name in "${@:1:$#-1}"; do
+    skip+=(--skip "$name")
+    skipped+=("$name: $reason")
+  done
+}
+
+can_mount() {
+  local probe
+  probe=$(mktemp -d) || return 1
+  mount -t tmpfs -o size=64k tmpfs "$probe" 2>/dev/null && umount "$probe"
+  local ok=$?
+  rmdir "$probe"
+  return "$ok"
+}
+have curl || without demo_curl_ "curl is not installed"
+can_mount || without on_a_full_disk_ "needs root to mount a small tmpfs"
+[ "$(id -u)" = 0 ] || without as_root_ "needs root"
+
+# The program first: the tests of the package `tests` start it as their users do.
+cargo build --release --locked -p vestibule-proxy --bin vestibule
+export VESTIBULE_BIN="$CARGO_TARGET_DIR/release/vestibule"
+
+status=0
+cargo test --release --locked --workspace --no-fail-fast -- --include-ignored "${skip[@]}" "$@" || status=$?
+
+for name in "${skipped[@]}"; do
+  printf 'skipped: %s\n' "$name"
+done
+exit "$status"
