@@ -44,6 +44,8 @@ pub struct Front {
     pub location: Arc<crate::geo::Location>,
     /// The live session that the cookie names.
     pub session: Option<Arc<crate::session::Session>>,
+    /// Whose it is, if account and policy would let it pass now; absent on public circuits.
+    pub identity: Option<Arc<crate::caller::Identity>>,
     /// The tightest request limit.
     pub budget: Option<crate::verdict::Budget>,
 }

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod error;
 pub mod gate;
 pub mod geo;
+pub mod hash;
 pub mod limit;
 pub mod request;
 pub mod session;
@@ -18,13 +19,13 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use caller::{Caller, Identity, Method};
-pub use clock::{Clock, SystemClock};
+pub use clock::{Clock, Hand, SystemClock};
 pub use error::Error;
 pub use gate::Gate;
 pub use geo::Location;
 pub use request::RequestView;
 pub use session::{Session, SessionFilter, SessionId, Sessions};
-pub use sign_in::{Credential, Outcome, SignIn, Verified};
+pub use sign_in::{Credential, Outcome, Secret, SignIn, Verified};
 pub use verdict::{Budget, Decision, Kind, Permit, Reason, Refusal, Verdict};
 
 /// What lives longer than a configuration: sessions, limiters, lock-outs, the hash pool.
@@ -53,6 +54,15 @@ impl Auth {
 
     /// Numbers for the metrics page.
     pub fn figures(&self) -> Figures {
+        todo!()
+    }
+
+    /// Housekeeping, a bounded piece a call; once a minute is right. Marks expired sessions, drops ended ones after
+    /// 30 days and idle limiter keys.
+    ///
+    /// # Errors
+    /// When the state database refuses.
+    pub fn sweep(&self) -> Result<(), Error> {
         todo!()
     }
 

@@ -109,6 +109,14 @@ impl Sessions {
         todo!()
     }
 
+    /// The one with this [`SessionId`], ended ones too.
+    ///
+    /// # Errors
+    /// When the state database refuses.
+    pub fn find_by_id(&self, _id: &str) -> Result<Option<Listed>, Error> {
+        todo!()
+    }
+
     /// Ends the live ones that match; effective on the next request. Returns those ended.
     ///
     /// # Errors

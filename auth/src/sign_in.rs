@@ -9,24 +9,25 @@ use crate::error::Error;
 use crate::session::{Session, SessionCookie};
 use crate::verdict::Refusal;
 
-/// What was typed.
+/// What was typed, and where.
 pub enum Credential {
     /// A person's own password or PIN.
     Own {
         /// As typed; folded before any comparison.
         email: String,
-        /// Password or PIN.
-        method: Method,
-        /// At most 1 KiB; a longer one is a failure.
-        secret: Zeroizing<String>,
+        /// Theirs.
+        secret: Secret,
     },
     /// The circuit's own password or PIN.
-    Shared {
-        /// Password or PIN.
-        method: Method,
-        /// At most 1 KiB.
-        secret: Zeroizing<String>,
-    },
+    Shared(Secret),
+}
+
+/// A secret as typed; longer than 1 KiB is a failure.
+pub enum Secret {
+    /// Any text.
+    Password(Zeroizing<String>),
+    /// Digits.
+    Pin(Zeroizing<String>),
 }
 
 /// What became of an attempt, with what its entry needs.
