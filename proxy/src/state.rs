@@ -11,6 +11,7 @@ use vestibule_logstore::Store;
 
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
+use crate::request_id::RequestIds;
 use crate::routes::Routes;
 
 /// Lives as long as the process.
@@ -23,6 +24,8 @@ pub(crate) struct State {
     pub(crate) store: Store,
     /// Counters.
     pub(crate) metrics: Metrics,
+    /// Names of requests.
+    pub(crate) request_ids: RequestIds,
     /// The one clock.
     pub(crate) clock: Arc<dyn Clock>,
     /// The main file, for reloads.
@@ -43,4 +46,13 @@ pub(crate) struct Live {
     pub(crate) routes: Routes,
     /// When it was put in force.
     pub(crate) since: jiff::Timestamp,
+}
+
+impl Live {
+    /// One configuration in force. `previous` hands on what a reload must not lose.
+    pub(crate) fn new(settings: Settings, auth: &Auth, previous: Option<&Self>, now: jiff::Timestamp) -> Self {
+        let policy = auth.policy(&settings);
+        let routes = Routes::new(&settings, &policy, previous.map(|previous| &previous.routes));
+        Self { settings, policy, routes, since: now }
+    }
 }

@@ -1,0 +1,103 @@
+//! Host names in the one spelling that routes and rules compare.
+
+use std::borrow::Cow;
+
+/// Longest name that DNS can hold.
+const NAME_MAX_BYTES: usize = 253;
+
+/// The authority of a request cannot be trusted to name one host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct BadHost;
+
+/// `Host` or `:authority` taken apart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Authority<'a> {
+    /// Lower-case, without port or trailing dot; an IPv6 address keeps its brackets.
+    pub(crate) host: Cow<'a, str>,
+    /// Digits, if one was written.
+    pub(crate) port: Option<&'a str>,
+}
+
+/// Reads `host[:port]`.
+///
+/// # Errors
+/// User info, a comma, a space, an empty name, a port that is no number: anything that two readers could read
+/// differently.
+pub(crate) fn parse(text: &str) -> Result<Authority<'_>, BadHost> {
+    let (name, port) = split_port(text)?;
+    if port.is_some_and(|port| port.len() > 5 || port.bytes().any(|byte| !byte.is_ascii_digit())) {
+        return Err(BadHost);
+    }
+    let port = port.filter(|port| !port.is_empty());
+    let name = if name.starts_with('[') { name } else { name.strip_suffix('.').unwrap_or(name) };
+    if !is_name(name) && !is_ipv6_literal(name) {
+        return Err(BadHost);
+    }
+    let host = if name.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        Cow::Owned(name.to_ascii_lowercase())
+    } else {
+        Cow::Borrowed(name)
+    };
+    Ok(Authority { host, port })
+}
+
+fn split_port(text: &str) -> Result<(&str, Option<&str>), BadHost> {
+    if text.starts_with('[') {
+        let (address, rest) = text.split_once(']').ok_or(BadHost)?;
+        let name = text.get(..=address.len()).ok_or(BadHost)?;
+        return match rest.strip_prefix(':') {
+            Some(port) => Ok((name, Some(port))),
+            None if rest.is_empty() => Ok((name, None)),
+            None => Err(BadHost),
+        };
+    }
+    Ok(text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port))))
+}
+
+fn is_name(name: &str) -> bool {
+    !name.is_empty()
+        && name.len() <= NAME_MAX_BYTES
+        && name.split('.').all(|label| !label.is_empty())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+}
+
+fn is_ipv6_literal(name: &str) -> bool {
+    name.strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .is_some_and(|address| address.parse::<std::net::Ipv6Addr>().is_ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_host_has_one_spelling() {
+        for (text, host, port) in [
+            ("pub.test", "pub.test", None),
+            ("PUB.Test", "pub.test", None),
+            ("pub.test:8080", "pub.test", Some("8080")),
+            ("pub.test.", "pub.test", None),
+            ("PUB.test.:8080", "pub.test", Some("8080")),
+            ("pub.test:", "pub.test", None),
+            ("127.0.0.1:80", "127.0.0.1", Some("80")),
+            ("[::1]", "[::1]", None),
+            ("[2001:DB8::1]:443", "[2001:db8::1]", Some("443")),
+            ("my_app.test", "my_app.test", None),
+        ] {
+            assert_eq!(parse(text), Ok(Authority { host: host.into(), port }), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_two_readers_could_read_differently_is_refused() {
+        let long = format!("{}.test", "a".repeat(250));
+        for text in [
+            "", ".", "..", "a..b", "pub.test..", "user@pub.test", "a,b", "a b", " pub.test", "pub.test ", "a/b",
+            "a\\b", "a?b", "a#b", "a%2eb", "pub.test:x", "pub.test:80:80", "pub.test:123456", ":80", "[::1", "[::1]x",
+            "[x]", "[]", "::1", "b\u{fc}cher.test", "a\tb", &long,
+        ] {
+            assert_eq!(parse(text), Err(BadHost), "{text:?}");
+        }
+    }
+}

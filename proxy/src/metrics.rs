@@ -1,0 +1,307 @@
+//! Counters and gauges of the metrics page; their names are part of the contract.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use prometheus_client::encoding::{EncodeLabelSet, text};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Metric, Registry};
+use vestibule_auth::{Method, Reason};
+
+/// Seconds; from a cached answer on the same machine to the default upstream timeout.
+const DURATION_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
+
+/// All of them. Label values come from the configuration and from closed lists, never from clients.
+pub(crate) struct Metrics {
+    registry: Registry,
+    requests: Family<RequestLabels, Counter>,
+    denials: Family<DenialLabels, Counter>,
+    attempts: Family<AttemptLabels, Counter>,
+    rate_limited: Family<LimitLabels, Counter>,
+    disabled: Family<CircuitLabels, Counter>,
+    refused_connections: Counter,
+    request_duration: Histogram,
+    upstream_duration: Histogram,
+    active_connections: Gauge,
+    reload_successful: Gauge,
+    snapshot: Snapshot,
+}
+
+/// Numbers that others keep and that are copied in when the page is asked for.
+#[derive(Default)]
+struct Snapshot {
+    log_queue_depth: Gauge,
+    log_dropped: Family<LogLabels, Counter>,
+    log_entries: Family<LogLabels, Counter>,
+    log_bytes: Gauge,
+    limiter_keys: Family<KeyLabels, Gauge>,
+    limiter_evictions: Counter,
+    hash_queue: Gauge,
+    hash_queue_full: Counter,
+    sessions: Gauge,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RequestLabels {
+    circuit: Arc<str>,
+    action: &'static str,
+    origin: &'static str,
+    status_class: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DenialLabels {
+    circuit: Arc<str>,
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AttemptLabels {
+    circuit: Arc<str>,
+    method: &'static str,
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    circuit: Arc<str>,
+    limit: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CircuitLabels {
+    circuit: Arc<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LogLabels {
+    log: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KeyLabels {
+    limit: Arc<str>,
+}
+
+/// What one finished request adds.
+pub(crate) struct Finished<'a> {
+    /// Empty where no circuit was found.
+    pub(crate) circuit: &'a Arc<str>,
+    /// `allowed` or `blocked`.
+    pub(crate) action: &'static str,
+    /// The entry's `origin`.
+    pub(crate) origin: &'static str,
+    /// 0: client gone before one was sent.
+    pub(crate) status: u16,
+    /// Why not, if it was denied or failed.
+    pub(crate) reason: Option<Reason>,
+    /// From head to the last byte of the answer.
+    pub(crate) duration: Duration,
+    /// Until the head of the upstream's answer.
+    pub(crate) upstream: Option<Duration>,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub(crate) fn new() -> Self {
+        let mut metrics = Self {
+            registry: Registry::with_prefix("vestibule"),
+            requests: Family::default(),
+            denials: Family::default(),
+            attempts: Family::default(),
+            rate_limited: Family::default(),
+            disabled: Family::default(),
+            refused_connections: Counter::default(),
+            request_duration: Histogram::new(DURATION_BUCKETS),
+            upstream_duration: Histogram::new(DURATION_BUCKETS),
+            active_connections: Gauge::default(),
+            reload_successful: Gauge::default(),
+            snapshot: Snapshot::default(),
+        };
+        metrics.reload_successful.set(1);
+        metrics.register();
+        metrics
+    }
+
+    /// One request has ended.
+    pub(crate) fn finished(&self, request: &Finished<'_>) {
+        let labels = RequestLabels {
+            circuit: request.circuit.clone(),
+            action: request.action,
+            origin: request.origin,
+            status_class: status_class(request.status),
+        };
+        self.requests.get_or_create(&labels).inc();
+        if let Some(reason) = request.reason {
+            let labels = DenialLabels { circuit: request.circuit.clone(), reason: reason.code() };
+            self.denials.get_or_create(&labels).inc();
+        }
+        self.request_duration.observe(request.duration.as_secs_f64());
+        if let Some(upstream) = request.upstream {
+            self.upstream_duration.observe(upstream.as_secs_f64());
+        }
+    }
+
+    /// One attempt was decided; `result` as in the access log.
+    pub(crate) fn attempt(&self, circuit: &Arc<str>, method: Method, result: &'static str) {
+        let labels = AttemptLabels { circuit: circuit.clone(), method: method.code(), result };
+        self.attempts.get_or_create(&labels).inc();
+    }
+
+    /// One request or attempt was over a limit.
+    pub(crate) fn rate_limited(&self, circuit: &Arc<str>, limit: &Arc<str>) {
+        let labels = LimitLabels { circuit: circuit.clone(), limit: limit.clone() };
+        self.rate_limited.get_or_create(&labels).inc();
+    }
+
+    /// A request for a circuit that is switched off; it leaves no entry.
+    pub(crate) fn disabled(&self, circuit: &Arc<str>) {
+        self.disabled.get_or_create(&CircuitLabels { circuit: circuit.clone() }).inc();
+    }
+
+    /// A connection was closed because there were too many.
+    pub(crate) fn connection_refused(&self) {
+        self.refused_connections.inc();
+    }
+
+    /// A client connected.
+    pub(crate) fn connection_opened(&self) {
+        self.active_connections.inc();
+    }
+
+    /// And left.
+    pub(crate) fn connection_closed(&self) {
+        self.active_connections.dec();
+    }
+
+    /// How the last reload went.
+    pub(crate) fn reloaded(&self, successful: bool) {
+        self.reload_successful.set(i64::from(successful));
+    }
+
+    /// The page in OpenMetrics text.
+    pub(crate) fn encode(&self, store: &vestibule_logstore::Figures, auth: &vestibule_auth::Figures) -> String {
+        self.snapshot.take(store, auth);
+        let mut page = String::new();
+        text::encode(&mut page, &self.registry).expect("a string takes all that is written");
+        page
+    }
+
+    fn register(&mut self) {
+        let registry = &mut self.registry;
+        let mut add = |name, help, metric: Box<dyn Metric>| registry.register(name, help, metric);
+        add("requests", "Requests", Box::new(self.requests.clone()));
+        add("denials", "Requests denied or failed", Box::new(self.denials.clone()));
+        add("attempts", "Attempts to sign in", Box::new(self.attempts.clone()));
+        add("rate_limited", "Requests and attempts over a limit", Box::new(self.rate_limited.clone()));
+        add("disabled_requests", "Requests for circuits that are switched off", Box::new(self.disabled.clone()));
+        add("connections_refused", "Connections over a cap", Box::new(self.refused_connections.clone()));
+        add("request_duration_seconds", "Head to last byte", Box::new(self.request_duration.clone()));
+        add("upstream_duration_seconds", "Until the upstream's head", Box::new(self.upstream_duration.clone()));
+        add("active_connections", "Clients connected", Box::new(self.active_connections.clone()));
+        let reload_help = "1 while the last reload was good";
+        add("config_last_reload_successful", reload_help, Box::new(self.reload_successful.clone()));
+        let kept = &self.snapshot;
+        add("log_queue_depth", "Entries waiting for the writer", Box::new(kept.log_queue_depth.clone()));
+        add("log_dropped", "Entries lost", Box::new(kept.log_dropped.clone()));
+        add("log_entries", "Entries in each log", Box::new(kept.log_entries.clone()));
+        add("log_bytes", "Bytes of the store on disk", Box::new(kept.log_bytes.clone()));
+        add("limiter_keys", "Keys held by each limit", Box::new(kept.limiter_keys.clone()));
+        add("limiter_evictions", "Keys dropped from full limiters", Box::new(kept.limiter_evictions.clone()));
+        add("hash_queue", "Credentials waiting to be checked", Box::new(kept.hash_queue.clone()));
+        add("hash_queue_full", "Credentials turned away", Box::new(kept.hash_queue_full.clone()));
+        add("sessions", "Live sessions", Box::new(kept.sessions.clone()));
+    }
+}
+
+impl Snapshot {
+    fn take(&self, store: &vestibule_logstore::Figures, auth: &vestibule_auth::Figures) {
+        self.log_queue_depth.set(signed(store.queue_depth));
+        self.log_bytes.set(signed(store.bytes));
+        for (log, count) in store.dropped {
+            store_in(&self.log_dropped.get_or_create(&LogLabels { log }), count);
+        }
+        for (log, count) in store.entries {
+            store_in(&self.log_entries.get_or_create(&LogLabels { log }), count);
+        }
+        // Limits that a reload took away must not stay on the page.
+        self.limiter_keys.clear();
+        for (limit, keys) in &auth.limiter_keys {
+            self.limiter_keys.get_or_create(&KeyLabels { limit: limit.as_str().into() }).set(signed(*keys));
+        }
+        store_in(&self.limiter_evictions, auth.limiter_evictions);
+        self.hash_queue.set(signed(auth.hash_queue));
+        store_in(&self.hash_queue_full, auth.hash_queue_full);
+        self.sessions.set(signed(auth.sessions));
+    }
+}
+
+fn store_in(counter: &Counter<u64, AtomicU64>, value: u64) {
+    counter.inner().store(value, Ordering::Relaxed);
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn status_class(status: u16) -> &'static str {
+    match status {
+        100..=199 => "1xx",
+        200..=299 => "2xx",
+        300..=399 => "3xx",
+        400..=499 => "4xx",
+        500..=599 => "5xx",
+        _ => "none",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_every_promised_name() {
+        let metrics = Metrics::new();
+        let circuit: Arc<str> = "wiki".into();
+        metrics.finished(&Finished {
+            circuit: &circuit,
+            action: "blocked",
+            origin: "rule",
+            status: 403,
+            reason: Some(Reason::IpRestricted),
+            duration: Duration::from_millis(3),
+            upstream: Some(Duration::from_millis(2)),
+        });
+        metrics.attempt(&circuit, Method::Pin, "failed");
+        metrics.rate_limited(&circuit, &"browse".into());
+        let auth = vestibule_auth::Figures {
+            limiter_keys: vec![("browse".to_owned(), 7)],
+            sessions: 3,
+            ..vestibule_auth::Figures::default()
+        };
+        let page = metrics.encode(&vestibule_logstore::Figures::default(), &auth);
+        for line in [
+            "vestibule_requests_total{circuit=\"wiki\",action=\"blocked\",origin=\"rule\",status_class=\"4xx\"} 1",
+            "vestibule_denials_total{circuit=\"wiki\",reason=\"ip_restricted\"} 1",
+            "vestibule_attempts_total{circuit=\"wiki\",method=\"pin\",result=\"failed\"} 1",
+            "vestibule_rate_limited_total{circuit=\"wiki\",limit=\"browse\"} 1",
+            "vestibule_request_duration_seconds_count 1",
+            "vestibule_upstream_duration_seconds_count 1",
+            "vestibule_active_connections 0",
+            "vestibule_log_queue_depth 0",
+            "vestibule_log_dropped_total{log=",
+            "vestibule_log_entries_total{log=",
+            "vestibule_log_bytes 0",
+            "vestibule_limiter_keys{limit=\"browse\"} 7",
+            "vestibule_config_last_reload_successful 1",
+            "vestibule_sessions 3",
+            "# EOF",
+        ] {
+            assert!(page.contains(line), "{line} is missing in\n{page}");
+        }
+    }
+}
