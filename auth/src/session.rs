@@ -8,7 +8,7 @@ use crate::caller::Method;
 use crate::error::Error;
 
 /// A keyed hash of the session, for logs and the API; never the cookie.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SessionId(pub(crate) Arc<str>);
 
 impl SessionId {

@@ -93,9 +93,33 @@ mod tests {
     fn what_two_readers_could_read_differently_is_refused() {
         let long = format!("{}.test", "a".repeat(250));
         for text in [
-            "", ".", "..", "a..b", "pub.test..", "user@pub.test", "a,b", "a b", " pub.test", "pub.test ", "a/b",
-            "a\\b", "a?b", "a#b", "a%2eb", "pub.test:x", "pub.test:80:80", "pub.test:123456", ":80", "[::1", "[::1]x",
-            "[x]", "[]", "::1", "b\u{fc}cher.test", "a\tb", &long,
+            "",
+            ".",
+            "..",
+            "a..b",
+            "pub.test..",
+            "user@pub.test",
+            "a,b",
+            "a b",
+            " pub.test",
+            "pub.test ",
+            "a/b",
+            "a\\b",
+            "a?b",
+            "a#b",
+            "a%2eb",
+            "pub.test:x",
+            "pub.test:80:80",
+            "pub.test:123456",
+            ":80",
+            "[::1",
+            "[::1]x",
+            "[x]",
+            "[]",
+            "::1",
+            "b\u{fc}cher.test",
+            "a\tb",
+            &long,
         ] {
             assert_eq!(parse(text), Err(BadHost), "{text:?}");
         }

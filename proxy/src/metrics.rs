@@ -192,29 +192,27 @@ impl Metrics {
     }
 
     fn register(&mut self) {
-        let registry = &mut self.registry;
-        let mut add = |name, help, metric: Box<dyn Metric>| registry.register(name, help, metric);
-        add("requests", "Requests", Box::new(self.requests.clone()));
-        add("denials", "Requests denied or failed", Box::new(self.denials.clone()));
-        add("attempts", "Attempts to sign in", Box::new(self.attempts.clone()));
-        add("rate_limited", "Requests and attempts over a limit", Box::new(self.rate_limited.clone()));
-        add("disabled_requests", "Requests for circuits that are switched off", Box::new(self.disabled.clone()));
-        add("connections_refused", "Connections over a cap", Box::new(self.refused_connections.clone()));
-        add("request_duration_seconds", "Head to last byte", Box::new(self.request_duration.clone()));
-        add("upstream_duration_seconds", "Until the upstream's head", Box::new(self.upstream_duration.clone()));
-        add("active_connections", "Clients connected", Box::new(self.active_connections.clone()));
-        let reload_help = "1 while the last reload was good";
-        add("config_last_reload_successful", reload_help, Box::new(self.reload_successful.clone()));
+        let to = &mut self.registry;
+        add(to, "requests", "Requests", &self.requests);
+        add(to, "denials", "Requests denied or failed", &self.denials);
+        add(to, "attempts", "Attempts to sign in", &self.attempts);
+        add(to, "rate_limited", "Requests and attempts over a limit", &self.rate_limited);
+        add(to, "disabled_requests", "Requests for circuits that are switched off", &self.disabled);
+        add(to, "connections_refused", "Connections over a cap", &self.refused_connections);
+        add(to, "request_duration_seconds", "Head to last byte", &self.request_duration);
+        add(to, "upstream_duration_seconds", "Until the upstream's head", &self.upstream_duration);
+        add(to, "active_connections", "Clients connected", &self.active_connections);
+        add(to, "config_last_reload_successful", "1 while the last reload was good", &self.reload_successful);
         let kept = &self.snapshot;
-        add("log_queue_depth", "Entries waiting for the writer", Box::new(kept.log_queue_depth.clone()));
-        add("log_dropped", "Entries lost", Box::new(kept.log_dropped.clone()));
-        add("log_entries", "Entries in each log", Box::new(kept.log_entries.clone()));
-        add("log_bytes", "Bytes of the store on disk", Box::new(kept.log_bytes.clone()));
-        add("limiter_keys", "Keys held by each limit", Box::new(kept.limiter_keys.clone()));
-        add("limiter_evictions", "Keys dropped from full limiters", Box::new(kept.limiter_evictions.clone()));
-        add("hash_queue", "Credentials waiting to be checked", Box::new(kept.hash_queue.clone()));
-        add("hash_queue_full", "Credentials turned away", Box::new(kept.hash_queue_full.clone()));
-        add("sessions", "Live sessions", Box::new(kept.sessions.clone()));
+        add(to, "log_queue_depth", "Entries waiting for the writer", &kept.log_queue_depth);
+        add(to, "log_dropped", "Entries lost", &kept.log_dropped);
+        add(to, "log_entries", "Entries in each log", &kept.log_entries);
+        add(to, "log_bytes", "Bytes of the store on disk", &kept.log_bytes);
+        add(to, "limiter_keys", "Keys held by each limit", &kept.limiter_keys);
+        add(to, "limiter_evictions", "Keys dropped from full limiters", &kept.limiter_evictions);
+        add(to, "hash_queue", "Credentials waiting to be checked", &kept.hash_queue);
+        add(to, "hash_queue_full", "Credentials turned away", &kept.hash_queue_full);
+        add(to, "sessions", "Live sessions", &kept.sessions);
     }
 }
 
@@ -238,6 +236,10 @@ impl Snapshot {
         store_in(&self.hash_queue_full, auth.hash_queue_full);
         self.sessions.set(signed(auth.sessions));
     }
+}
+
+fn add(registry: &mut Registry, name: &str, help: &str, metric: &(impl Metric + Clone)) {
+    registry.register(name, help, metric.clone());
 }
 
 fn store_in(counter: &Counter<u64, AtomicU64>, value: u64) {
