@@ -1,1 +1,27 @@
 //! Starts gateways, upstreams and clients for the tests.
+//!
+//! Everything is real: the gateway is the program `vestibule run` as a child process with its own store, the upstream
+//! and the client speak HTTP/1.1 over sockets of their own, so that a test sees every byte of both sides. Only
+//! addresses are invented: the gateway trusts 127.0.0.1 as a fronting proxy, and a test names a client address in
+//! `X-Forwarded-For`.
+
+#![expect(clippy::unwrap_used, reason = "a harness that cannot set up its test has nothing to recover")]
+#![expect(clippy::panic, reason = "a failed expectation of the harness fails its test")]
+#![expect(clippy::indexing_slicing, reason = "answers of unexpected shape fail the test")]
+
+pub mod client;
+pub mod gateway;
+pub mod geo;
+pub mod house;
+pub mod http;
+pub mod load;
+pub mod port;
+pub mod secrets;
+pub mod upstream;
+pub mod wait;
+
+pub use client::{Connection, Request, Response};
+pub use gateway::{Gateway, Setup};
+pub use house::House;
+pub use upstream::{Received, Upstream};
+pub use wait::until;

@@ -1,0 +1,304 @@
+//! The program under test, as a child process with a configuration, folder and ports of its own.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::client::{Request, Response};
+use crate::{geo, port, secrets, until};
+
+/// A start or a stop takes at most this long, on a machine that is busy with other tests.
+const START_BOUND: Duration = Duration::from_secs(30);
+
+/// The program, built by `tests/run.sh`; else the one beside this test.
+pub fn program() -> PathBuf {
+    let path = std::env::var_os("VESTIBULE_BIN").map_or_else(
+        || {
+            let test = std::env::current_exe().unwrap();
+            test.ancestors().nth(2).unwrap().join("vestibule")
+        },
+        PathBuf::from,
+    );
+    assert!(path.exists(), "{} is missing: cargo build --release -p vestibule-proxy", path.display());
+    path
+}
+
+/// `vestibule` with arguments, without the environment of whoever runs the tests.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(program());
+    command.args(arguments);
+    for name in ["VESTIBULE_CONFIG", "VESTIBULE_ADMIN_URL", "VESTIBULE_ADMIN_TOKEN", "RUST_LOG"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// What a gateway is started with.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    server: String,
+    body: String,
+    data_dir: Option<PathBuf>,
+}
+
+impl Setup {
+    /// TOML of everything but `[server]`, `[geo]` and `[admin]`, which the harness writes.
+    pub fn new(body: &str) -> Self {
+        let server = "trusted_proxies = [\"127.0.0.1\"]\nshutdown_grace = \"10s\"".to_owned();
+        Self { server, body: body.to_owned(), data_dir: None }
+    }
+
+    /// Other lines for `[server]` than a trusted loopback and a grace of ten seconds.
+    #[must_use]
+    pub fn server(mut self, lines: &str) -> Self {
+        lines.clone_into(&mut self.server);
+        self
+    }
+
+    /// A data folder elsewhere.
+    #[must_use]
+    pub fn data_dir(mut self, folder: &Path) -> Self {
+        self.data_dir = Some(folder.to_owned());
+        self
+    }
+
+    /// Writes the files and starts the program; ready when this returns.
+    #[track_caller]
+    pub fn start(self) -> Gateway {
+        let mut gateway = self.prepare();
+        gateway.launch();
+        gateway
+    }
+
+    /// Writes the files only.
+    pub fn prepare(self) -> Gateway {
+        let folder = tempfile::Builder::new().prefix("vestibule-it-").tempdir().unwrap();
+        let proxy = SocketAddr::from(([127, 0, 0, 1], port::free()));
+        let admin = SocketAddr::from(([127, 0, 0, 1], port::free()));
+        fs::write(folder.path().join("geo.mmdb"), geo::database(geo::PLACES)).unwrap();
+        let gateway = Gateway { setup: self, folder, proxy, admin, child: None };
+        gateway.write();
+        gateway
+    }
+}
+
+/// A gateway; ended when dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    setup: Setup,
+    folder: TempDir,
+    proxy: SocketAddr,
+    admin: SocketAddr,
+    child: Option<Child>,
+}
+
+impl Gateway {
+    /// As [`Setup::start`] with nothing but circuits and what they need.
+    #[track_caller]
+    pub fn start(body: &str) -> Self {
+        Setup::new(body).start()
+    }
+
+    /// Where circuits are served.
+    pub fn proxy(&self) -> SocketAddr {
+        self.proxy
+    }
+
+    /// Where the admin API is.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The folder of configuration, geo database, output and data.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The store's folder.
+    pub fn data_dir(&self) -> PathBuf {
+        self.setup.data_dir.clone().unwrap_or_else(|| self.folder().join("data"))
+    }
+
+    /// The main file.
+    pub fn config(&self) -> PathBuf {
+        self.folder().join("vestibule.toml")
+    }
+
+    /// What the program printed so far.
+    pub fn output(&self) -> String {
+        fs::read_to_string(self.folder().join("output")).unwrap_or_default()
+    }
+
+    /// Process id while it runs.
+    #[track_caller]
+    pub fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
+    /// A request to a circuit.
+    pub fn request(&self, method: &str, host: &str, target: &str) -> Request {
+        Request::new(self.proxy, method, host, target)
+    }
+
+    /// `GET`.
+    pub fn get(&self, host: &str, target: &str) -> Request {
+        self.request("GET", host, target)
+    }
+
+    /// Posts the sign-in form as curl would.
+    pub fn sign_in(&self, host: &str, fields: &[(&str, &str)]) -> Request {
+        self.request("POST", host, "/.vestibule/login").form(fields)
+    }
+
+    /// A request to the admin port without a token.
+    pub fn admin_request(&self, method: &str, target: &str) -> Request {
+        Request::new(self.admin, method, &self.admin.to_string(), target)
+    }
+
+    /// A `GET` to the admin port with the admin's token.
+    #[track_caller]
+    pub fn admin(&self, target: &str) -> Response {
+        self.admin_request("GET", target).bearer(secrets::ADMIN_TOKEN).send()
+    }
+
+    /// Entries of a log, newest first, at most 1000: `logs("requests", "circuit=pub")`.
+    #[track_caller]
+    pub fn logs(&self, log: &str, query: &str) -> Vec<Value> {
+        let answer = self.admin(&format!("/api/v1/logs/{log}?limit=1000&{query}"));
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["data"].as_array().cloned().unwrap()
+    }
+
+    /// As [`Self::logs`], once there are at least `count`; entries are readable within a second.
+    #[track_caller]
+    pub fn logs_when(&self, log: &str, query: &str, count: usize) -> Vec<Value> {
+        let what = format!("{count} entries of {log}?{query}");
+        until(Duration::from_secs(3), &what, || {
+            let entries = self.logs(log, query);
+            (entries.len() >= count).then_some(entries)
+        })
+    }
+
+    /// The request entry of an answer.
+    #[track_caller]
+    pub fn entry_of(&self, answer: &Response) -> Value {
+        let id = answer.header("x-request-id").unwrap_or_else(|| panic!("no X-Request-Id: {answer:?}"));
+        self.logs_when("requests", &format!("request_id={id}"), 1).remove(0)
+    }
+
+    /// A figure of the metrics page, summed over all lines that contain every one of `labels`.
+    #[track_caller]
+    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
+        let page = self.admin("/metrics").text();
+        page.lines()
+            .filter(|line| {
+                line.split(['{', ' ']).next() == Some(name) && labels.iter().all(|label| line.contains(label))
+            })
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+            .sum()
+    }
+
+    /// Replaces the configuration's body; the running program has not read it yet.
+    pub fn rewrite(&mut self, body: &str) {
+        body.clone_into(&mut self.setup.body);
+        self.write();
+    }
+
+    /// Replaces the configuration's body and waits until it is in force.
+    #[track_caller]
+    pub fn reconfigure(&mut self, body: &str) {
+        self.rewrite(body);
+        let answer = self.admin_request("POST", "/api/v1/config/reload").bearer(secrets::ADMIN_TOKEN).send();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// The configuration's body as it was written last.
+    pub fn body(&self) -> &str {
+        &self.setup.body
+    }
+
+    /// Starts the program on the files that are there; ready when this returns.
+    #[track_caller]
+    pub fn launch(&mut self) {
+        self.spawn();
+        until(START_BOUND, "readyz 200", || {
+            if let Some(status) = self.child.as_mut().and_then(|child| child.try_wait().unwrap()) {
+                panic!("the gateway ended with {status}:\n{}", self.output());
+            }
+            self.admin_request("GET", "/readyz").try_send().ok().filter(|answer| answer.status == 200)
+        });
+    }
+
+    /// Starts the program without waiting for it.
+    pub fn spawn(&mut self) {
+        let output = fs::OpenOptions::new().create(true).append(true).open(self.folder().join("output")).unwrap();
+        let child = command(&["run", "-c"])
+            .arg(self.config())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        self.child = Some(child);
+    }
+
+    /// Sends a signal by name: `TERM`, `HUP`.
+    pub fn signal(&self, name: &str) {
+        let line = format!("kill -{name} {}", self.id());
+        assert!(Command::new("sh").arg("-c").arg(&line).status().unwrap().success(), "{line}");
+    }
+
+    /// Waits for the program's own end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let mut child = self.child.take().unwrap();
+        until(START_BOUND, "the gateway's end", || child.try_wait().unwrap())
+    }
+
+    /// Ends the program in order.
+    #[track_caller]
+    pub fn stop(&mut self) {
+        self.signal("TERM");
+        let status = self.wait();
+        assert!(status.success(), "stopped with {status}:\n{}", self.output());
+    }
+
+    /// `kill -9`.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+
+    fn write(&self) {
+        let Self { setup, folder, proxy, admin, child: _ } = self;
+        let folder = folder.path().display();
+        let data_dir = self.data_dir();
+        let text = format!(
+            "[server]\ndata_dir = {data_dir:?}\nlisten = [{{ address = \"{proxy}\" }}]\n{}\n\n[geo]\ndatabase = \
+             \"{folder}/geo.mmdb\"\n\n[admin]\nlisten = \"{admin}\"\n{}\n{}\n",
+            setup.server,
+            secrets::ADMIN_TOKENS,
+            setup.body,
+        );
+        // Renamed into place, so that a running program never reads half a file.
+        let next = self.folder.path().join("next");
+        fs::write(&next, text).unwrap();
+        fs::rename(next, self.config()).unwrap();
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        self.kill();
+        if std::thread::panicking() {
+            eprintln!("--- output of the gateway\n{}", self.output());
+        }
+    }
+}
