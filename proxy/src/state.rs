@@ -9,6 +9,8 @@ use vestibule_auth::{Auth, Clock, Policy};
 use vestibule_config::Settings;
 use vestibule_logstore::Store;
 
+use crate::attempt::Refused;
+use crate::exceeded::Exceeded;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
 use crate::request_id::RequestIds;
@@ -24,6 +26,11 @@ pub(crate) struct State {
     pub(crate) store: Store,
     /// Counters.
     pub(crate) metrics: Metrics,
+    /// Sessions whose refusal by a policy is recorded; `Refused::default()`.
+    pub(crate) refused: Refused,
+    /// Refusals by limits, for the audit log; `Exceeded::default()`, kept going by [`crate::exceeded::run`] and
+    /// emptied by [`Exceeded::flush_all`] before the store is closed.
+    pub(crate) exceeded: Exceeded,
     /// Names of requests.
     pub(crate) request_ids: RequestIds,
     /// The one clock.

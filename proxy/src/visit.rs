@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vestibule_auth::{Gate, Location, RequestView, Session};
+use vestibule_auth::{Budget, Gate, Identity, Location, RequestView, Session};
 
 use crate::state::{Live, State};
 
@@ -30,4 +30,8 @@ pub(crate) struct Visit<'a> {
     pub(crate) location: &'a Arc<Location>,
     /// The live session that the cookie names.
     pub(crate) session: Option<&'a Arc<Session>>,
+    /// Whose it is, if account and policy would let it pass now: [`vestibule_auth::gate::Front::identity`].
+    pub(crate) identity: Option<&'a Arc<Identity>>,
+    /// The tightest request limit.
+    pub(crate) budget: Option<&'a Budget>,
 }

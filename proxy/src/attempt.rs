@@ -1,0 +1,271 @@
+//! Entries of the access log. This is the one place that fills them.
+//!
+//! An attempt is one try to sign in; requests inside a session and on public circuits make no entry here. What was
+//! decided is on disk before it is answered; what was not even looked at (limits) is only queued, so that a flood
+//! cannot buy disk time.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use http::header::USER_AGENT;
+use moka::sync::Cache;
+use uuid::{NoContext, Timestamp, Uuid};
+use vestibule_auth::{Kind, Location, Method, Reason, Refusal, Session, SessionId, SignIn};
+use vestibule_config::{Access, Circuit};
+use vestibule_logstore::entry::Common;
+use vestibule_logstore::{AccessEntry, Entry, Unavailable};
+
+use crate::exceeded::{self, Over};
+use crate::state::State;
+use crate::visit::Visit;
+
+/// A longer user agent is cut.
+const USER_AGENT_BYTES: usize = 2048;
+/// Sessions that a policy refused and that are remembered; past it the one longest unused is forgotten, and would be
+/// recorded once more.
+const REMEMBERED: u64 = 10_000;
+
+/// Where and when an attempt was made.
+#[derive(Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    /// When the head was read, in microseconds since 1970.
+    pub(crate) time_us: i64,
+    /// Joins the three logs.
+    pub(crate) request_id: &'a str,
+    /// The resolved client address.
+    pub(crate) source_ip: IpAddr,
+    /// Where that is.
+    pub(crate) location: &'a Location,
+    /// Cut to its bound; see [`user_agent`].
+    pub(crate) user_agent: Option<&'a str>,
+    /// Configuration that decided.
+    pub(crate) revision: &'a Arc<str>,
+    /// Where to.
+    pub(crate) circuit: &'a Circuit,
+    /// Canonical, without port.
+    pub(crate) host: &'a str,
+}
+
+impl<'a> Scene<'a> {
+    /// Of a request to our own pages.
+    pub(crate) fn of(visit: &Visit<'a>) -> Self {
+        Self {
+            time_us: visit.time_us,
+            request_id: visit.request_id,
+            source_ip: visit.request.client,
+            location: visit.location,
+            user_agent: user_agent(visit.request.headers),
+            revision: &visit.live.settings.revision,
+            circuit: visit.gate.circuit(),
+            host: visit.request.host,
+        }
+    }
+}
+
+/// As sent, cut at 2 KiB; absent if it is not UTF-8.
+pub(crate) fn user_agent(headers: &HeaderMap) -> Option<&str> {
+    let text = std::str::from_utf8(headers.get(USER_AGENT)?.as_bytes()).ok()?;
+    let mut end = text.len().min(USER_AGENT_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end)
+}
+
+/// A good credential that the policy lets in. The session may be opened when this has returned.
+///
+/// # Errors
+/// When the entry is not on disk; then there must be no session.
+pub(crate) async fn succeeded(
+    state: &State,
+    scene: &Scene<'_>,
+    who: &SignIn,
+    session: &SessionId,
+) -> Result<(), Unavailable> {
+    let decided = Decided { session_id: Some(session.as_str()), ..Decided::sign_in(who, "success", None) };
+    commit(state, scene, &decided).await
+}
+
+/// A bad credential, or a good one that the policy refuses.
+///
+/// # Errors
+/// When the entry is not on disk.
+pub(crate) async fn failed(
+    state: &State,
+    scene: &Scene<'_>,
+    who: &SignIn,
+    refusal: &Refusal,
+) -> Result<(), Unavailable> {
+    commit(state, scene, &Decided::sign_in(who, "failed", Some(refusal))).await
+}
+
+/// A credential that was not looked at. Queued, not waited for; a limit is also counted for the audit log.
+pub(crate) fn limited(state: &State, scene: &Scene<'_>, who: &SignIn, refusal: &Refusal) {
+    let decided = Decided::sign_in(who, "rate_limited", Some(refusal));
+    count(state, scene, &decided);
+    let attempt_id = attempt_id(scene.time_us);
+    state.store.append(&Entry::Access(&entry(state, scene, &decided, &attempt_id)));
+    if let Kind::Limited(budget) = &refusal.kind {
+        let over = Over { budget, reason: refusal.reason, account: who.email.as_deref() };
+        exceeded::note(state, scene, &over);
+    }
+}
+
+/// The owner ended a session.
+///
+/// # Errors
+/// When the entry is not on disk.
+pub(crate) async fn signed_out(state: &State, scene: &Scene<'_>, session: &Session) -> Result<(), Unavailable> {
+    let decided = Decided { action: "logout", ..Decided::session(session, "success", None) };
+    commit(state, scene, &decided).await
+}
+
+/// A live session that the circuit's policy refuses: one failed attempt per session, circuit and revision, however
+/// often it comes back. Not for address, country and limit rules, which are no attempt.
+///
+/// # Errors
+/// When the entry is not on disk; it will be tried again with the session's next request.
+pub(crate) async fn policy_refused(
+    state: &State,
+    scene: &Scene<'_>,
+    session: &Session,
+    refusal: &Refusal,
+) -> Result<(), Unavailable> {
+    let key = (session.id.clone(), scene.circuit.name.shared(), scene.revision.clone());
+    if !state.refused.is_new(&key) {
+        return Ok(());
+    }
+    let committed = commit(state, scene, &Decided::session(session, "failed", Some(refusal))).await;
+    if committed.is_err() {
+        state.refused.0.invalidate(&key);
+    }
+    committed
+}
+
+/// Session, circuit, revision.
+type RefusedKey = (SessionId, Arc<str>, Arc<str>);
+
+/// Refusals of sessions that are recorded already; at most [`REMEMBERED`].
+pub(crate) struct Refused(Cache<RefusedKey, ()>);
+
+impl Default for Refused {
+    fn default() -> Self {
+        Self(Cache::new(REMEMBERED))
+    }
+}
+
+impl Refused {
+    fn is_new(&self, key: &RefusedKey) -> bool {
+        self.0.get(key).is_none() && self.0.entry_by_ref(key).or_insert(()).is_fresh()
+    }
+}
+
+/// What came of it.
+#[derive(Clone, Copy)]
+struct Decided<'a> {
+    action: &'a str,
+    result: &'static str,
+    reason: Option<Reason>,
+    method: Method,
+    email: Option<&'a str>,
+    user_id: Option<&'a str>,
+    session_id: Option<&'a str>,
+    rule: Option<&'a str>,
+}
+
+impl<'a> Decided<'a> {
+    fn sign_in(who: &'a SignIn, result: &'static str, refusal: Option<&'a Refusal>) -> Self {
+        Self {
+            action: "login",
+            result,
+            reason: refusal.map(|refusal| refusal.reason),
+            method: who.method,
+            email: who.email.as_deref(),
+            user_id: who.user_id.as_deref(),
+            session_id: None,
+            rule: refusal.map(|refusal| refusal.rule.as_str()),
+        }
+    }
+
+    fn session(session: &'a Session, result: &'static str, refusal: Option<&'a Refusal>) -> Self {
+        Self {
+            action: "login",
+            result,
+            reason: refusal.map(|refusal| refusal.reason),
+            method: session.method,
+            email: session.email.as_deref(),
+            user_id: Some(&session.user_id),
+            session_id: Some(session.id.as_str()),
+            rule: refusal.map(|refusal| refusal.rule.as_str()),
+        }
+    }
+}
+
+async fn commit(state: &State, scene: &Scene<'_>, decided: &Decided<'_>) -> Result<(), Unavailable> {
+    let attempt_id = attempt_id(scene.time_us);
+    state.store.commit(&Entry::Access(&entry(state, scene, decided, &attempt_id))).await?;
+    count(state, scene, decided);
+    Ok(())
+}
+
+fn count(state: &State, scene: &Scene<'_>, decided: &Decided<'_>) {
+    // The metric is about attempts; a logout decides nothing.
+    if decided.action == "login" {
+        state.metrics.attempt(&scene.circuit.name.shared(), decided.method, decided.result);
+    }
+}
+
+/// Ordered by time, with random bits behind it.
+fn attempt_id(time_us: i64) -> String {
+    let time_us = u64::try_from(time_us).unwrap_or(0);
+    let nanos = u32::try_from(time_us % 1_000_000 * 1_000).unwrap_or(0);
+    Uuid::new_v7(Timestamp::from_unix(NoContext, time_us / 1_000_000, nanos)).to_string()
+}
+
+fn entry<'a>(state: &State, scene: &Scene<'a>, decided: &Decided<'a>, attempt_id: &'a str) -> AccessEntry<'a> {
+    let took_us = state.clock.now().as_microsecond().saturating_sub(scene.time_us);
+    AccessEntry {
+        common: common(scene),
+        attempt_id: Some(attempt_id),
+        action: decided.action,
+        status: if decided.result == "success" { "success" } else { "failure" },
+        result: Some(decided.result),
+        reason: decided.reason.map(Reason::code),
+        auth_method: decided.method.code(),
+        provider: None,
+        email: decided.email,
+        user_id: decided.user_id,
+        session_id: decided.session_id,
+        circuit: Some(scene.circuit.name.as_str()),
+        project: scene.circuit.project.as_ref().map(vestibule_config::Name::as_str),
+        host: Some(scene.host),
+        policy: Some(policy(&scene.circuit.access)),
+        rule: decided.rule,
+        duration_ms: Some(u64::try_from(took_us / 1_000).unwrap_or(0)),
+    }
+}
+
+fn common<'a>(scene: &Scene<'a>) -> Common<'a> {
+    Common {
+        time: scene.time_us,
+        request_id: Some(scene.request_id),
+        source_ip: Some(scene.source_ip),
+        country: scene.location.country.as_deref(),
+        subdivision: scene.location.subdivision.as_deref(),
+        city: scene.location.city.as_deref(),
+        asn: scene.location.asn.map(u64::from),
+        user_agent: scene.user_agent,
+        revision: Some(scene.revision),
+        event_count: None,
+        node: None,
+    }
+}
+
+fn policy(access: &Access) -> &'static str {
+    match access {
+        Access::Public => "public",
+        Access::Members(_) => "members",
+        Access::Allowlist { .. } => "allowlist",
+    }
+}

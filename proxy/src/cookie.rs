@@ -1,0 +1,135 @@
+//! Our session cookie: its name, how it is found, how it is set and cleared.
+
+use std::time::Duration;
+
+use http::HeaderValue;
+use http::header::{COOKIE, HeaderMap};
+
+/// Where the client's scheme is https; a browser takes it only with Secure, `Path=/` and no Domain.
+const SECURE_NAME: &str = "__Host-vestibule";
+/// On plain HTTP, where browsers refuse the prefix.
+const PLAIN_NAME: &str = "vestibule";
+/// A longer value cannot be ours (43 characters today).
+const VALUE_BYTES: usize = 256;
+
+/// The cookie's name; the other name is not looked at.
+pub(crate) fn name(secure: bool) -> &'static str {
+    if secure { SECURE_NAME } else { PLAIN_NAME }
+}
+
+/// The value of our cookie, if exactly one was sent. Two of the name refuse both: one of them may have been planted
+/// from a sibling host. The name is compared byte for byte; only spaces before it are skipped, and quotes, `$Version`
+/// and other old syntax mean nothing here.
+pub(crate) fn find(headers: &HeaderMap, secure: bool) -> Option<&str> {
+    let mut values = values(headers, secure);
+    let value = values.next()?;
+    if values.next().is_some() || value.is_empty() || value.len() > VALUE_BYTES {
+        return None;
+    }
+    std::str::from_utf8(value).ok()
+}
+
+/// Was a cookie of our name sent at all, usable or not?
+pub(crate) fn is_sent(headers: &HeaderMap, secure: bool) -> bool {
+    values(headers, secure).next().is_some()
+}
+
+/// `Set-Cookie` for a new session, kept by the browser for `lifetime`.
+pub(crate) fn set(value: &str, secure: bool, lifetime: Duration) -> Option<HeaderValue> {
+    let (name, attributes, seconds) = (name(secure), attributes(secure), lifetime.as_secs());
+    let mut header = HeaderValue::from_str(&format!("{name}={value}; Max-Age={seconds}; {attributes}")).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+/// `Set-Cookie` that makes the browser forget the session; the attributes must be those it was set with. This clears
+/// our own cookie only: `Clear-Site-Data` would take the application's cookies too.
+pub(crate) fn clear(secure: bool) -> HeaderValue {
+    HeaderValue::from_static(if secure {
+        "__Host-vestibule=; Max-Age=0; Path=/; Secure; HttpOnly; SameSite=Lax"
+    } else {
+        "vestibule=; Max-Age=0; Path=/; HttpOnly; SameSite=Lax"
+    })
+}
+
+fn attributes(secure: bool) -> &'static str {
+    if secure { "Path=/; Secure; HttpOnly; SameSite=Lax" } else { "Path=/; HttpOnly; SameSite=Lax" }
+}
+
+fn values(headers: &HeaderMap, secure: bool) -> impl Iterator<Item = &[u8]> {
+    let wanted = name(secure).as_bytes();
+    headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())).filter_map(move |pair| {
+        let (name, value) = pair.split_at_checked(wanted.len())?;
+        (name == wanted).then(|| value.strip_prefix(b"="))?
+    })
+}
+
+fn pairs(line: &[u8]) -> impl Iterator<Item = &[u8]> {
+    line.split(|byte| *byte == b';').map(|pair| {
+        let spaces = pair.iter().take_while(|byte| **byte == b' ').count();
+        pair.get(spaces..).unwrap_or_default()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(lines: &[&[u8]], secure: bool) -> Option<String> {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            headers.append(COOKIE, HeaderValue::from_bytes(line).unwrap());
+        }
+        find(&headers, secure).map(str::to_owned)
+    }
+
+    #[test]
+    fn exactly_one_cookie_of_the_name_is_found() {
+        assert_eq!(found(&[b"vestibule=abc"], false).as_deref(), Some("abc"));
+        assert_eq!(found(&[b"a={\"x\": 1}; vestibule=abc; b=2"], false).as_deref(), Some("abc"));
+        assert_eq!(found(&[b"a=1", b"__Host-vestibule=abc"], true).as_deref(), Some("abc"));
+        assert_eq!(found(&[b"__Host-vestibule=s; vestibule=p"], true).as_deref(), Some("s"));
+        assert_eq!(found(&[b"__Host-vestibule=s; vestibule=p"], false).as_deref(), Some("p"));
+    }
+
+    #[test]
+    fn two_of_the_name_refuse_both() {
+        assert_eq!(found(&[b"vestibule=abc; vestibule=abd"], false), None);
+        assert_eq!(found(&[b"vestibule=abc", b"x=1; vestibule=abc"], false), None);
+        assert_eq!(found(&[b"vestibule=; vestibule=abc"], false), None);
+    }
+
+    #[test]
+    fn other_spellings_are_other_cookies() {
+        for line in [
+            b"Vestibule=abc".as_slice(),
+            b"vestibule =abc",
+            b"\tvestibule=abc",
+            b"\xc2\xa0vestibule=abc",
+            b"vestibule",
+            b"vestibulex=abc",
+            b"xvestibule=abc",
+            b"$Version=1, vestibule=abc",
+            b"vestibule=",
+            b"vestibule=\xff\xfe",
+        ] {
+            assert_eq!(found(&[line], false), None, "{}", line.escape_ascii());
+        }
+        assert_eq!(found(&[b"__host-vestibule=abc"], true), None);
+        assert_eq!(found(&[&[b"vestibule=".as_slice(), &[b'a'; VALUE_BYTES + 1]].concat()], false), None);
+    }
+
+    #[test]
+    fn the_cookie_is_set_and_cleared_with_the_same_attributes() {
+        let hour = Duration::from_secs(3600);
+        assert_eq!(
+            set("v", true, hour).unwrap(),
+            "__Host-vestibule=v; Max-Age=3600; Path=/; Secure; HttpOnly; SameSite=Lax"
+        );
+        assert_eq!(set("v", false, hour).unwrap(), "vestibule=v; Max-Age=3600; Path=/; HttpOnly; SameSite=Lax");
+        for secure in [true, false] {
+            assert_eq!(clear(secure), format!("{}=; Max-Age=0; {}", name(secure), attributes(secure)));
+        }
+        assert!(set("a\r\nb", true, hour).is_none());
+    }
+}

@@ -1,0 +1,187 @@
+//! The fields of a form, from a form or a JSON body. Every field is known, a string, and sent once.
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderMap, StatusCode};
+use percent_encoding::percent_decode;
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
+use vestibule_auth::{Credential, Secret};
+use zeroize::Zeroizing;
+
+use super::BODY_BYTES;
+
+/// Twice what an address may be long; a longer one is nobody's.
+const EMAIL_BYTES: usize = 512;
+
+/// How the body was written; the answer is written likewise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Encoding {
+    /// `application/x-www-form-urlencoded`, or no body.
+    Form,
+    /// `application/json`.
+    Json,
+}
+
+/// What a body said.
+#[derive(Default)]
+pub(super) struct Fields {
+    email: Option<Zeroizing<String>>,
+    password: Option<Zeroizing<String>>,
+    pin: Option<Zeroizing<String>>,
+    back: Option<Zeroizing<String>>,
+}
+
+/// The body is not a form of ours.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct BadForm {
+    pub(super) status: StatusCode,
+    /// Names the field, never its value.
+    pub(super) detail: String,
+}
+
+/// By the content type; a body without one is a form only if it is empty.
+pub(super) fn encoding(headers: &HeaderMap, body: &[u8]) -> Result<Encoding, BadForm> {
+    let Some(value) = headers.get(CONTENT_TYPE) else {
+        return if body.is_empty() { Ok(Encoding::Form) } else { Err(unknown_type()) };
+    };
+    let name = value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim();
+    if name.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        Ok(Encoding::Form)
+    } else if name.eq_ignore_ascii_case("application/json") {
+        Ok(Encoding::Json)
+    } else {
+        Err(unknown_type())
+    }
+}
+
+impl Fields {
+    pub(super) fn read(encoding: Encoding, body: &[u8]) -> Result<Self, BadForm> {
+        if body.len() > BODY_BYTES {
+            return Err(bad(format!("the body is longer than {BODY_BYTES} bytes")));
+        }
+        let mut fields = Self::default();
+        for (name, value) in pairs(encoding, body)? {
+            fields.put(&name, value)?;
+        }
+        Ok(fields)
+    }
+
+    /// `return` as sent; not checked.
+    pub(super) fn back(&self) -> Option<&str> {
+        self.back.as_ref().map(|back| back.as_str())
+    }
+
+    /// As typed, for showing the page again.
+    pub(super) fn email(&self) -> &str {
+        self.email.as_ref().map_or("", |email| email.as_str())
+    }
+
+    pub(super) fn credential(&self) -> Result<Credential, BadForm> {
+        let secret = match (&self.password, &self.pin) {
+            (Some(password), None) => Secret::Password(password.clone()),
+            (None, Some(pin)) => Secret::Pin(pin.clone()),
+            (Some(_), Some(_)) => return Err(bad("password and pin are both there; send one of them")),
+            (None, None) => return Err(bad("password or pin is missing")),
+        };
+        match &self.email {
+            Some(email) if email.len() > EMAIL_BYTES => Err(bad(format!("email is longer than {EMAIL_BYTES} bytes"))),
+            Some(email) => Ok(Credential::Own { email: email.as_str().to_owned(), secret }),
+            None => Ok(Credential::Shared(secret)),
+        }
+    }
+
+    /// Where nothing but a return path is expected.
+    pub(super) fn without_credentials(self) -> Result<Self, BadForm> {
+        let sent = [("email", &self.email), ("password", &self.password), ("pin", &self.pin)];
+        match sent.iter().find(|(_, value)| value.is_some()) {
+            Some((name, _)) => Err(bad(format!("{name} is not expected here"))),
+            None => Ok(self),
+        }
+    }
+
+    fn put(&mut self, name: &str, value: Zeroizing<String>) -> Result<(), BadForm> {
+        let field = match name {
+            "email" => &mut self.email,
+            "password" => &mut self.password,
+            "pin" => &mut self.pin,
+            "return" => &mut self.back,
+            other => return Err(bad(format!("unknown field {:?}; send email, password, pin, return", cut(other)))),
+        };
+        match field.replace(value) {
+            Some(_) => Err(bad(format!("{name} is there twice"))),
+            None => Ok(()),
+        }
+    }
+}
+
+type Pair = (String, Zeroizing<String>);
+
+fn pairs(encoding: Encoding, body: &[u8]) -> Result<Vec<Pair>, BadForm> {
+    match encoding {
+        Encoding::Form => form_pairs(body),
+        // The parser's own message may quote a value, so it is not passed on.
+        Encoding::Json => serde_json::from_slice(body)
+            .map(|JsonPairs(pairs)| pairs)
+            .map_err(|_| bad("the body is not a JSON object whose values are all strings")),
+    }
+}
+
+fn form_pairs(body: &[u8]) -> Result<Vec<Pair>, BadForm> {
+    let parts = body.split(|byte| *byte == b'&').filter(|part| !part.is_empty());
+    parts.map(form_pair).collect()
+}
+
+fn form_pair(part: &[u8]) -> Result<Pair, BadForm> {
+    let mut halves = part.splitn(2, |byte| *byte == b'=');
+    let name = form_text(halves.next().unwrap_or_default()).ok_or_else(|| bad("a field's name is not UTF-8"))?;
+    let value = form_text(halves.next().unwrap_or_default());
+    let value = value.ok_or_else(|| bad(format!("{:?} is not UTF-8", cut(&name))))?;
+    Ok((name.to_string(), value))
+}
+
+fn form_text(text: &[u8]) -> Option<Zeroizing<String>> {
+    let spaced: Zeroizing<Vec<u8>> =
+        Zeroizing::new(text.iter().map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect());
+    let decoded: Vec<u8> = percent_decode(&spaced).collect();
+    String::from_utf8(decoded).ok().map(Zeroizing::new)
+}
+
+/// An object's pairs in order, so that a name that comes twice is seen.
+struct JsonPairs(Vec<Pair>);
+
+impl<'de> Deserialize<'de> for JsonPairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = JsonPairs;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<JsonPairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some((name, value)) = map.next_entry::<String, String>()? {
+                    pairs.push((name, Zeroizing::new(value)));
+                }
+                Ok(JsonPairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Pairs)
+    }
+}
+
+fn unknown_type() -> BadForm {
+    BadForm {
+        status: StatusCode::UNSUPPORTED_MEDIA_TYPE,
+        detail: "send application/x-www-form-urlencoded or application/json".to_owned(),
+    }
+}
+
+fn bad(detail: impl Into<String>) -> BadForm {
+    BadForm { status: StatusCode::BAD_REQUEST, detail: detail.into() }
+}
+
+/// What a message shows of a client's text.
+fn cut(text: &str) -> String {
+    text.chars().take(40).collect()
+}

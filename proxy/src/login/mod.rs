@@ -1,0 +1,121 @@
+//! Our own paths on the circuits' hosts, `/.vestibule/…`: signing in, signing out, who am I.
+
+mod fields;
+mod own_site;
+mod sign_in;
+mod sign_out;
+mod whoami;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::header::ALLOW;
+use http::{HeaderValue, StatusCode};
+use vestibule_auth::{Method, Reason, Session};
+use vestibule_config::Access;
+
+use crate::reply::{Mark, Reply};
+use crate::respond::{self, Asked, Told};
+use crate::visit::Visit;
+
+/// A longer body of a form is refused.
+pub(crate) const BODY_BYTES: usize = 16 * 1024;
+
+/// An answer, and what the request's entry needs to know of it.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// For the client.
+    pub(crate) reply: Reply,
+    /// For the entry: the precise reason, which the client may not be told.
+    pub(crate) reason: Option<Reason>,
+    /// Who it was: the new session after a sign-in, else the one that came with the request.
+    pub(crate) session: Option<Arc<Session>>,
+    /// What was tried, or how the session began.
+    pub(crate) method: Method,
+}
+
+/// Answers every request below `/.vestibule/`. Credentials are read from the body only: a query is never looked at,
+/// but for `return` on the sign-in page.
+pub(crate) async fn handle(visit: &Visit<'_>, body: Bytes) -> Answer {
+    let method = visit.request.method;
+    let reads = method == http::Method::GET || method == http::Method::HEAD;
+    match visit.request.path.strip_prefix("/.vestibule/").unwrap_or_default() {
+        "login" if is_public(visit) => not_found(visit),
+        "login" if reads => sign_in::page(visit),
+        "login" if method == http::Method::POST => sign_in::attempt(visit, &body).await,
+        "login" => wrong_method(visit, "GET, HEAD, POST"),
+        "logout" if reads => sign_out::page(visit),
+        "logout" if method == http::Method::POST => sign_out::end(visit, &body).await,
+        "logout" => wrong_method(visit, "GET, HEAD, POST"),
+        "whoami" if reads => whoami::answer(visit),
+        "whoami" => wrong_method(visit, "GET, HEAD"),
+        _ => not_found(visit),
+    }
+}
+
+impl Answer {
+    /// Of a request that tried nothing; the session that it came with is named in its entry.
+    fn to(visit: &Visit<'_>, reply: Reply, reason: Option<Reason>) -> Self {
+        let session = visit.session.cloned();
+        let method = session.as_ref().map_or(Method::None, |session| session.method);
+        Self { reply, reason, session, method }
+    }
+
+    /// A reason of the closed list, told as it is.
+    fn refused(visit: &Visit<'_>, reason: Reason, back: &str) -> Self {
+        Self::to(visit, respond::failure(reason, &asked(visit, back)), Some(reason))
+    }
+}
+
+/// `back` is where the client wants to be in the end; it stands in for the target, for nobody returns to our paths.
+fn asked<'a>(visit: &Visit<'a>, back: &'a str) -> Asked<'a> {
+    let circuit = visit.gate.circuit();
+    let project = circuit.project.as_ref().and_then(|name| visit.live.settings.projects.get(name));
+    Asked {
+        method: visit.request.method,
+        headers: visit.request.headers,
+        path_and_query: back,
+        authority: visit.authority,
+        secure: visit.secure,
+        request_id: visit.request_id,
+        circuit: Some(circuit),
+        project_label: project.map(|project| project.label.as_deref().unwrap_or(project.name.as_str())),
+        account: visit.session.and_then(|session| session.email.as_deref()),
+        budget: visit.budget,
+    }
+}
+
+fn is_public(visit: &Visit<'_>) -> bool {
+    matches!(visit.gate.circuit().access, Access::Public)
+}
+
+fn not_found(visit: &Visit<'_>) -> Answer {
+    plain(visit, StatusCode::NOT_FOUND, "There is nothing at this address.")
+}
+
+fn wrong_method(visit: &Visit<'_>, allowed: &'static str) -> Answer {
+    let mut answer = plain(visit, StatusCode::METHOD_NOT_ALLOWED, "This address does not take that method.");
+    answer.reply.headers.push((ALLOW, HeaderValue::from_static(allowed)));
+    answer
+}
+
+/// A body that cannot be read as what it should be; `detail` names the field.
+fn bad_form(visit: &Visit<'_>, bad: &fields::BadForm) -> Answer {
+    let told = Told {
+        status: bad.status,
+        mark: Mark::Auth,
+        reason: Some(Reason::MalformedRequest),
+        detail: Cow::Borrowed(&bad.detail),
+        wait: None,
+    };
+    Answer::to(visit, respond::tell(&told, &asked(visit, "/")), told.reason)
+}
+
+fn plain(visit: &Visit<'_>, status: StatusCode, detail: &'static str) -> Answer {
+    let told = Told { status, mark: Mark::Auth, reason: None, detail: detail.into(), wait: None };
+    Answer::to(visit, respond::tell(&told, &asked(visit, "/")), None)
+}
+
+#[cfg(test)]
+mod tests;

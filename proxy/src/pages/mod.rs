@@ -1,0 +1,170 @@
+//! Pages of our own: what they show, and the headers that keep them ours.
+//!
+//! Every value in a template is escaped by askama; no template switches that off. A page shows what the client sent,
+//! the circuit's name and the request id, and nothing of the configuration.
+
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use askama::Template;
+use aws_lc_rs::digest::{SHA256, digest};
+use base64::prelude::{BASE64_STANDARD, Engine as _};
+use bytes::Bytes;
+use http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderName, HeaderValue};
+
+/// As `base.html` includes it: askama leaves out one newline at the end.
+const STYLE: &str = include_str!("style.css").trim_ascii_end();
+
+/// What every page shows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame<'a> {
+    /// For support, and to find the entry.
+    pub(crate) request_id: &'a str,
+    /// Code of the closed list, as the client may know it.
+    pub(crate) reason: Option<&'a str>,
+    /// Empty where there is none.
+    pub(crate) circuit: &'a str,
+    /// The project's.
+    pub(crate) label: Option<&'a str>,
+}
+
+/// Forms for every way in that the circuit offers.
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+pub(crate) struct SignInPage<'a> {
+    /// What every page shows.
+    pub(crate) frame: Frame<'a>,
+    /// In the order of the circuit's `login`, then its shared secrets.
+    pub(crate) forms: &'a [Form],
+    /// Where to go afterwards; already checked.
+    pub(crate) back: &'a str,
+    /// As typed before.
+    pub(crate) email: &'a str,
+    /// Of the session that this would replace.
+    pub(crate) account: Option<&'a str>,
+    /// Why the page is shown again.
+    pub(crate) problem: Option<&'a str>,
+}
+
+/// One way in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Form {
+    /// Heading.
+    pub(crate) title: &'static str,
+    /// Asks for an e-mail: a person's own secret.
+    pub(crate) personal: bool,
+    /// What is typed.
+    pub(crate) secret: Secret,
+}
+
+/// What is typed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Secret {
+    /// Field `password`.
+    Password,
+    /// Field `pin`.
+    Pin,
+}
+
+/// A refusal, or a failure behind us.
+#[derive(Template)]
+#[template(path = "notice.html")]
+pub(crate) struct Notice<'a> {
+    /// What every page shows.
+    pub(crate) frame: Frame<'a>,
+    /// Heading.
+    pub(crate) title: &'a str,
+    /// One sentence or two.
+    pub(crate) message: &'a str,
+    /// `12 seconds`.
+    pub(crate) wait: Option<&'a str>,
+    /// Who was refused; offers another account.
+    pub(crate) account: Option<&'a str>,
+    /// A path of this host to try again; empty: none is offered.
+    pub(crate) retry: &'a str,
+}
+
+/// Asks before a session ends.
+#[derive(Template)]
+#[template(path = "logout.html")]
+pub(crate) struct LogoutPage<'a> {
+    /// What every page shows.
+    pub(crate) frame: Frame<'a>,
+    /// Absent for a shared secret.
+    pub(crate) account: Option<&'a str>,
+}
+
+/// After a session ended, or without one.
+#[derive(Template)]
+#[template(path = "signed_out.html")]
+pub(crate) struct SignedOutPage<'a> {
+    /// What every page shows.
+    pub(crate) frame: Frame<'a>,
+}
+
+/// The page's bytes.
+pub(crate) fn html(page: &impl Template) -> Bytes {
+    page.render().expect("rendering into memory cannot fail").into()
+}
+
+/// Headers of every page.
+pub(crate) fn page_headers() -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = plain_headers("text/html; charset=utf-8");
+    headers.push((CONTENT_SECURITY_POLICY, PAGE_POLICY.clone()));
+    headers
+}
+
+/// Headers of every answer that is not a page.
+pub(crate) fn data_headers(content_type: &'static str) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = plain_headers(content_type);
+    let policy = HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'");
+    headers.push((CONTENT_SECURITY_POLICY, policy));
+    headers
+}
+
+/// A wait in words, never shorter than it is.
+pub(crate) fn wait_in_words(wait: Duration) -> String {
+    let seconds = whole_seconds(wait);
+    match seconds {
+        1 => "1 second".into(),
+        2..=90 => format!("{seconds} seconds"),
+        _ => format!("{} minutes", seconds.div_ceil(60)),
+    }
+}
+
+/// As `Retry-After` carries it: rounded up, at least 1.
+pub(crate) fn whole_seconds(wait: Duration) -> u64 {
+    rounded_up(wait).max(1)
+}
+
+/// Seconds, the last one counted when it has begun.
+pub(crate) fn rounded_up(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0))
+}
+
+/// Only our own style, by its hash; no script, no picture, no frame.
+static PAGE_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
+    let hash = BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    );
+    HeaderValue::from_str(&policy).expect("base64 is visible ASCII")
+});
+
+/// `Referrer-Policy` is `same-origin` and not `no-referrer`: with the latter browsers send `Origin: null` with our own
+/// forms, and their origin could not be checked.
+fn plain_headers(content_type: &'static str) -> Vec<(HeaderName, HeaderValue)> {
+    vec![
+        (CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (CACHE_CONTROL, HeaderValue::from_static("no-store")),
+        (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+        (X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+        (REFERRER_POLICY, HeaderValue::from_static("same-origin")),
+    ]
+}
+
+#[cfg(test)]
+mod tests;

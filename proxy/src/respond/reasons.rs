@@ -1,0 +1,91 @@
+//! What each reason means to a client: status, mark, and a sentence.
+
+use http::StatusCode;
+use vestibule_auth::Reason;
+
+use crate::reply::Mark;
+
+/// Where no gate says otherwise.
+pub(super) fn status(reason: Reason) -> StatusCode {
+    use Reason as R;
+    match reason {
+        R::IpRestricted | R::CountryRestricted | R::GeoUnavailable | R::CrossSite => StatusCode::FORBIDDEN,
+        R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => {
+            StatusCode::FORBIDDEN
+        }
+        R::NoCredentials | R::MissingSession | R::SessionExpired | R::SessionRevoked | R::AccountMismatch => {
+            StatusCode::UNAUTHORIZED
+        }
+        R::InvalidPassword | R::InvalidPin | R::UserNotFound | R::InvalidCredentials => StatusCode::UNAUTHORIZED,
+        R::UserLocked | R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit => StatusCode::TOO_MANY_REQUESTS,
+        R::CircuitNotFound | R::CircuitExpired => StatusCode::NOT_FOUND,
+        R::BackendRefused | R::BackendUnreachable | R::BackendTlsError => StatusCode::BAD_GATEWAY,
+        R::BackendTimeout => StatusCode::GATEWAY_TIMEOUT,
+        R::TooManyInFlight | R::LogUnavailable | R::ConnectionLimit | R::HashQueueFull => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        // Nobody is there to read it.
+        R::ClientClosed | R::MalformedRequest | R::TlsRequired => StatusCode::BAD_REQUEST,
+        R::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+        R::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
+        R::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+    }
+}
+
+/// Who answers.
+pub(super) fn mark(reason: Reason) -> Mark {
+    use Reason as R;
+    match reason {
+        R::IpRestricted | R::CountryRestricted | R::GeoUnavailable => Mark::Rule,
+        R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit | R::ConnectionLimit => Mark::Rule,
+        R::CircuitNotFound | R::CircuitExpired => Mark::NoRoute,
+        R::NoCredentials | R::MissingSession | R::SessionExpired | R::SessionRevoked | R::AccountMismatch => Mark::Auth,
+        R::InvalidPassword | R::InvalidPin | R::UserNotFound | R::InvalidCredentials | R::UserLocked => Mark::Auth,
+        R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => Mark::Auth,
+        R::TlsRequired | R::CrossSite | R::HashQueueFull => Mark::Auth,
+        R::BackendRefused | R::BackendUnreachable | R::BackendTimeout | R::BackendTlsError => Mark::ProxyError,
+        R::TooManyInFlight | R::ClientClosed | R::LogUnavailable => Mark::ProxyError,
+        R::MalformedRequest | R::HeadTooLarge | R::HeadTimeout | R::BodyTooLarge => Mark::ProxyError,
+    }
+}
+
+/// A sentence for people; it says no more than the reason's code does.
+pub(crate) fn sentence(reason: Reason) -> &'static str {
+    use Reason as R;
+    match reason {
+        R::IpRestricted => "This service is not open to your network address.",
+        R::CountryRestricted => "This service is not open to your country.",
+        R::GeoUnavailable => "The country rules of this service cannot be checked at present.",
+        R::NoCredentials => "Sign in to use this service.",
+        R::MissingSession => "The session is not known here. Sign in again.",
+        R::SessionExpired => "The session is over. Sign in again.",
+        R::SessionRevoked => "The session was ended. Sign in again.",
+        R::AccountMismatch => "The session's way of signing in is not accepted any more. Sign in again.",
+        R::InvalidPassword | R::InvalidPin | R::UserNotFound | R::InvalidCredentials => INVALID_CREDENTIALS,
+        R::NotProjectMember => "This account is not a member of the project that owns this service.",
+        R::NotOnAllowlist => "This account is not on the list of this service.",
+        R::NotInGroup => "This account is in none of the groups that may use this service.",
+        R::UserBlocked => "This account is blocked.",
+        R::PendingApproval => "This account waits for approval.",
+        R::UserLocked => "Too many failed attempts.",
+        R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit => "Too many requests in a short time.",
+        R::TooManyInFlight => "The service is at its limit of requests.",
+        R::CircuitNotFound | R::CircuitExpired => "There is no service at this address.",
+        R::BackendRefused | R::BackendUnreachable => "The service cannot be reached.",
+        R::BackendTimeout => "The service took too long to answer.",
+        R::BackendTlsError => "The connection to the service is not secure.",
+        R::ClientClosed => "The connection was closed before the answer.",
+        R::LogUnavailable => "Access cannot be recorded at present, so nobody is let in.",
+        R::MalformedRequest => "The request cannot be understood.",
+        R::HeadTooLarge => "The request's head is too long.",
+        R::HeadTimeout => "The request's head came too slowly.",
+        R::ConnectionLimit => "Too many connections.",
+        R::BodyTooLarge => "The request's body is too long.",
+        R::TlsRequired => "Signing in needs HTTPS. Open this page with https:// instead of http://.",
+        R::CrossSite => "The form was sent from another site. Open the sign-in page here and try again.",
+        R::HashQueueFull => "Too many people are signing in at this moment.",
+    }
+}
+
+/// The same for a wrong secret, an unknown account, and one that may not sign in.
+const INVALID_CREDENTIALS: &str = "These credentials are not accepted.";
