@@ -6,6 +6,14 @@ use std::path::PathBuf;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// The folder of the state database cannot be made or closed to others.
+    #[error("folder {dir:?} of the state database cannot be made private")]
+    Folder {
+        /// The folder.
+        dir: PathBuf,
+        /// The system's word.
+        source: std::io::Error,
+    },
     /// The state database cannot be opened.
     #[error("state database {dir:?} cannot be opened; another vestibule may be using it")]
     Open {
@@ -17,4 +25,16 @@ pub enum Error {
     /// The state database refused a read or a write.
     #[error("reading or writing the state database")]
     State(#[from] rocksdb::Error),
+    /// A stored row is not what this version writes.
+    #[error("a row of the state database cannot be read")]
+    Row(#[from] serde_json::Error),
+    /// [`crate::Auth::close`] was called.
+    #[error("the state database is closed")]
+    Closed,
+    /// As many live sessions as are ever kept.
+    #[error("there are too many live sessions")]
+    TooManySessions,
+    /// The threads that check passwords cannot be started.
+    #[error("threads cannot be started")]
+    Threads(#[source] std::io::Error),
 }

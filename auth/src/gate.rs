@@ -1,37 +1,217 @@
 //! The order of the layers: address rules, country, limits by address, session, limits by user, policy.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use vestibule_config::Circuit;
+use vestibule_config::limit::LimitKey;
+use vestibule_config::{Access, Circuit, SignInWay};
 
+use crate::account::People;
+use crate::attempts::Attempts;
+use crate::caller::Caller;
+use crate::core::Core;
+use crate::geo::{GeoDb, Location, Place};
+use crate::limit::{Key, Limiter, check_all, tightest};
+use crate::membership::List;
 use crate::request::RequestView;
-use crate::sign_in::{Credential, Outcome};
-use crate::verdict::{Decision, Refusal};
+use crate::rules::{Countries, Networks};
+use crate::session::{Found, Live, Session, State};
+use crate::verdict::{Budget, Decision, Kind, Permit, Reason, Refusal, Verdict};
+
+/// How long a client waits before it asks again where the state database does not answer.
+pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(5);
 
 /// One circuit's policy, ready to decide.
-pub struct Gate {}
+pub struct Gate {
+    pub(crate) core: Arc<Core>,
+    pub(crate) circuit: Arc<Circuit>,
+    pub(crate) name: Arc<str>,
+    /// Tells this gate from those of other configurations.
+    pub(crate) serial: u64,
+    pub(crate) people: Arc<People>,
+    /// Absent on a public circuit.
+    pub(crate) list: Option<List>,
+    pub(crate) attempts: Arc<Attempts>,
+    pub(crate) networks: Networks,
+    pub(crate) countries: Countries,
+    pub(crate) geo: Option<Arc<GeoDb>>,
+    /// By address and by circuit, in the file's order.
+    pub(crate) before_session: Vec<(LimitKey, Arc<Limiter>)>,
+    /// By person, else by address, in the file's order.
+    pub(crate) by_user: Vec<Arc<Limiter>>,
+}
+
+/// What is known after the layers that ask nobody who he is.
+struct Outside {
+    location: Arc<Location>,
+    refusal: Option<Refusal>,
+    budget: Option<Budget>,
+    /// After this time the request limits let one more through.
+    wait: Duration,
+}
 
 impl Gate {
     /// The checked configuration.
     pub fn circuit(&self) -> &Arc<Circuit> {
-        todo!()
+        &self.circuit
     }
 
     /// Every request of the circuit, at every time: nothing is remembered from an earlier decision.
-    pub fn decide(&self, _request: &RequestView<'_>) -> Decision {
-        todo!()
+    pub fn decide(&self, request: &RequestView<'_>) -> Decision {
+        let outside = self.outside(request);
+        let Outside { location, refusal, budget, wait } = outside;
+        if let Some(refusal) = refusal {
+            return Decision { verdict: Verdict::Refuse(refusal), location, session: None, budget };
+        }
+        let found = self.session(request);
+        let live = found.as_ref().ok().and_then(Option::as_ref);
+        let session = live.map(|live| live.session.clone());
+        let (verdict, budget) = match self.limits_by_user(request, live, wait) {
+            Err(refusal) => {
+                let budget = limited(&refusal).or(budget);
+                (Verdict::Refuse(refusal), budget)
+            }
+            Ok(by_user) => (self.policy(found), tightest(budget, by_user)),
+        };
+        Decision { verdict, location, session, budget }
     }
 
     /// Address, country and rate rules only, for our own pages on the circuit's hosts. `Pass` is never a permit
     /// to forward: the answer has none.
-    pub fn front(&self, _request: &RequestView<'_>) -> Front {
-        todo!()
+    pub fn front(&self, request: &RequestView<'_>) -> Front {
+        let Outside { location, refusal, budget, wait: _ } = self.outside(request);
+        let live = if refusal.is_none() { self.session(request).ok().flatten() } else { None };
+        let session = live.as_ref().map(|live| live.session.clone());
+        let identity = live.and_then(|live| self.judge(&live).outcome.clone().ok());
+        Front { refusal, location, session, identity, budget }
     }
 
-    /// One attempt: limits, then the credential, then the policy. Makes no session: the caller records the attempt
-    /// first and then calls [`crate::Verified::open`].
-    pub async fn sign_in(&self, _credential: Credential, _request: &RequestView<'_>) -> Outcome {
-        todo!()
+    /// Absent: nothing is known of the address but that no database answers.
+    fn place(&self, request: &RequestView<'_>) -> Option<Place> {
+        self.geo.as_ref().map(|geo| geo.locate(request.client))
+    }
+
+    fn outside(&self, request: &RequestView<'_>) -> Outside {
+        let place = self.place(request);
+        let refusal = self.closed().or_else(|| self.address_rules(request, place.as_ref()));
+        let location = place.map(|place| place.location).unwrap_or_default();
+        if refusal.is_some() {
+            return Outside { location, refusal, budget: None, wait: Duration::ZERO };
+        }
+        let limits = self.before_session.iter().map(|(per, limiter)| {
+            let key = match per {
+                LimitKey::Circuit => Key::Text(self.name.clone()),
+                LimitKey::Ip | LimitKey::User => Key::address(request.client),
+            };
+            (&**limiter, key)
+        });
+        match check_all(limits, Duration::ZERO) {
+            Ok(passed) => Outside { location, refusal: None, budget: passed.tightest, wait: passed.wait },
+            Err((at, budget)) => {
+                let per = self.before_session.get(at).map(|(per, _)| *per);
+                let circuit = matches!(per, Some(LimitKey::Circuit));
+                let reason = if circuit { Reason::RateLimitedCircuit } else { Reason::RateLimitedIp };
+                let refusal = Some(too_many(reason, budget.clone()));
+                Outside { location, refusal, budget: Some(budget), wait: Duration::ZERO }
+            }
+        }
+    }
+
+    /// A circuit that is disabled or over does not exist.
+    pub(crate) fn closed(&self) -> Option<Refusal> {
+        if !self.circuit.enabled {
+            return Some(self.refuse(Reason::CircuitNotFound, Kind::NotFound, "enabled"));
+        }
+        let over = self.circuit.expires.is_some_and(|expires| self.core.clock.now() >= expires);
+        over.then(|| self.refuse(Reason::CircuitExpired, Kind::NotFound, "expires"))
+    }
+
+    pub(crate) fn address_rules_refuse(&self, request: &RequestView<'_>) -> Option<Refusal> {
+        self.address_rules(request, self.place(request).as_ref())
+    }
+
+    fn address_rules(&self, request: &RequestView<'_>, place: Option<&Place>) -> Option<Refusal> {
+        if let Some(key) = self.networks.refuses(request.client) {
+            return Some(self.refuse(Reason::IpRestricted, Kind::Forbidden, key));
+        }
+        let (reason, key) = self.countries.refuses(place)?;
+        Some(self.refuse(reason, Kind::Forbidden, key))
+    }
+
+    /// No session on a public circuit: nobody is looked at there.
+    fn session(&self, request: &RequestView<'_>) -> Result<Option<Arc<Live>>, Refusal> {
+        if self.list.is_none() {
+            return Ok(None);
+        }
+        let sign_in = |reason| Err(self.refuse(reason, Kind::SignIn, "access"));
+        let Some(cookie) = request.cookie else { return sign_in(Reason::NoCredentials) };
+        match self.core.sessions.store.find(cookie, &self.name, &self.circuit.session) {
+            Found::Live(live) => Ok(Some(live)),
+            Found::Missing | Found::Ended(State::Active) => sign_in(Reason::MissingSession),
+            Found::Ended(State::Expired) => sign_in(Reason::SessionExpired),
+            Found::Ended(State::Revoked | State::Logout) => sign_in(Reason::SessionRevoked),
+            Found::Unreadable => Err(self.refuse(Reason::MissingSession, Kind::Unavailable(ASK_AGAIN), "access")),
+        }
+    }
+
+    fn limits_by_user(
+        &self,
+        request: &RequestView<'_>,
+        live: Option<&Arc<Live>>,
+        wait: Duration,
+    ) -> Result<Option<Budget>, Refusal> {
+        let limits = self.by_user.iter().map(|limiter| {
+            let key = match live.map(|live| &live.session) {
+                // Nobody in particular: each browser that knows a shared secret counts for itself.
+                Some(session) if session.email.is_none() => Key::Text(session.id.0.clone()),
+                Some(session) => Key::Text(session.user_id.clone()),
+                None => Key::address(request.client),
+            };
+            (&**limiter, key)
+        });
+        check_all(limits, wait).map(|passed| passed.tightest).map_err(|(_, budget)| {
+            let reason = if live.is_some() { Reason::RateLimitedUser } else { Reason::RateLimitedIp };
+            too_many(reason, budget)
+        })
+    }
+
+    fn policy(&self, found: Result<Option<Arc<Live>>, Refusal>) -> Verdict {
+        match found {
+            Err(refusal) => Verdict::Refuse(refusal),
+            Ok(None) => Verdict::Pass(Permit { caller: Caller::Anyone }),
+            Ok(Some(live)) => match &self.judge(&live).outcome {
+                Ok(identity) => Verdict::Pass(Permit { caller: Caller::Known(identity.clone()) }),
+                Err(refusal) => Verdict::Refuse(refusal.clone()),
+            },
+        }
+    }
+
+    pub(crate) fn refuse(&self, reason: Reason, kind: Kind, key: &str) -> Refusal {
+        Refusal { reason, kind, rule: format!("circuits.{}.{key}", self.name) }
+    }
+
+    /// `login` and `shared`; absent on a public circuit.
+    pub(crate) fn ways(&self) -> Option<&vestibule_config::access::Ways> {
+        match &self.circuit.access {
+            Access::Public => None,
+            Access::Members(ways) | Access::Allowlist { allow: _, ways } => Some(ways),
+        }
+    }
+
+    pub(crate) fn names(&self, way: SignInWay) -> bool {
+        self.ways().is_some_and(|ways| ways.login.contains(&way))
+    }
+}
+
+fn too_many(reason: Reason, budget: Budget) -> Refusal {
+    let rule = format!("rate_limits.{}", budget.limit);
+    Refusal { reason, kind: Kind::Limited(budget), rule }
+}
+
+fn limited(refusal: &Refusal) -> Option<Budget> {
+    match &refusal.kind {
+        Kind::Limited(budget) => Some(budget.clone()),
+        Kind::SignIn | Kind::Forbidden | Kind::Unavailable(_) | Kind::NotFound => None,
     }
 }
 
@@ -41,11 +221,11 @@ pub struct Front {
     /// Absent: go on.
     pub refusal: Option<Refusal>,
     /// For the entry.
-    pub location: Arc<crate::geo::Location>,
+    pub location: Arc<Location>,
     /// The live session that the cookie names.
-    pub session: Option<Arc<crate::session::Session>>,
+    pub session: Option<Arc<Session>>,
     /// Whose it is, if account and policy would let it pass now; absent on public circuits.
     pub identity: Option<Arc<crate::caller::Identity>>,
     /// The tightest request limit.
-    pub budget: Option<crate::verdict::Budget>,
+    pub budget: Option<Budget>,
 }

@@ -3,16 +3,26 @@
 //! A refusal is an answer, not an error. In doubt the answer is a refusal. Nothing here knows sockets, status codes
 //! or pages; time is passed in through [`Clock`].
 
+mod account;
+mod attempts;
 pub mod caller;
 pub mod clock;
+mod core;
 pub mod error;
 pub mod gate;
 pub mod geo;
 pub mod hash;
-pub mod limit;
+mod keyed;
+mod limit;
+mod lockout;
+mod membership;
+mod policy;
+mod pool;
 pub mod request;
+mod rules;
 pub mod session;
 pub mod sign_in;
+mod state;
 pub mod verdict;
 
 use std::path::Path;
@@ -21,8 +31,9 @@ use std::sync::Arc;
 pub use caller::{Caller, Identity, Method};
 pub use clock::{Clock, Hand, SystemClock};
 pub use error::Error;
-pub use gate::Gate;
+pub use gate::{Front, Gate};
 pub use geo::Location;
+pub use policy::Policy;
 pub use request::RequestView;
 pub use session::{Session, SessionFilter, SessionId, Sessions};
 pub use sign_in::{Credential, Outcome, Secret, SignIn, Verified};
@@ -30,31 +41,42 @@ pub use verdict::{Budget, Decision, Kind, Permit, Reason, Refusal, Verdict};
 
 /// What lives longer than a configuration: sessions, limiters, lock-outs, the hash pool.
 #[derive(Clone)]
-pub struct Auth {}
+pub struct Auth {
+    core: Arc<core::Core>,
+}
 
 impl Auth {
-    /// Opens the state database in `data_dir/state`.
+    /// Opens the state database in `data_dir/state`, a folder that nobody else can read.
     ///
     /// # Errors
     /// When it cannot be opened; another process may hold it.
-    pub fn open(_data_dir: &Path, _clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        todo!()
+    pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+        Ok(Self { core: Arc::new(core::Core::open(data_dir, clock)?) })
     }
 
-    /// The gates of one configuration. Limiters whose numbers did not change keep their counts.
-    /// A geo database that cannot be read is no error: country rules refuse with `geo_unavailable`.
-    pub fn policy(&self, _settings: &vestibule_config::Settings) -> Policy {
-        todo!()
+    /// The gates of one configuration. Limiters whose numbers did not change keep their counts while the policy
+    /// before is alive. A geo database that cannot be read is no error: country rules refuse with `geo_unavailable`.
+    pub fn policy(&self, settings: &vestibule_config::Settings) -> Policy {
+        Policy::new(&self.core, settings)
     }
 
     /// Sessions of all circuits.
     pub fn sessions(&self) -> &Sessions {
-        todo!()
+        &self.core.sessions
     }
 
     /// Numbers for the metrics page.
     pub fn figures(&self) -> Figures {
-        todo!()
+        let core = &self.core;
+        let limiters = core.limits.living();
+        let keys = |limiter: &Arc<limit::Limiter>| (limiter.name.to_string(), limiter.keys() as u64);
+        Figures {
+            sessions: core.sessions.store.live_count(),
+            limiter_keys: limiters.iter().map(keys).collect(),
+            limiter_evictions: core.limits.evictions(),
+            hash_queue: core.pool.waiting() as u64,
+            hash_queue_full: core.pool.turned_away(),
+        }
     }
 
     /// Housekeeping, a bounded piece a call; once a minute is right. Marks expired sessions, drops ended ones after
@@ -63,22 +85,23 @@ impl Auth {
     /// # Errors
     /// When the state database refuses.
     pub fn sweep(&self) -> Result<(), Error> {
-        todo!()
+        self.core.sweep()
     }
 
-    /// Writes what is only in memory (last use of sessions, failure counters) and closes the database.
+    /// Writes what is only in memory (last use of sessions, failure counters) and closes the database, also for the
+    /// clones: from then on no session opens anything. A second call does nothing.
     ///
     /// # Errors
     /// When the last write fails.
     pub fn close(&self) -> Result<(), Error> {
-        todo!()
+        self.core.close()
     }
 }
 
 /// Numbers for the metrics page.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
-    /// Live sessions.
+    /// Live sessions; those whose time is over count until a request or a sweep finds them.
     pub sessions: u64,
     /// Keys held by each limit, by the limit's name.
     pub limiter_keys: Vec<(String, u64)>,
@@ -88,24 +111,4 @@ pub struct Figures {
     pub hash_queue: u64,
     /// Credentials turned away because the queue was full, since start.
     pub hash_queue_full: u64,
-}
-
-/// The gates of one configuration; swapped whole at a reload.
-pub struct Policy {}
-
-impl Policy {
-    /// The gate of a circuit.
-    pub fn gate(&self, _circuit: &str) -> Option<&Arc<Gate>> {
-        todo!()
-    }
-
-    /// Where an address is, for entries of requests that reach no gate.
-    pub fn locate(&self, _address: std::net::IpAddr) -> Location {
-        todo!()
-    }
-
-    /// False while a configured geo database cannot be read.
-    pub fn geo_ready(&self) -> bool {
-        todo!()
-    }
 }

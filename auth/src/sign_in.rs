@@ -1,13 +1,31 @@
 //! One attempt to sign in with something that a person types.
 
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
+use vestibule_config::SignInWay;
+use vestibule_config::user::User;
 use zeroize::Zeroizing;
 
+use crate::account::{own_hash, state_refuses};
+use crate::attempts::Try;
 use crate::caller::Method;
+use crate::core::Core;
 use crate::error::Error;
-use crate::session::{Session, SessionCookie};
-use crate::verdict::Refusal;
+use crate::gate::Gate;
+use crate::request::RequestView;
+use crate::session::{Draft, Session, SessionCookie};
+use crate::verdict::{Kind, Reason, Refusal};
+
+/// Longest account name that is looked at, in bytes (RFC 5321: 64 + 1 + 255).
+const MAX_EMAIL_BYTES: usize = 320;
+
+/// Of the User-Agent, in bytes.
+const MAX_USER_AGENT_BYTES: usize = 256;
+
+/// How long a client waits where the hash pool is full: 64 hashes take about this on one core.
+const POOL_WAIT: Duration = Duration::from_secs(2);
 
 /// What was typed, and where.
 pub enum Credential {
@@ -31,6 +49,7 @@ pub enum Secret {
 }
 
 /// What became of an attempt, with what its entry needs.
+#[derive(Debug, Clone)]
 pub struct SignIn {
     /// Folded as typed, also when no such account exists; absent for a shared secret.
     pub email: Option<Arc<str>>,
@@ -56,19 +75,151 @@ pub enum Outcome {
 pub struct Verified {
     /// For the entry.
     pub sign_in: SignIn,
+    core: Arc<Core>,
+    draft: Draft,
 }
 
 impl Verified {
     /// The id that the session will have, for the attempt's entry.
     pub fn session_id(&self) -> &crate::session::SessionId {
-        todo!()
+        &self.draft.id
     }
 
-    /// Makes the session, on disk when this returns; call it after the attempt is on disk. `replaces` is ended.
+    /// Makes the session, on disk when this returns (one sync: call it where blocking is allowed, after the attempt
+    /// is on disk). `replaces` is ended. Where the circuit's `max_age` is zero the session is over at once, so that
+    /// every request asks again.
     ///
     /// # Errors
-    /// When the state database refuses; then there is no session.
-    pub fn open(self, _replaces: Option<&Session>) -> Result<SessionCookie, Error> {
-        todo!()
+    /// When the state database refuses or holds as many sessions as it may; then there is no session.
+    pub fn open(self, replaces: Option<&Session>) -> Result<SessionCookie, Error> {
+        self.core.sessions.store.create(self.draft, replaces)
     }
+}
+
+impl Gate {
+    /// One attempt: limits, then the credential, then the policy. Makes no session: the caller records the attempt
+    /// first and then calls [`crate::Verified::open`].
+    pub async fn sign_in(&self, credential: Credential, request: &RequestView<'_>) -> Outcome {
+        let closed = self.closed().or_else(|| self.address_rules_refuse(request));
+        let (account, way, secret) = take_apart(credential);
+        let user = account.as_deref().and_then(|email| self.people.get(email));
+        let sign_in = self.describe(account.as_ref(), user, way);
+        if let Some(refusal) = closed {
+            return Outcome::Forbidden(sign_in, refusal);
+        }
+        let attempt = Try { circuit: &self.name, address: request.client, account: account.as_deref() };
+        let admitted = match self.attempts.admit(attempt).await {
+            Ok(admitted) => admitted,
+            Err(refusal) => return Outcome::Limited(sign_in, refusal),
+        };
+        let wanted = match &account {
+            Some(_) => self.own(user, way),
+            None => self.shared_hash(way).ok_or(wrong(way)),
+        };
+        let Ok(good) = self.core.pool.verify(secret, wanted.ok().map(|hash| hash.expose())).await else {
+            admitted.forgive();
+            let busy = self.refuse(Reason::HashQueueFull, Kind::Unavailable(POOL_WAIT), "login");
+            return Outcome::Limited(sign_in, busy);
+        };
+        let hash = match wanted {
+            Ok(hash) if good => hash,
+            Ok(_) => return self.fail(sign_in, admitted, wrong(way)).await,
+            Err(reason) => return self.fail(sign_in, admitted, reason).await,
+        };
+        self.attempts.succeeded(admitted);
+        if let Some(Err(refusal)) = user.map(|user| self.admits(user)) {
+            return Outcome::Forbidden(sign_in, refusal);
+        }
+        let draft = self.draft(&sign_in, self.fingerprint(hash), request);
+        Outcome::Verified(Verified { sign_in, core: self.core.clone(), draft })
+    }
+
+    async fn fail(&self, sign_in: SignIn, admitted: crate::attempts::Admitted, reason: Reason) -> Outcome {
+        self.attempts.failed(admitted, &self.core.state).await;
+        let key = if sign_in.email.is_some() { "login" } else { "shared" };
+        Outcome::Failed(sign_in, self.refuse(reason, Kind::SignIn, key))
+    }
+
+    /// The hash to compare with, or why there is none; either costs the same.
+    fn own<'a>(
+        &self,
+        user: Option<&'a User>,
+        way: SignInWay,
+    ) -> Result<&'a vestibule_config::secret::PasswordHash, Reason> {
+        let user = user.ok_or(Reason::UserNotFound)?;
+        if let Some(reason) = state_refuses(user) {
+            return Err(reason);
+        }
+        own_hash(user, way).filter(|_| self.names(way)).ok_or(Reason::UserNotFound)
+    }
+
+    fn describe(&self, account: Option<&Arc<str>>, user: Option<&User>, way: SignInWay) -> SignIn {
+        let method = match way {
+            SignInWay::Password => Method::Password,
+            SignInWay::Pin => Method::Pin,
+        };
+        let user_id = match account {
+            None => Some(format!("shared:{}", self.name).into()),
+            Some(_) => user.map(|user| format!("local:{}", user.email).into()),
+        };
+        SignIn { email: account.cloned(), user_id, method }
+    }
+
+    fn draft(&self, sign_in: &SignIn, fingerprint: String, request: &RequestView<'_>) -> Draft {
+        let SignIn { email, user_id, method } = sign_in;
+        let (cookie, id) = self.core.sessions.store.new_cookie();
+        let source_ip: IpAddr = request.client;
+        Draft {
+            cookie,
+            id,
+            circuit: self.name.clone(),
+            email: email.clone(),
+            user_id: user_id.clone().unwrap_or_else(|| self.name.clone()),
+            method: *method,
+            limits: self.circuit.session,
+            source_ip,
+            user_agent: user_agent(request),
+            fingerprint,
+        }
+    }
+}
+
+/// The folded account, the way and the secret.
+fn take_apart(credential: Credential) -> (Option<Arc<str>>, SignInWay, Zeroizing<String>) {
+    let (account, secret) = match credential {
+        Credential::Own { email, secret } => (Some(fold(&email)), secret),
+        Credential::Shared(secret) => (None, secret),
+    };
+    let (way, secret) = match secret {
+        Secret::Password(secret) => (SignInWay::Password, secret),
+        Secret::Pin(secret) => (SignInWay::Pin, secret),
+    };
+    (account, way, secret)
+}
+
+/// One spelling for the account, its limits and its entries.
+fn fold(email: &str) -> Arc<str> {
+    let folded = cut(email.trim(), MAX_EMAIL_BYTES).to_lowercase();
+    cut(&folded, MAX_EMAIL_BYTES).into()
+}
+
+fn wrong(way: SignInWay) -> Reason {
+    match way {
+        SignInWay::Password => Reason::InvalidPassword,
+        SignInWay::Pin => Reason::InvalidPin,
+    }
+}
+
+fn user_agent(request: &RequestView<'_>) -> String {
+    let value = request.headers.get(http::header::USER_AGENT);
+    let text = value.map(|value| String::from_utf8_lossy(value.as_bytes())).unwrap_or_default();
+    cut(&text, MAX_USER_AGENT_BYTES).to_owned()
+}
+
+fn cut(text: &str, most_bytes: usize) -> &str {
+    let mut end = text.len().min(most_bytes);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.split_at(end).0
 }

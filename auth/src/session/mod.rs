@@ -1,11 +1,20 @@
 //! Sessions: opaque random cookies whose SHA-256 alone is stored.
 
+mod live;
+mod row;
+mod store;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use crate::caller::Method;
 use crate::error::Error;
+
+pub(crate) use live::{Judged, Live};
+pub(crate) use store::{Draft, Found, Store};
 
 /// A keyed hash of the session, for logs and the API; never the cookie.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -68,7 +77,7 @@ pub struct Listed {
     pub expires: Timestamp,
     /// Where it began.
     pub source_ip: std::net::IpAddr,
-    /// With what.
+    /// With what; at most 256 bytes.
     pub user_agent: String,
 }
 
@@ -86,7 +95,7 @@ pub enum State {
     Logout,
 }
 
-/// Which sessions.
+/// Which sessions; all of them where nothing is named.
 #[derive(Debug, Clone, Default)]
 pub struct SessionFilter {
     /// `SessionId`.
@@ -98,30 +107,35 @@ pub struct SessionFilter {
 }
 
 /// All sessions.
-pub struct Sessions {}
+#[derive(Clone)]
+pub struct Sessions {
+    pub(crate) store: Arc<Store>,
+}
 
 impl Sessions {
-    /// Those that match, newest first, at most `limit`; ended ones are kept for 30 days.
+    /// Those that match, newest first, at most `limit`; ended ones are kept for 30 days. Reads every row: call it
+    /// where blocking is allowed.
     ///
     /// # Errors
     /// When the state database refuses.
-    pub fn list(&self, _filter: &SessionFilter, _limit: usize) -> Result<Vec<Listed>, Error> {
-        todo!()
+    pub fn list(&self, filter: &SessionFilter, limit: usize) -> Result<Vec<Listed>, Error> {
+        self.store.list(filter, limit)
     }
 
     /// The one with this [`SessionId`], ended ones too.
     ///
     /// # Errors
     /// When the state database refuses.
-    pub fn find_by_id(&self, _id: &str) -> Result<Option<Listed>, Error> {
-        todo!()
+    pub fn find_by_id(&self, id: &str) -> Result<Option<Listed>, Error> {
+        self.store.find_by_id(id)
     }
 
-    /// Ends the live ones that match; effective on the next request. Returns those ended.
+    /// Ends the live ones that match; effective on the next request, and on disk when this returns. Returns those
+    /// ended. `state` is what they become; `Active` is taken as `Revoked`.
     ///
     /// # Errors
     /// When the state database refuses; then none is said to be ended.
-    pub fn end(&self, _filter: &SessionFilter, _state: State) -> Result<Vec<Listed>, Error> {
-        todo!()
+    pub fn end(&self, filter: &SessionFilter, state: State) -> Result<Vec<Listed>, Error> {
+        self.store.end(filter, state)
     }
 }

@@ -1,0 +1,108 @@
+//! Whether a session's owner may still pass: asked of the configuration of now, remembered until it changes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use vestibule_config::secret::PasswordHash;
+use vestibule_config::user::{AccountState, User};
+use vestibule_config::{Email, SignInWay};
+
+use crate::caller::{Identity, Method};
+use crate::gate::Gate;
+use crate::keyed::{Purpose, hex};
+use crate::session::{Judged, Live};
+use crate::verdict::{Kind, Reason, Refusal};
+
+/// `[users]`.
+pub(crate) type People = BTreeMap<Email, User>;
+
+/// The person's own hash for a way in.
+pub(crate) fn own_hash(user: &User, way: SignInWay) -> Option<&PasswordHash> {
+    match way {
+        SignInWay::Password => user.password_hash.as_ref(),
+        SignInWay::Pin => user.pin_hash.as_ref(),
+    }
+}
+
+/// Why an account may not sign in, whatever it knows.
+pub(crate) fn state_refuses(user: &User) -> Option<Reason> {
+    match user.state {
+        AccountState::Active => None,
+        AccountState::Pending => Some(Reason::PendingApproval),
+        AccountState::Blocked => Some(Reason::UserBlocked),
+    }
+}
+
+fn way_of(method: Method) -> Option<SignInWay> {
+    match method {
+        Method::Password => Some(SignInWay::Password),
+        Method::Pin => Some(SignInWay::Pin),
+        Method::None => None,
+    }
+}
+
+impl Gate {
+    pub(crate) fn judge(&self, live: &Live) -> Arc<Judged> {
+        live.judged(self.serial, || self.judge_anew(live))
+    }
+
+    fn judge_anew(&self, live: &Live) -> Result<Arc<Identity>, Refusal> {
+        let groups = match live.session.email.as_deref() {
+            None => self.judge_shared(live)?,
+            Some(email) => self.judge_person(live, email)?,
+        };
+        let session = &live.session;
+        Ok(Arc::new(Identity {
+            email: session.email.clone(),
+            user_id: session.user_id.clone(),
+            groups,
+            method: session.method,
+            session: session.id.clone(),
+        }))
+    }
+
+    /// Who knows the circuit's secret of now satisfies its policy.
+    fn judge_shared(&self, live: &Live) -> Result<BTreeSet<String>, Refusal> {
+        let secret = way_of(live.session.method).and_then(|way| self.shared_hash(way));
+        if secret.is_some_and(|secret| self.fingerprint(secret) == live.fingerprint) {
+            return Ok(BTreeSet::new());
+        }
+        Err(self.refuse(Reason::AccountMismatch, Kind::SignIn, "shared"))
+    }
+
+    fn judge_person(&self, live: &Live, email: &str) -> Result<BTreeSet<String>, Refusal> {
+        let mismatch = |key| self.refuse(Reason::AccountMismatch, Kind::SignIn, key);
+        let way = way_of(live.session.method).filter(|way| self.names(*way)).ok_or_else(|| mismatch("login"))?;
+        let gone = || Refusal { rule: "users".to_owned(), ..mismatch("login") };
+        let user = self.people.get(email).ok_or_else(gone)?;
+        if let Some(reason) = state_refuses(user) {
+            return Err(Refusal { reason, kind: Kind::Forbidden, rule: "users.state".to_owned() });
+        }
+        let secret = own_hash(user, way).ok_or_else(gone)?;
+        if self.fingerprint(secret) != live.fingerprint {
+            return Err(gone());
+        }
+        self.admits(user)?;
+        Ok(user.groups.clone())
+    }
+
+    /// `members` or `allow`.
+    pub(crate) fn admits(&self, user: &User) -> Result<(), Refusal> {
+        let Some(list) = &self.list else { return Ok(()) };
+        list.admits(user.email.as_str(), &user.groups)
+            .map_err(|reason| self.refuse(reason, Kind::Forbidden, list.key()))
+    }
+
+    pub(crate) fn shared_hash(&self, way: SignInWay) -> Option<&PasswordHash> {
+        let shared = self.ways()?.shared.as_ref()?;
+        match way {
+            SignInWay::Password => shared.password_hash.as_ref(),
+            SignInWay::Pin => shared.pin_hash.as_ref(),
+        }
+    }
+
+    /// Changes when the secret does, and tells nothing of it.
+    pub(crate) fn fingerprint(&self, secret: &PasswordHash) -> String {
+        hex(&self.core.keyed.hash(Purpose::Fingerprint, secret.expose().as_bytes()))
+    }
+}

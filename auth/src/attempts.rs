@@ -1,0 +1,209 @@
+//! Limits of attempts: asked in one place, before any credential is looked at.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use moka::sync::Cache;
+use tokio::sync::Semaphore;
+use vestibule_config::Rate;
+use vestibule_config::limit::LoginLimits;
+
+use crate::keyed::{Keyed, Purpose};
+use crate::limit::{Check, Key, Limiter, Numbers, Registry, check_all};
+use crate::lockout::{Attempt, FailureKey, Failures, Limits};
+use crate::verdict::{Budget, Kind, Reason, Refusal};
+
+/// Longest wait of an attempt at a circuit that is tried too often.
+const MAX_DELAY: Duration = Duration::from_secs(2);
+
+/// Attempts that wait at the same time, over all circuits; one more is answered 429.
+const MAX_DELAYED: usize = 256;
+
+/// Pairs of circuit and address that signed in with a shared secret.
+const MAX_WELCOME: u64 = 100_000;
+
+/// What of attempts outlives a configuration.
+pub(crate) struct History {
+    pub(crate) failures: Arc<Failures>,
+    keyed: Arc<Keyed>,
+    welcome: Cache<FailureKey, ()>,
+    waiting: Semaphore,
+}
+
+/// `[login_limits]` of one configuration.
+pub(crate) struct Attempts {
+    history: Arc<History>,
+    per_ip: Arc<Limiter>,
+    per_user: Arc<Limiter>,
+    per_circuit: Arc<Limiter>,
+    failures: Limits,
+    shared_failures: Limits,
+}
+
+/// Who tries what, where.
+#[derive(Clone, Copy)]
+pub(crate) struct Try<'a> {
+    pub(crate) circuit: &'a Arc<str>,
+    pub(crate) address: IpAddr,
+    /// Folded; absent for a shared secret.
+    pub(crate) account: Option<&'a str>,
+}
+
+/// An attempt that may be made; its end is to be told.
+pub(crate) struct Admitted {
+    attempt: Option<Attempt>,
+    welcome: Option<FailureKey>,
+}
+
+impl History {
+    pub(crate) fn new(failures: Arc<Failures>, keyed: Arc<Keyed>) -> Self {
+        Self { failures, keyed, welcome: Cache::new(MAX_WELCOME), waiting: Semaphore::new(MAX_DELAYED) }
+    }
+
+    /// This address is known to have the circuit's shared secret.
+    pub(crate) fn welcome(&self, circuit: &str, address: IpAddr) {
+        self.welcome.insert(self.pair(Purpose::Circuit, circuit, address), ());
+    }
+
+    /// Names are hashed: somebody types a password into the wrong field sooner or later.
+    fn pair(&self, purpose: Purpose, name: &str, address: IpAddr) -> FailureKey {
+        let group = match Key::address(address) {
+            Key::V4(v4) => u64::from(v4).to_be_bytes(),
+            Key::V6(v6) => v6.to_be_bytes(),
+            Key::Text(_) => [0; 8],
+        };
+        // The family keeps ::/64 networks apart from IPv4 addresses of the same number.
+        let family = [u8::from(address.to_canonical().is_ipv6())];
+        let address = [&family[..], &group].concat();
+        join(self.keyed.hash(purpose, name.as_bytes()), self.keyed.hash(Purpose::Address, &address))
+    }
+
+    fn of_circuit(&self, circuit: &str) -> FailureKey {
+        join(self.keyed.hash(Purpose::Circuit, circuit.as_bytes()), [0; 16])
+    }
+}
+
+impl Attempts {
+    pub(crate) fn new(limits: &LoginLimits, registry: &Registry, history: Arc<History>) -> Self {
+        let LoginLimits { per_ip, per_user, per_circuit, failures, shared_failures } = limits;
+        let limiter = |name: &str, rate: &Rate| {
+            let (count, period) = (rate.count, rate.period);
+            registry.limiter(Numbers { name: name.into(), per: None, count, period, burst: count })
+        };
+        let (count, within) = (failures.count.get(), failures.within);
+        let shared_count = shared_failures.count.get();
+        Self {
+            history,
+            per_ip: limiter("login.per_ip", per_ip),
+            per_user: limiter("login.per_user", per_user),
+            per_circuit: limiter("login.per_circuit", per_circuit),
+            failures: Limits { count, within, lock: Some(failures.lock) },
+            shared_failures: Limits { count: shared_count, within: shared_failures.within, lock: None },
+        }
+    }
+
+    /// A lock is looked at first, so that it is told with its whole wait; refused attempts count nowhere.
+    pub(crate) async fn admit(&self, attempt: Try<'_>) -> Result<Admitted, Refusal> {
+        let admitted = self.begin(attempt)?;
+        if let Err(refusal) = self.rates(attempt) {
+            admitted.forgive();
+            return Err(refusal);
+        }
+        match self.delay(attempt.circuit).await {
+            Ok(()) => Ok(admitted),
+            Err(refusal) => {
+                admitted.forgive();
+                Err(refusal)
+            }
+        }
+    }
+
+    fn begin(&self, attempt: Try<'_>) -> Result<Admitted, Refusal> {
+        let (history, address) = (&self.history, attempt.address);
+        let Some(account) = attempt.account else {
+            let pair = history.pair(Purpose::Circuit, attempt.circuit, address);
+            let key = history.of_circuit(attempt.circuit);
+            return match history.failures.begin(key, self.shared_failures) {
+                Ok(running) => Ok(Admitted { attempt: Some(running), welcome: Some(pair) }),
+                Err(_) if history.welcome.contains_key(&pair) => Ok(Admitted { attempt: None, welcome: Some(pair) }),
+                Err(wait) => {
+                    let limits = &self.shared_failures;
+                    Err(refuse(Reason::RateLimitedCircuit, budget("login.shared_failures", limits, wait)))
+                }
+            };
+        };
+        let key = history.pair(Purpose::Account, account, address);
+        match history.failures.begin(key, self.failures) {
+            Ok(running) => Ok(Admitted { attempt: Some(running), welcome: None }),
+            Err(wait) => Err(refuse(Reason::UserLocked, budget("login.failures", &self.failures, wait))),
+        }
+    }
+
+    fn rates(&self, attempt: Try<'_>) -> Result<(), Refusal> {
+        let by_address = Some((&*self.per_ip, Key::address(attempt.address)));
+        let by_account = attempt.account.map(|account| {
+            let hash = self.history.keyed.hash(Purpose::Account, account.as_bytes());
+            (&*self.per_user, Key::Text(crate::keyed::hex(&hash).into()))
+        });
+        match check_all(by_address.into_iter().chain(by_account), Duration::ZERO) {
+            Ok(_) => Ok(()),
+            Err((0, budget)) => Err(refuse(Reason::RateLimitedIp, budget)),
+            Err((_, budget)) => Err(refuse(Reason::RateLimitedUser, budget)),
+        }
+    }
+
+    /// Many attempts at one circuit are slowed down, not refused: a stranger must not lock its people out.
+    async fn delay(&self, circuit: &Arc<str>) -> Result<(), Refusal> {
+        let Check::Limited(budget) = self.per_circuit.check(&Key::Text(circuit.clone())) else { return Ok(()) };
+        let Ok(_place) = self.history.waiting.try_acquire() else {
+            return Err(refuse(Reason::RateLimitedCircuit, budget));
+        };
+        tokio::time::sleep(budget.retry_after.min(MAX_DELAY)).await;
+        Ok(())
+    }
+
+    /// The credential was good.
+    pub(crate) fn succeeded(&self, admitted: Admitted) {
+        if let Some(pair) = admitted.welcome {
+            self.history.welcome.insert(pair, ());
+        }
+        admitted.forgive();
+    }
+
+    /// It was not. A lock is on disk when this returns, other counts within a second.
+    pub(crate) async fn failed(&self, admitted: Admitted, state: &Arc<crate::state::State>) {
+        if !admitted.attempt.is_some_and(Attempt::fail) {
+            return;
+        }
+        let (failures, state) = (self.history.failures.clone(), state.clone());
+        let written = tokio::task::spawn_blocking(move || failures.flush().and_then(|()| state.sync())).await;
+        if let Ok(Err(error)) = written {
+            tracing::error!(error = &error as &dyn std::error::Error, "lock cannot be stored");
+        }
+    }
+}
+
+impl Admitted {
+    /// The credential was not looked at.
+    pub(crate) fn forgive(self) {
+        if let Some(attempt) = self.attempt {
+            attempt.forgive();
+        }
+    }
+}
+
+fn join(one: [u8; 16], other: [u8; 16]) -> FailureKey {
+    let mut key = [0; 32];
+    key.iter_mut().zip(one.into_iter().chain(other)).for_each(|(to, from)| *to = from);
+    key
+}
+
+fn budget(limit: &str, limits: &Limits, wait: Duration) -> Budget {
+    Budget { limit: limit.into(), quota: limits.count, remaining: 0, retry_after: wait, reset: wait }
+}
+
+fn refuse(reason: Reason, budget: Budget) -> Refusal {
+    let rule = budget.limit.replacen("login.", "login_limits.", 1);
+    Refusal { reason, kind: Kind::Limited(budget), rule }
+}

@@ -1,0 +1,49 @@
+//! Who satisfies `members` and `allow`.
+
+use std::collections::BTreeSet;
+
+use vestibule_config::AllowEntry;
+
+use crate::verdict::Reason;
+
+/// `members` of the circuit's project or `allow` of the circuit; an empty list admits nobody.
+pub(crate) enum List {
+    Members(Vec<AllowEntry>),
+    Allow(Vec<AllowEntry>),
+}
+
+impl List {
+    pub(crate) fn admits(&self, email: &str, groups: &BTreeSet<String>) -> Result<(), Reason> {
+        let (entries, reason) = match self {
+            Self::Members(entries) => (entries, Reason::NotProjectMember),
+            Self::Allow(entries) if only_groups(entries) => (entries, Reason::NotInGroup),
+            Self::Allow(entries) => (entries, Reason::NotOnAllowlist),
+        };
+        if entries.iter().any(|entry| names(entry, email, groups)) { Ok(()) } else { Err(reason) }
+    }
+
+    /// The key that lists them.
+    pub(crate) fn key(&self) -> &'static str {
+        match self {
+            Self::Members(_) => "members",
+            Self::Allow(_) => "allow",
+        }
+    }
+}
+
+fn names(entry: &AllowEntry, email: &str, groups: &BTreeSet<String>) -> bool {
+    match entry {
+        AllowEntry::Email(listed) => listed.as_str() == email,
+        AllowEntry::Domain(listed) => email.rsplit_once('@').is_some_and(|(_, domain)| domain == listed),
+        AllowEntry::Group(listed) => groups.contains(listed),
+        AllowEntry::Token(_) => false,
+    }
+}
+
+fn only_groups(entries: &[AllowEntry]) -> bool {
+    let group = |entry: &AllowEntry| match entry {
+        AllowEntry::Group(_) => true,
+        AllowEntry::Email(_) | AllowEntry::Domain(_) | AllowEntry::Token(_) => false,
+    };
+    !entries.is_empty() && entries.iter().all(group)
+}

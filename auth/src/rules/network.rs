@@ -1,0 +1,75 @@
+//! `ip_allow` and `ip_block`.
+
+use std::net::IpAddr;
+
+use ipnet::{IpNet, Ipv4Net};
+use prefix_trie::joint::JointPrefixSet;
+use vestibule_config::AddressRules;
+
+/// The networks of one circuit.
+pub(crate) struct Networks {
+    allow: Option<JointPrefixSet<IpNet>>,
+    block: JointPrefixSet<IpNet>,
+}
+
+impl Networks {
+    pub(crate) fn new(rules: &AddressRules) -> Self {
+        Self { allow: rules.ip_allow.as_deref().map(set), block: set(&rules.ip_block) }
+    }
+
+    /// The key that refuses this address.
+    pub(crate) fn refuses(&self, address: IpAddr) -> Option<&'static str> {
+        let host = IpNet::from(address.to_canonical());
+        if self.block.get_lpm(&host).is_some() {
+            return Some("ip_block");
+        }
+        let allow = self.allow.as_ref()?;
+        allow.get_lpm(&host).is_none().then_some("ip_allow")
+    }
+}
+
+fn set(networks: &[IpNet]) -> JointPrefixSet<IpNet> {
+    networks.iter().map(|network| fold(*network)).collect()
+}
+
+/// An IPv4-mapped network is the IPv4 network.
+fn fold(network: IpNet) -> IpNet {
+    let IpNet::V6(v6) = network else { return network };
+    match (v6.network().to_ipv4_mapped(), v6.prefix_len().checked_sub(96)) {
+        (Some(v4), Some(length)) => Ipv4Net::new(v4, length).map_or(network, IpNet::V4),
+        (Some(_) | None, _) => network,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(allow: Option<&[&str]>, block: &[&str]) -> AddressRules {
+        let parse = |list: &[&str]| list.iter().map(|network| network.parse().unwrap()).collect::<Vec<IpNet>>();
+        AddressRules { ip_allow: allow.map(parse), ip_block: parse(block), ..AddressRules::default() }
+    }
+
+    #[test]
+    fn a_block_wins_and_an_allow_list_must_match() {
+        for (allow, block, address, expected) in [
+            (None, &[][..], "203.0.113.7", None),
+            (None, &["203.0.113.0/24"][..], "203.0.113.7", Some("ip_block")),
+            (None, &["203.0.113.0/24"][..], "203.0.114.0", None),
+            (Some(&["203.0.113.0/24"][..]), &["203.0.113.0/24"][..], "203.0.113.7", Some("ip_block")),
+            (Some(&["198.51.100.0/24"][..]), &[][..], "203.0.113.7", Some("ip_allow")),
+            (Some(&["198.51.100.0/24"][..]), &[][..], "198.51.100.255", None),
+            (Some(&[][..]), &[][..], "198.51.100.255", Some("ip_allow")),
+            (None, &["203.0.113.7/32"][..], "203.0.113.8", None),
+            (None, &["203.0.113.0/24"][..], "::ffff:203.0.113.7", Some("ip_block")),
+            (None, &["::ffff:203.0.113.0/120"][..], "203.0.113.7", Some("ip_block")),
+            (None, &["2001:db8:40::/44"][..], "2001:db8:4f:1::1", Some("ip_block")),
+            (None, &["2001:db8:40::/44"][..], "2001:db8:50::1", None),
+            (Some(&["::/0"][..]), &[][..], "203.0.113.7", Some("ip_allow")),
+            (None, &["0.0.0.0/0"][..], "2001:db8::1", None),
+        ] {
+            let networks = Networks::new(&rules(allow, block));
+            assert_eq!(networks.refuses(address.parse().unwrap()), expected, "{address} {allow:?} {block:?}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! A session in memory: what a request needs to know of it, without the disk.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use vestibule_config::session::SessionLimits;
+
+use super::row::Row;
+use super::{Session, State};
+use crate::caller::Identity;
+use crate::verdict::Refusal;
+
+/// The last use is written to disk at most this often for one session.
+const WRITE_EVERY_MS: i64 = 60_000;
+
+/// One session that a request has named lately.
+pub(crate) struct Live {
+    pub(crate) session: Arc<Session>,
+    pub(crate) fingerprint: String,
+    idle: Duration,
+    state: Mutex<State>,
+    last_used_ms: AtomicI64,
+    written_ms: AtomicI64,
+    judged: ArcSwapOption<Judged>,
+}
+
+/// What one gate makes of the session; true until the configuration changes.
+pub(crate) struct Judged {
+    pub(crate) gate: u64,
+    pub(crate) outcome: Result<Arc<Identity>, Refusal>,
+}
+
+impl Live {
+    pub(crate) fn new(row: &Row, last_used: Timestamp) -> Self {
+        let used = last_used.as_millisecond();
+        Self {
+            session: Arc::new(row.session()),
+            fingerprint: row.fingerprint.clone(),
+            idle: Duration::from_secs(row.idle_seconds),
+            state: Mutex::new(row.state),
+            last_used_ms: AtomicI64::new(used),
+            written_ms: AtomicI64::new(used),
+            judged: ArcSwapOption::empty(),
+        }
+    }
+
+    /// Returns the state before.
+    pub(crate) fn end(&self, state: State) -> State {
+        std::mem::replace(&mut *self.state.lock(), state)
+    }
+
+    pub(crate) fn last_used_ms(&self) -> i64 {
+        self.last_used_ms.load(Ordering::Relaxed)
+    }
+
+    /// The stricter of the limits at sign-in and of now. A wall clock that was set back ends nothing.
+    pub(crate) fn state_at(&self, now: Timestamp, limits: &SessionLimits) -> State {
+        let state = *self.state.lock();
+        if state != State::Active {
+            return state;
+        }
+        let age = Duration::try_from(now.duration_since(self.session.created)).unwrap_or_default();
+        let rest = u64::try_from(now.as_millisecond().saturating_sub(self.last_used_ms())).unwrap_or_default();
+        let idle = Duration::from_millis(rest);
+        if now >= self.session.expires || age >= limits.max_age || idle >= self.idle.min(limits.idle) {
+            return State::Expired;
+        }
+        State::Active
+    }
+
+    /// Notes a request; true where it is time to write the note.
+    pub(crate) fn touch(&self, now: Timestamp) -> bool {
+        let now = now.as_millisecond();
+        self.last_used_ms.fetch_max(now, Ordering::Relaxed);
+        let written = self.written_ms.load(Ordering::Relaxed);
+        let due = now.saturating_sub(written) >= WRITE_EVERY_MS;
+        due && self.written_ms.compare_exchange(written, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// True while the last use in memory is ahead of the disk.
+    pub(crate) fn unwritten(&self) -> bool {
+        self.last_used_ms() > self.written_ms.load(Ordering::Relaxed)
+    }
+
+    /// The remembered judgement of this gate, else a new one.
+    pub(crate) fn judged(&self, gate: u64, judge: impl FnOnce() -> Result<Arc<Identity>, Refusal>) -> Arc<Judged> {
+        if let Some(judged) = self.judged.load().as_ref().filter(|judged| judged.gate == gate) {
+            return judged.clone();
+        }
+        let judged = Arc::new(Judged { gate, outcome: judge() });
+        self.judged.store(Some(judged.clone()));
+        judged
+    }
+}

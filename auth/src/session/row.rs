@@ -1,0 +1,78 @@
+//! A session as it is on disk.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{Listed, Session, SessionFilter, SessionId, State};
+use crate::caller::Method;
+
+/// JSON, under the SHA-256 of the cookie's value. Fields are only ever added.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Row {
+    pub(crate) id: String,
+    pub(crate) circuit: String,
+    pub(crate) email: Option<String>,
+    pub(crate) user_id: String,
+    pub(crate) method: Method,
+    pub(crate) created: Timestamp,
+    pub(crate) expires: Timestamp,
+    pub(crate) idle_seconds: u64,
+    pub(crate) source_ip: IpAddr,
+    pub(crate) user_agent: String,
+    pub(crate) state: State,
+    /// Absent while active.
+    pub(crate) ended: Option<Timestamp>,
+    /// Keyed hash of the hash of the secret that it began with.
+    pub(crate) fingerprint: String,
+}
+
+impl Row {
+    /// The state that counts now: an active row whose time is over is expired.
+    pub(crate) fn state_at(&self, now: Timestamp, last_used: Timestamp) -> State {
+        let idle = now.duration_since(last_used);
+        let idle_over = Duration::try_from(idle).is_ok_and(|idle| idle >= Duration::from_secs(self.idle_seconds));
+        match self.state {
+            State::Active if now >= self.expires || idle_over => State::Expired,
+            state @ (State::Active | State::Expired | State::Revoked | State::Logout) => state,
+        }
+    }
+
+    pub(crate) fn matches(&self, filter: &SessionFilter) -> bool {
+        let SessionFilter { id, email, circuit } = filter;
+        id.as_ref().is_none_or(|id| *id == self.id)
+            && email.as_ref().is_none_or(|email| Some(email) == self.email.as_ref())
+            && circuit.as_ref().is_none_or(|circuit| *circuit == self.circuit)
+    }
+
+    pub(crate) fn session(&self) -> Session {
+        Session {
+            id: SessionId(self.id.as_str().into()),
+            circuit: self.circuit.as_str().into(),
+            email: self.email.as_deref().map(Arc::from),
+            user_id: self.user_id.as_str().into(),
+            method: self.method,
+            created: self.created,
+            expires: self.expires,
+        }
+    }
+
+    pub(crate) fn listed(self, state: State, last_used: Timestamp) -> Listed {
+        let expires = self.ended.unwrap_or(self.expires);
+        Listed {
+            id: self.id,
+            circuit: self.circuit,
+            email: self.email,
+            user_id: self.user_id,
+            method: self.method,
+            state,
+            created: self.created,
+            last_used,
+            expires,
+            source_ip: self.source_ip,
+            user_agent: self.user_agent,
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The state database: sessions, failures and keys, in RocksDB under `data_dir/state`.
+
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
+use rocksdb::{BlockBasedOptions, Cache, DB, Direction, IteratorMode, Options, WriteBatch};
+
+use crate::error::Error;
+
+/// First byte of a key. The bytes are on disk: they never change.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Table {
+    /// Key: `key`. Value: 32 random bytes that key all hashes below.
+    Meta = b'm' as isize,
+    /// Key: SHA-256 of the cookie's value. Value: JSON of `session::row::Row`.
+    Session = b's' as isize,
+    /// Key: as `Session`. Value: milliseconds since 1970 of the last request, i64 big-endian.
+    Used = b'u' as isize,
+    /// Key: `SessionId`. Value: the key in `Session`.
+    ById = b'i' as isize,
+    /// Live sessions only. Key: user id, zero byte, microseconds since 1970 of the start (i64 big-endian), key in
+    /// `Session`. Value: empty.
+    ByPerson = b'p' as isize,
+    /// Key: 32 bytes of `lockout`. Value: JSON of its entry.
+    Failure = b'f' as isize,
+}
+
+impl Table {
+    pub(crate) fn key(self, rest: &[u8]) -> Vec<u8> {
+        let mut key = Vec::with_capacity(1 + rest.len());
+        key.push(self as u8);
+        key.extend_from_slice(rest);
+        key
+    }
+}
+
+/// The database until it is closed.
+pub(crate) struct State {
+    dir: PathBuf,
+    db: RwLock<Option<DB>>,
+}
+
+impl State {
+    pub(crate) fn open(data_dir: &Path) -> Result<Arc<Self>, Error> {
+        let dir = data_dir.join("state");
+        make_private(&dir).map_err(|source| Error::Folder { dir: dir.clone(), source })?;
+        let db = DB::open(&options(), &dir).map_err(|source| Error::Open { dir: dir.clone(), source })?;
+        let state = Self { dir, db: RwLock::new(Some(db)) };
+        state.close_files_to_others();
+        Ok(Arc::new(state))
+    }
+
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.with(|db| db.get(table.key(key)))
+    }
+
+    /// In the log of the database, but not yet surely on disk: see [`State::sync`].
+    pub(crate) fn write(&self, batch: WriteBatch) -> Result<(), Error> {
+        self.with(|db| db.write(batch))
+    }
+
+    /// All that was written before is on disk when this returns. Callers at the same time share one sync.
+    pub(crate) fn sync(&self) -> Result<(), Error> {
+        self.with(|db| db.flush_wal(true))
+    }
+
+    /// Rows of a table from `start` on whose key begins with `prefix`, in the order of their keys, until `take` says
+    /// false.
+    pub(crate) fn scan(
+        &self,
+        table: Table,
+        prefix: &[u8],
+        start: &[u8],
+        mut take: impl FnMut(&[u8], &[u8]) -> bool,
+    ) -> Result<(), Error> {
+        let (prefix, start) = (table.key(prefix), table.key(start));
+        self.with(|db| {
+            for row in db.iterator(IteratorMode::From(&start, Direction::Forward)) {
+                let (key, value) = row?;
+                if !key.starts_with(&prefix) || !take(key.get(1..).unwrap_or_default(), &value) {
+                    break;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Whatever the umask is, nobody else reads our files; the folder alone would do.
+    pub(crate) fn close_files_to_others(&self) {
+        let Ok(files) = std::fs::read_dir(&self.dir) else { return };
+        for file in files.flatten() {
+            // A file that is gone meanwhile needs no protection.
+            let _ = std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o600));
+        }
+    }
+
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        let Some(db) = self.db.write().take() else { return Ok(()) };
+        let synced = db.flush_wal(true);
+        db.cancel_all_background_work(true);
+        drop(db);
+        self.close_files_to_others();
+        synced.map_err(Error::State)
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&DB) -> Result<T, rocksdb::Error>) -> Result<T, Error> {
+        let guard = self.db.read();
+        let db = guard.as_ref().ok_or(Error::Closed)?;
+        Ok(work(db)?)
+    }
+}
+
+fn make_private(dir: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
+    std::fs::set_permissions(dir, std::fs::Permissions::from_mode(0o700))
+}
+
+/// Small: some hundred bytes a session, a million sessions at most.
+fn options() -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(&Cache::new_lru_cache(16 << 20));
+    blocks.set_bloom_filter(10.0, false);
+    let mut options = Options::default();
+    options.create_if_missing(true);
+    options.set_block_based_table_factory(&blocks);
+    options.set_write_buffer_size(8 << 20);
+    options.set_max_write_buffer_number(2);
+    options.set_max_background_jobs(2);
+    options.set_max_total_wal_size(32 << 20);
+    options.set_keep_log_file_num(2);
+    options
+}
