@@ -20,13 +20,39 @@ pub enum Error {
         /// The system's word.
         source: std::io::Error,
     },
+    /// The store was written by another version.
+    #[error("the log store has format {found:?}; this version reads format {known}")]
+    Format {
+        /// As stored.
+        found: Vec<u8>,
+        /// Of this version.
+        known: u32,
+    },
+    /// What is stored contradicts itself.
+    #[error("the log store is damaged: {what}")]
+    Damaged {
+        /// What was found.
+        what: &'static str,
+    },
+    /// The system gave no random bytes.
+    #[error("no random bytes for the key of the log store")]
+    Random,
+    /// The writer could not be started.
+    #[error("starting the writer of the log store")]
+    Thread(#[source] std::io::Error),
+    /// Entries could not be written before the store was closed.
+    #[error("the log store was closed with entries that could not be written: {cause}")]
+    Unwritten {
+        /// The last failure.
+        cause: String,
+    },
     /// RocksDB refused.
     #[error("opening or writing the log store")]
     Store(#[from] rocksdb::Error),
 }
 
 /// The entry is not on disk.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the log cannot be written: {cause}")]
 pub struct Unavailable {
     /// For the operator, not for clients.
@@ -50,6 +76,9 @@ pub enum QueryError {
     /// The disk refused.
     #[error("reading the log store")]
     Store(#[from] rocksdb::Error),
+    /// The store is closed, or is being opened again after a failure.
+    #[error("the log store is not open")]
+    Closed,
     /// Stored bytes are not an entry.
     #[error("entry {seq} of the {log} log cannot be read")]
     Damaged {

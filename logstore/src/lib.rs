@@ -4,18 +4,29 @@
 //! interval or counted as lost and marked in the log; sequences have no gaps; an entry is readable within a second.
 //! Nothing here knows policy, HTTP or configuration.
 
+pub mod codec;
+mod column;
+mod database;
 pub mod entry;
 pub mod error;
+mod id;
+mod json;
+mod lane;
+mod loss;
 pub mod query;
 pub mod row;
+mod shared;
+mod store;
+mod timeline;
+mod writer;
 
-use std::path::Path;
 use std::time::Duration;
 
 pub use entry::{AccessEntry, AuditEntry, Entry, Log, RequestEntry};
 pub use error::{BadParameter, Error, QueryError, Unavailable};
 pub use query::{Page, Query};
 pub use row::Row;
+pub use store::Store;
 
 /// How a store is kept.
 #[derive(Debug, Clone)]
@@ -28,10 +39,6 @@ pub struct Options {
     pub queue_bytes: usize,
 }
 
-/// The three logs. Clones share one store.
-#[derive(Clone)]
-pub struct Store {}
-
 /// Where a committed entry stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Committed {
@@ -41,70 +48,8 @@ pub struct Committed {
     pub id: uuid::Uuid,
 }
 
-impl Store {
-    /// Opens or makes the store in `dir`, which only this process may use.
-    ///
-    /// # Errors
-    /// When the folder cannot be written, another process holds it, or its format is not known.
-    pub fn open(_dir: &Path, _options: Options) -> Result<Self, Error> {
-        todo!()
-    }
-
-    /// Queues one entry without waiting. A full queue drops it, counts it, and leaves a mark in the log.
-    pub fn append(&self, _entry: &Entry<'_>) {
-        todo!()
-    }
-
-    /// As [`Self::append`], but waits for room when the queue is full.
-    pub async fn append_or_wait(&self, _entry: &Entry<'_>) {
-        todo!()
-    }
-
-    /// Returns when the entry is on disk.
-    ///
-    /// # Errors
-    /// When it could not be written; it may then not be relied upon.
-    pub async fn commit(&self, _entry: &Entry<'_>) -> Result<Committed, Unavailable> {
-        todo!()
-    }
-
-    /// False while entries cannot be written; true again when a write has succeeded.
-    pub fn writable(&self) -> bool {
-        todo!()
-    }
-
-    /// Entries that match, in order, one page. Blocks; bounded by `query.deadline`.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn query(&self, _query: &Query) -> Result<Page, QueryError> {
-        todo!()
-    }
-
-    /// One entry by its id.
-    ///
-    /// # Errors
-    /// When the disk refuses.
-    pub fn entry(&self, _log: Log, _id: &uuid::Uuid) -> Result<Option<Row>, QueryError> {
-        todo!()
-    }
-
-    /// Numbers for the metrics page and the status.
-    pub fn figures(&self) -> Figures {
-        todo!()
-    }
-
-    /// Writes and syncs what is queued, stops the writer, closes the database. Later appends are counted as dropped.
-    ///
-    /// # Errors
-    /// When the last sync fails.
-    pub fn close(&self) -> Result<(), Error> {
-        todo!()
-    }
-}
-
 /// Numbers for the metrics page and the status.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Entries waiting for the writer.
     pub queue_depth: u64,
@@ -114,4 +59,6 @@ pub struct Figures {
     pub dropped: [(&'static str, u64); 3],
     /// Bytes on disk.
     pub bytes: u64,
+    /// Values that were not in the closed list of their field, since start. Anything but 0 is a mistake in the program.
+    pub stray_words: u64,
 }

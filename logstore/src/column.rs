@@ -1,0 +1,89 @@
+//! What is on disk: the column families, their keys and values. All integers are big-endian.
+
+use rocksdb::{BlockBasedOptions, Cache, ColumnFamilyDescriptor, DBCompressionType, Options};
+
+use crate::entry::Log;
+
+/// A column family. The names stay: a store of any age has them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Column {
+    /// Entries that are not in a segment.
+    /// Key: [`hot_key`]. Value: canonical bytes of the entry.
+    Hot,
+    /// Sealed segments; empty until they exist.
+    /// Key: log u8, first seq u64, column u16, part u8. Value: one compressed part.
+    Seg,
+    /// Nodes of the Merkle trees; empty until they exist.
+    /// Key: log u8, level u8, index u64. Value: node and what it covers.
+    Tree,
+    /// Signed checkpoints and receipts of anchors; empty until they exist.
+    /// Key: log u8, size u64. Value: text.
+    Note,
+    /// Facts about the store, each under its own name.
+    /// `format`: u32. `store`: UUID, 16 bytes. `id-key`: AES-128 key, 16 bytes. `probe`: written to see whether
+    /// writing works. `span`, log u8, index u64 ([`span_key`]): see [`crate::timeline::Span`].
+    Meta,
+}
+
+impl Column {
+    pub(crate) const ALL: [Self; 5] = [Self::Hot, Self::Seg, Self::Tree, Self::Note, Self::Meta];
+
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Hot => "hot",
+            Self::Seg => "seg",
+            Self::Tree => "tree",
+            Self::Note => "note",
+            Self::Meta => "meta",
+        }
+    }
+
+    pub(crate) fn descriptor(self, cache: &Cache) -> ColumnFamilyDescriptor {
+        let mut blocks = BlockBasedOptions::default();
+        blocks.set_block_cache(cache);
+        blocks.set_format_version(6);
+        let mut options = Options::default();
+        match self {
+            Self::Hot => {
+                blocks.set_block_size(16 << 10);
+                options.set_compression_type(DBCompressionType::Lz4);
+                options.set_write_buffer_size(64 << 20);
+                options.set_max_write_buffer_number(4);
+            }
+            Self::Seg => {
+                // Parts are compressed before they get here, and their keys ascend: nothing is ever rewritten.
+                options.set_compression_type(DBCompressionType::None);
+                options.set_target_file_size_base(64 << 20);
+            }
+            Self::Tree | Self::Note | Self::Meta => {
+                options.set_compression_type(DBCompressionType::Lz4);
+                options.set_write_buffer_size(4 << 20);
+            }
+        }
+        options.set_block_based_table_factory(&blocks);
+        ColumnFamilyDescriptor::new(self.name(), options)
+    }
+}
+
+/// The byte of a log in keys.
+pub(crate) const fn log_byte(log: Log) -> u8 {
+    log.index() as u8
+}
+
+/// Key of an entry: log u8, seq u64.
+pub(crate) fn hot_key(log: Log, seq: u64) -> [u8; 9] {
+    let [a, b, c, d, e, f, g, h] = seq.to_be_bytes();
+    [log_byte(log), a, b, c, d, e, f, g, h]
+}
+
+/// The position in the key of an entry of this log.
+pub(crate) fn hot_seq(log: Log, key: &[u8]) -> Option<u64> {
+    let (&first, seq) = key.split_first()?;
+    (first == log_byte(log)).then_some(u64::from_be_bytes(seq.try_into().ok()?))
+}
+
+/// Key of the times of one chunk of rows: `span`, log u8, index u64.
+pub(crate) fn span_key(log: Log, index: u64) -> [u8; 13] {
+    let [a, b, c, d, e, f, g, h] = index.to_be_bytes();
+    [b's', b'p', b'a', b'n', log_byte(log), a, b, c, d, e, f, g, h]
+}

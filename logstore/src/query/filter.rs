@@ -1,0 +1,150 @@
+//! What an entry must be like.
+
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use ipnet::IpNet;
+use uuid::Uuid;
+
+use super::text::Needle;
+use crate::entry::{Field, Kind, Log};
+use crate::row::{Slots, Value};
+
+/// One condition: any of the tests holds, or none of them does.
+#[derive(Debug, Clone)]
+pub(crate) struct Filter {
+    pub(crate) subject: Subject,
+    pub(crate) negated: bool,
+    pub(crate) tests: Vec<Test>,
+}
+
+/// What is looked at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Subject {
+    Field(Field),
+    /// How a request went, made of its `action` and `status_code`.
+    Request,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Test {
+    Absent,
+    Equals(String),
+    /// The JSON value is this text, or a list with it.
+    Holds(String),
+    Contains(Needle),
+    Prefix(String),
+    Number(RangeInclusive<u64>),
+    /// Known by its name only, until [`super::Query::placed`] finds its position.
+    Id(Uuid),
+    Network(IpNet),
+    Time(i64),
+    Request(Outcome),
+}
+
+/// How a request went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// Status 200 to 399.
+    Success,
+    /// Any other.
+    Failed,
+    /// Let through, status 100 to 499.
+    Allowed,
+    /// Stopped here.
+    Denied,
+    /// Status 500 to 599.
+    Error,
+}
+
+impl Filter {
+    pub(crate) fn holds(&self, seq: u64, stored: &Slots<'_>) -> bool {
+        let any = match self.subject {
+            Subject::Field(field) => {
+                let value = if matches!(field.kind, Kind::Position | Kind::Id) {
+                    Some(Value::Number(seq))
+                } else {
+                    stored.value(&field)
+                };
+                self.tests.iter().any(|test| test.holds(value))
+            }
+            Subject::Request => self.tests.iter().any(|test| test.holds_of_request(stored)),
+        };
+        any != self.negated
+    }
+}
+
+impl Test {
+    fn holds(&self, value: Option<Value<'_>>) -> bool {
+        let Some(value) = value else {
+            return matches!(self, Self::Absent);
+        };
+        match self {
+            Self::Absent | Self::Request(_) | Self::Id(_) => false,
+            Self::Equals(wanted) => text(value) == Some(wanted),
+            Self::Holds(wanted) => text(value).is_some_and(|json| json_holds(json, wanted)),
+            Self::Contains(needle) => match value {
+                Value::Address(address) => needle.is_in(&address.to_string()),
+                Value::Id(_) | Value::Number(_) | Value::Time(_) | Value::Text(_) | Value::Json(_) => {
+                    text(value).is_some_and(|text| needle.is_in(text))
+                }
+            },
+            Self::Prefix(wanted) => text(value).is_some_and(|text| text.starts_with(wanted.as_str())),
+            Self::Number(range) => matches!(value, Value::Number(number) if range.contains(&number)),
+            Self::Network(network) => matches!(value, Value::Address(address) if network.contains(&address)),
+            Self::Time(wanted) => value == Value::Time(*wanted),
+        }
+    }
+
+    fn holds_of_request(&self, stored: &Slots<'_>) -> bool {
+        let Self::Request(outcome) = self else {
+            return false;
+        };
+        let field = |name| Log::Requests.field(name).and_then(|field| stored.value(field));
+        let Some(Value::Number(status)) = field("status_code") else {
+            return false;
+        };
+        let blocked = field("action") == Some(Value::Text("blocked"));
+        match outcome {
+            Outcome::Success => (200..400).contains(&status),
+            Outcome::Failed => !(200..400).contains(&status),
+            Outcome::Allowed => !blocked && (100..500).contains(&status),
+            Outcome::Denied => blocked,
+            Outcome::Error => (500..600).contains(&status),
+        }
+    }
+}
+
+/// Whether the text stands in any text field.
+pub(crate) fn found_anywhere(needle: &Needle, log: Log, bytes: &[u8], stored: &Slots<'_>) -> bool {
+    let in_texts = needle.may_be_in(bytes);
+    log.fields().iter().any(|field| match stored.value(field) {
+        Some(Value::Text(text) | Value::Json(text)) => in_texts && needle.is_in(text),
+        Some(Value::Address(address)) => needle.is_in(&address.to_string()),
+        Some(Value::Id(_) | Value::Number(_) | Value::Time(_)) | None => false,
+    })
+}
+
+/// An address or a network, an IPv4 one in IPv6 form being the same as the IPv4 one.
+pub(crate) fn network(text: &str) -> Option<IpNet> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some(IpNet::from(address.to_canonical()));
+    }
+    text.parse::<IpNet>().ok().map(|network| network.trunc())
+}
+
+fn text(value: Value<'_>) -> Option<&str> {
+    match value {
+        Value::Text(text) | Value::Json(text) => Some(text),
+        Value::Id(_) | Value::Number(_) | Value::Time(_) | Value::Address(_) => None,
+    }
+}
+
+fn json_holds(json: &str, wanted: &str) -> bool {
+    json == wanted
+        || match serde_json::from_str(json) {
+            Ok(serde_json::Value::String(text)) => text == wanted,
+            Ok(serde_json::Value::Array(list)) => list.iter().any(|item| item.as_str() == Some(wanted)),
+            Ok(_) | Err(_) => false,
+        }
+}

@@ -1,0 +1,61 @@
+//! Substrings regardless of case.
+
+use memchr::memchr2_iter;
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
+
+/// A text to look for, regardless of case.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Needle {
+    lower: String,
+}
+
+impl Needle {
+    pub(crate) fn new(text: &str) -> Self {
+        Self { lower: text.to_lowercase() }
+    }
+
+    pub(crate) fn is_in(&self, text: &str) -> bool {
+        if self.lower.is_ascii() {
+            return self.may_be_in(text.as_bytes());
+        }
+        // Text in ASCII has no characters other than its own.
+        !text.is_ascii() && text.to_lowercase().contains(&self.lower)
+    }
+
+    /// Whether the bytes hold the needle, letters of ASCII regardless of case. True where that cannot be told.
+    pub(crate) fn may_be_in(&self, bytes: &[u8]) -> bool {
+        if !self.lower.is_ascii() {
+            return true;
+        }
+        let needle = self.lower.as_bytes();
+        let Some(first) = needle.first() else {
+            return true;
+        };
+        memchr2_iter(*first, first.to_ascii_uppercase(), bytes)
+            .any(|at| bytes.get(at..at + needle.len()).is_some_and(|found| found.eq_ignore_ascii_case(needle)))
+    }
+
+    /// The needle as an id, if it is a whole one. Parts of ids are not looked for: every short text is part of some.
+    pub(crate) fn as_id(&self) -> Option<Uuid> {
+        if self.lower.len() == Hyphenated::LENGTH { Uuid::try_parse(&self.lower).ok() } else { None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_does_not_matter_and_no_character_is_special() {
+        let hits =
+            [("wiki", "/WIKI/x"), ("100%", "a 100% b"), ("_", "a_b"), ("ÜRI", "zürich"), ("東", "東京"), ("", "")];
+        for (needle, text) in hits {
+            assert!(Needle::new(needle).is_in(text), "{needle} in {text}");
+        }
+        let misses = [("100%", "1000"), ("_", "ab"), ("ü", "u"), ("wikis", "wiki"), (".", "a")];
+        for (needle, text) in misses {
+            assert!(!Needle::new(needle).is_in(text), "{needle} in {text}");
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! What the writer, the readers and those who make entries have in common.
+
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::thread::Thread;
+
+use parking_lot::{Mutex, RwLock};
+use rocksdb::DB;
+use tokio::sync::watch;
+
+use crate::Options;
+use crate::entry::Log;
+use crate::error::Unavailable;
+use crate::id::Ids;
+use crate::lane::Lane;
+use crate::loss::Losses;
+use crate::timeline::Timeline;
+
+pub(crate) struct Shared {
+    pub(crate) dir: PathBuf,
+    pub(crate) options: Options,
+    pub(crate) store: uuid::Uuid,
+    pub(crate) ids: Ids,
+    /// Attempts and audit entries.
+    pub(crate) decisions: Lane,
+    pub(crate) requests: Lane,
+    /// Absent after the store was closed, and while it is opened again after a failure.
+    pub(crate) db: RwLock<Option<DB>>,
+    timelines: [RwLock<Timeline>; 3],
+    pub(crate) losses: Losses,
+    /// Values that were not in the closed list of their field.
+    pub(crate) stray_words: AtomicU64,
+    failure: Mutex<Option<String>>,
+    writable: AtomicBool,
+    closing: AtomicBool,
+    /// Set while the writer sleeps until it is woken.
+    sleeping: AtomicBool,
+    writer: OnceLock<Thread>,
+    /// Rows written since the start, all logs together.
+    pub(crate) news: watch::Sender<u64>,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        dir: PathBuf,
+        options: Options,
+        store: uuid::Uuid,
+        ids: Ids,
+        db: DB,
+        timelines: [Timeline; 3],
+    ) -> Self {
+        Self {
+            dir,
+            store,
+            ids,
+            decisions: Lane::new(options.queue_entries, options.queue_bytes),
+            requests: Lane::new(options.queue_entries, options.queue_bytes),
+            options,
+            db: RwLock::new(Some(db)),
+            timelines: timelines.map(RwLock::new),
+            losses: Losses::default(),
+            stray_words: AtomicU64::new(0),
+            failure: Mutex::new(None),
+            writable: AtomicBool::new(true),
+            closing: AtomicBool::new(false),
+            sleeping: AtomicBool::new(false),
+            writer: OnceLock::new(),
+            news: watch::Sender::new(0),
+        }
+    }
+
+    pub(crate) const fn lane(&self, log: Log) -> &Lane {
+        match log {
+            Log::Access | Log::Audit => &self.decisions,
+            Log::Requests => &self.requests,
+        }
+    }
+
+    pub(crate) const fn timeline(&self, log: Log) -> &RwLock<Timeline> {
+        let [access, requests, audit] = &self.timelines;
+        match log {
+            Log::Access => access,
+            Log::Requests => requests,
+            Log::Audit => audit,
+        }
+    }
+
+    pub(crate) fn writable(&self) -> bool {
+        self.writable.load(Ordering::Acquire)
+    }
+
+    /// Why nothing can be written.
+    pub(crate) fn unavailable(&self) -> Unavailable {
+        let cause = self.failure.lock().clone().unwrap_or_else(|| "the store is closed".into());
+        Unavailable { cause }
+    }
+
+    pub(crate) fn set_writable(&self) {
+        *self.failure.lock() = None;
+        self.writable.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn set_unwritable(&self, cause: &str) {
+        *self.failure.lock() = Some(cause.to_owned());
+        self.writable.store(false, Ordering::Release);
+    }
+
+    pub(crate) fn closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// From here on nothing is taken.
+    pub(crate) fn close(&self) {
+        self.closing.store(true, Ordering::Release);
+        if let Some(writer) = self.writer.get() {
+            writer.unpark();
+        }
+    }
+
+    /// Called by the writer before anything else.
+    pub(crate) fn set_writer(&self, thread: Thread) {
+        // Set once: a store has one writer.
+        drop(self.writer.set(thread));
+    }
+
+    /// Called after something was queued. Wakes the writer only if it sleeps: a wake-up costs more than the rest.
+    pub(crate) fn wake(&self) {
+        fence(Ordering::SeqCst);
+        if self.sleeping.load(Ordering::Relaxed)
+            && self.sleeping.swap(false, Ordering::Relaxed)
+            && let Some(writer) = self.writer.get()
+        {
+            writer.unpark();
+        }
+    }
+
+    /// Called by the writer: from now on it must be woken, unless something came meanwhile.
+    pub(crate) fn may_sleep(&self) -> bool {
+        self.sleeping.store(true, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        self.decisions.is_empty() && self.requests.is_empty() && !self.closing()
+    }
+
+    pub(crate) fn awake(&self) {
+        self.sleeping.store(false, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,139 @@
+//! What the writer does when the disk refuses.
+//!
+//! Whoever waits is told at once, and until a write has succeeded again everyone who wants to wait is. Entries that
+//! nobody waits for are kept and written later. Nothing is acknowledged that a sync did not confirm, and positions
+//! stay dense: those of a batch that was not applied are given again, those of one that was applied stay.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::{BATCH, Places, Writer};
+use crate::column::{Column, hot_key};
+use crate::database::{self, Opened, column};
+use crate::entry::Log;
+use crate::error::{Error, Unavailable};
+use crate::loss::{Cause, Gap};
+
+/// Between two tries: at first, doubled each time, at most.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// RocksDB recovers from a full disk by itself within seconds. If the folder takes files and the database still does
+/// not for this many tries, it is opened again.
+const TRIES_BEFORE_REOPEN: u32 = 5;
+
+impl Writer {
+    pub(super) fn write_failed(&mut self, places: Places, cause: &str) {
+        if self.applied(&places) {
+            // In the database in spite of the error: the positions are used. Nobody is told that it is on disk.
+            self.publish(places);
+        } else {
+            self.keep_what_nobody_waits_for(cause);
+        }
+        self.recover(cause, false);
+    }
+
+    /// After a failed fsync the system may have forgotten what it did not write, and the next fsync would succeed all
+    /// the same. Opening the database again writes everything that can be read into new files.
+    pub(super) fn sync_failed(&mut self, cause: &str) {
+        self.recover(cause, true);
+    }
+
+    pub(super) fn folder_failed(&mut self, cause: &str) {
+        self.recover(cause, false);
+    }
+
+    fn applied(&self, places: &Places) -> bool {
+        let Some((item, seq)) = self.batch.iter().zip(places.positions(&self.batch)).last() else {
+            return false;
+        };
+        let slot = self.shared.db.read();
+        let stored =
+            slot.as_ref().and_then(|db| db.get_pinned_cf(&column(db, Column::Hot), hot_key(item.log, seq)).ok());
+        stored.flatten().is_some_and(|bytes| *bytes == *item.bytes)
+    }
+
+    fn keep_what_nobody_waits_for(&mut self, cause: &str) {
+        let losses = &self.shared.losses;
+        let refused = self.batch.extract_if(.., |item| item.waiter.is_some());
+        for item in refused {
+            losses.lose(item.log, item.time, Cause::WriteFailed);
+            if let Some(waiter) = item.waiter {
+                drop(waiter.send(Err(Unavailable { cause: cause.into() })));
+            }
+        }
+    }
+
+    /// Tries until a write was synced, or the store is closed.
+    fn recover(&mut self, cause: &str, distrusted: bool) {
+        tracing::error!(cause, "log cannot be written");
+        self.shared.set_unwritable(cause);
+        let failed = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        let mut tries = 0;
+        loop {
+            self.refuse_waiters(cause);
+            if !self.shared.closing() {
+                thread::park_timeout(pause);
+            }
+            match self.try_again(&mut tries, distrusted) {
+                Ok(()) => break,
+                Err(cause) if self.shared.closing() => {
+                    self.unwritten = Some(cause);
+                    return;
+                }
+                Err(cause) => self.shared.set_unwritable(&cause),
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        self.dirty = None;
+        self.checked = Instant::now();
+        self.shared.set_writable();
+        tracing::warn!(after_ms = failed.elapsed().as_millis() as u64, "log can be written again");
+    }
+
+    /// Told now: whoever waits for a sync, and whoever queued before it was known that nothing can be written.
+    fn refuse_waiters(&mut self, cause: &str) {
+        for (waiter, _) in self.waiters.drain(..) {
+            drop(waiter.send(Err(Unavailable { cause: cause.into() })));
+        }
+        // The request lane stays as it is: it holds what comes until it is full.
+        let room = BATCH.saturating_sub(self.batch.len());
+        self.shared.decisions.drain(room, &mut self.batch);
+        self.keep_what_nobody_waits_for(cause);
+    }
+
+    fn try_again(&mut self, tries: &mut u32, distrusted: bool) -> Result<(), String> {
+        database::probe_folder(&self.shared.dir).map_err(|error| error.to_string())?;
+        *tries += 1;
+        if (distrusted && *tries == 1) || *tries > TRIES_BEFORE_REOPEN || self.shared.db.read().is_none() {
+            self.reopen().map_err(|error| chain(&error))?;
+        }
+        let slot = self.shared.db.read();
+        let db = slot.as_ref().ok_or("the log store is not open")?;
+        let probe = db.put_cf(&column(db, Column::Meta), "probe", tries.to_be_bytes());
+        probe.and_then(|()| db.flush_wal(true)).map_err(|error| error.to_string())
+    }
+
+    /// Closes the database and opens it again. Queries wait; if it does not open, they fail until it does.
+    fn reopen(&self) -> Result<(), Error> {
+        let mut slot = self.shared.db.write();
+        drop(slot.take());
+        let Opened { db, store: _, id_key: _, timelines } = database::open(&self.shared.dir)?;
+        for (log, found) in Log::ALL.into_iter().zip(timelines) {
+            let mut timeline = self.shared.timeline(log).write();
+            if let Some((from, to)) = timeline.times_from(found.rows()) {
+                let dropped = timeline.rows() - found.rows();
+                self.shared.losses.add(Gap { log, dropped, from, to, cause: Cause::SyncFailed });
+            }
+            *timeline = found;
+        }
+        *slot = Some(db);
+        tracing::warn!("log store opened again");
+        Ok(())
+    }
+}
+
+fn chain(error: &dyn std::error::Error) -> String {
+    error.source().map_or_else(|| error.to_string(), |source| format!("{error}: {}", chain(source)))
+}

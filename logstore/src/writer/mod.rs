@@ -1,0 +1,282 @@
+//! The one thread that writes.
+//!
+//! It takes what is queued, gives each entry its position, writes all of it as one batch, and syncs: at once when
+//! someone waits, else once per sync interval. While entries come it looks every 2 ms; after a second without any it
+//! sleeps until it is woken. RocksDB's write stalls stall this thread only; what the queues then cannot hold is lost
+//! and marked.
+
+mod failure;
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rocksdb::WriteBatch;
+
+use crate::Committed;
+use crate::column::{Column, hot_key, span_key};
+use crate::database::{self, column};
+use crate::entry::{Entry, Log};
+use crate::error::Error;
+use crate::lane::{Item, Waiter};
+use crate::loss::Cause;
+use crate::shared::Shared;
+use crate::timeline::Extension;
+
+/// Entries of one batch.
+const BATCH: usize = 4096;
+
+/// Attempts and audit entries of one batch, so that a flood of them does not starve the requests.
+const BATCH_DECISIONS: usize = 2048;
+
+/// Between two looks at the queues while entries come.
+const POLL: Duration = Duration::from_millis(2);
+
+/// Without entries for this long the writer sleeps.
+const IDLE: Duration = Duration::from_secs(1);
+
+/// Between two looks whether the folder takes files.
+const FOLDER_CHECK: Duration = Duration::from_secs(5);
+
+/// A gap is marked when nothing was lost for this long, and while losses go on at most this late.
+const GAP_CALM: Duration = Duration::from_millis(100);
+const GAP_LATEST: Duration = Duration::from_secs(1);
+
+pub(crate) struct Writer {
+    shared: Arc<Shared>,
+    /// Taken from the queues, not yet written.
+    batch: Vec<Item>,
+    /// Written, waiting for the sync.
+    waiters: Vec<(Waiter, Committed)>,
+    /// When the first of the entries that are not synced was written.
+    dirty: Option<Instant>,
+    /// Unmarked losses, when they began and when they last grew.
+    losing: Option<(u64, Instant, Instant)>,
+    busy: Instant,
+    checked: Instant,
+    /// Why entries remained unwritten when the store was closed.
+    unwritten: Option<String>,
+}
+
+/// Where the entries of a batch go.
+struct Places {
+    /// The first position, by [`Log::index`].
+    first: [u64; 3],
+    extensions: [Extension; 3],
+}
+
+impl Writer {
+    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+        let now = Instant::now();
+        Self {
+            shared,
+            batch: Vec::with_capacity(BATCH),
+            waiters: Vec::new(),
+            dirty: None,
+            losing: None,
+            busy: now,
+            checked: now,
+            unwritten: None,
+        }
+    }
+
+    /// Until the store is closed.
+    pub(crate) fn run(mut self) -> Result<(), Error> {
+        let ended = Ended(Arc::clone(&self.shared));
+        loop {
+            // Asked before the queues are emptied: what was queued before the closing is written.
+            let closing = self.shared.closing();
+            self.take();
+            self.mark_losses(closing);
+            let full = self.batch.len() >= BATCH;
+            if !self.batch.is_empty() {
+                self.busy = Instant::now();
+                self.write();
+            }
+            self.sync_if_due(closing);
+            self.check_folder();
+            if closing && (self.unwritten.is_some() || self.nothing_left()) {
+                break;
+            }
+            if !full {
+                self.rest();
+            }
+        }
+        self.give_up_the_rest();
+        drop(ended);
+        self.unwritten.map_or(Ok(()), |cause| Err(Error::Unwritten { cause }))
+    }
+
+    fn take(&mut self) {
+        let room = BATCH.saturating_sub(self.batch.len());
+        self.shared.decisions.drain(room.min(BATCH_DECISIONS), &mut self.batch);
+        let room = BATCH.saturating_sub(self.batch.len());
+        self.shared.requests.drain(room, &mut self.batch);
+    }
+
+    /// Adds the entries that say what was lost.
+    fn mark_losses(&mut self, closing: bool) {
+        let unmarked = self.shared.losses.unmarked();
+        if unmarked == 0 {
+            self.losing = None;
+            return;
+        }
+        let now = Instant::now();
+        let (_, began, grew) = match self.losing {
+            Some((before, began, grew)) if before == unmarked => (before, began, grew),
+            Some((_, began, _)) => (unmarked, began, now),
+            None => (unmarked, now, now),
+        };
+        self.losing = Some((unmarked, began, grew));
+        if closing || now - grew >= GAP_CALM || now - began >= GAP_LATEST {
+            let gaps = self.shared.losses.take();
+            self.batch.extend(gaps.iter().map(|gap| gap.mark(|entry| Item::of(&Entry::Audit(entry), None))));
+            self.losing = None;
+        }
+    }
+
+    fn write(&mut self) {
+        let places = self.places();
+        match self.put(&places) {
+            Ok(()) => self.publish(places),
+            Err(error) => self.write_failed(places, &error),
+        }
+    }
+
+    fn places(&self) -> Places {
+        let times = |log: Log| self.batch.iter().filter(move |item| item.log == log).map(|item| item.time);
+        let extension = |log: Log| self.shared.timeline(log).read().extension(times(log));
+        Places {
+            first: Log::ALL.map(|log| self.shared.timeline(log).read().rows()),
+            extensions: Log::ALL.map(extension),
+        }
+    }
+
+    fn put(&self, places: &Places) -> Result<(), String> {
+        let slot = self.shared.db.read();
+        let db = slot.as_ref().ok_or("the log store is not open")?;
+        let (hot, meta) = (column(db, Column::Hot), column(db, Column::Meta));
+        let mut batch = WriteBatch::default();
+        for (item, seq) in self.batch.iter().zip(places.positions(&self.batch)) {
+            batch.put_cf(&hot, hot_key(item.log, seq), &item.bytes);
+        }
+        for (log, extension) in Log::ALL.into_iter().zip(&places.extensions) {
+            for (index, span) in &extension.spans {
+                batch.put_cf(&meta, span_key(log, *index), span.encode());
+            }
+        }
+        db.write(batch).map_err(|error| error.to_string())
+    }
+
+    /// The batch is readable; whoever waits is told after the sync.
+    fn publish(&mut self, places: Places) {
+        let positions: Vec<u64> = places.positions(&self.batch).collect();
+        for (log, extension) in Log::ALL.into_iter().zip(places.extensions) {
+            self.shared.timeline(log).write().extend(extension);
+        }
+        let rows = self.batch.len() as u64;
+        for (item, seq) in self.batch.drain(..).zip(positions) {
+            if let Some(waiter) = item.waiter {
+                self.waiters.push((waiter, Committed { seq, id: self.shared.ids.id(item.log, seq) }));
+            }
+        }
+        self.dirty.get_or_insert_with(Instant::now);
+        self.shared.news.send_modify(|news| *news += rows);
+    }
+
+    fn sync_if_due(&mut self, closing: bool) {
+        let Some(since) = self.dirty else {
+            return;
+        };
+        if self.waiters.is_empty() && !closing && since.elapsed() < self.sync_after() {
+            return;
+        }
+        match self.sync() {
+            Ok(()) => {
+                self.dirty = None;
+                for (waiter, committed) in self.waiters.drain(..) {
+                    // Whoever gave up waiting does not need the answer.
+                    drop(waiter.send(Ok(committed)));
+                }
+            }
+            Err(cause) => self.sync_failed(&cause),
+        }
+    }
+
+    fn sync(&self) -> Result<(), String> {
+        let slot = self.shared.db.read();
+        let db = slot.as_ref().ok_or("the log store is not open")?;
+        db.flush_wal(true).map_err(|error| error.to_string())
+    }
+
+    /// Early enough that polling and the disk's own time fit into the interval.
+    fn sync_after(&self) -> Duration {
+        let sync = self.shared.options.sync;
+        sync.saturating_sub(Duration::from_millis(10)).max(sync / 2)
+    }
+
+    /// A folder that takes no files lets RocksDB write until its next file only.
+    fn check_folder(&mut self) {
+        if self.checked.elapsed() < FOLDER_CHECK {
+            return;
+        }
+        self.checked = Instant::now();
+        if let Err(error) = database::probe_folder(&self.shared.dir) {
+            self.folder_failed(&error.to_string());
+        }
+    }
+
+    fn nothing_left(&self) -> bool {
+        self.batch.is_empty() && self.shared.decisions.is_empty() && self.shared.requests.is_empty()
+    }
+
+    fn rest(&self) {
+        if self.busy.elapsed() < IDLE || self.dirty.is_some() || self.losing.is_some() {
+            thread::park_timeout(POLL);
+        } else if self.shared.may_sleep() {
+            thread::park_timeout(FOLDER_CHECK);
+        }
+        self.shared.awake();
+    }
+
+    /// After the last batch: whoever came too late is told.
+    fn give_up_the_rest(&mut self) {
+        loop {
+            self.take();
+            if self.batch.is_empty() {
+                break;
+            }
+            for item in self.batch.drain(..) {
+                self.shared.losses.lose(item.log, item.time, Cause::Closed);
+                if let Some(waiter) = item.waiter {
+                    drop(waiter.send(Err(self.shared.unavailable())));
+                }
+            }
+        }
+    }
+}
+
+impl Places {
+    /// The position of each item.
+    fn positions<'a>(&self, items: &'a [Item]) -> impl Iterator<Item = u64> + use<'a> {
+        let [mut access, mut requests, mut audit] = self.first;
+        items.iter().map(move |item| {
+            let next = match item.log {
+                Log::Access => &mut access,
+                Log::Requests => &mut requests,
+                Log::Audit => &mut audit,
+            };
+            *next += 1;
+            *next - 1
+        })
+    }
+}
+
+/// However the writer ends, nobody is left waiting for it.
+struct Ended(Arc<Shared>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        self.0.set_unwritable("the log writer has ended");
+    }
+}
