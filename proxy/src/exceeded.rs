@@ -124,10 +124,11 @@ impl Window {
 
 /// Whose bucket was empty, as an operator would name it.
 fn bucket(scene: &Scene<'_>, over: &Over<'_>) -> Arc<str> {
-    match (over.reason, over.account) {
-        (Reason::RateLimitedUser | Reason::UserLocked, Some(account)) => account.into(),
-        (Reason::RateLimitedCircuit, _) => scene.circuit.name.shared(),
-        (_, _) => network(scene.source_ip).into(),
+    let per_account = matches!(over.reason, Reason::RateLimitedUser | Reason::UserLocked);
+    match over.account {
+        Some(account) if per_account => account.into(),
+        Some(_) | None if over.reason == Reason::RateLimitedCircuit => scene.circuit.name.shared(),
+        Some(_) | None => network(scene.source_ip).into(),
     }
 }
 

@@ -185,3 +185,95 @@ fn bad(detail: impl Into<String>) -> BadForm {
 fn cut(text: &str) -> String {
     text.chars().take(40).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown(encoding: Encoding, body: &str) -> String {
+        let credential = Fields::read(encoding, body.as_bytes()).and_then(|fields| {
+            let back = fields.back().unwrap_or("-").to_owned();
+            fields.credential().map(|credential| (credential, back))
+        });
+        match credential {
+            Ok((Credential::Own { email, secret }, back)) => format!("own {email} {} {back}", typed(&secret)),
+            Ok((Credential::Shared(secret), back)) => format!("shared {} {back}", typed(&secret)),
+            Err(bad) => bad.detail,
+        }
+    }
+
+    fn typed(secret: &Secret) -> String {
+        match secret {
+            Secret::Password(text) => format!("password {}", text.as_str()),
+            Secret::Pin(text) => format!("pin {}", text.as_str()),
+        }
+    }
+
+    #[test]
+    fn forms_and_objects_say_the_same() {
+        for (form, json, read) in [
+            (
+                "email=maya%40example.net&password=a%26b+c&return=%2Fx%3Fy",
+                r#"{"email":"maya@example.net","password":"a&b c","return":"/x?y"}"#,
+                "own maya@example.net password a&b c /x?y",
+            ),
+            ("email=m@x&pin=0123", r#"{"email":"m@x","pin":"0123"}"#, "own m@x pin 0123 -"),
+            ("password=%C3%BC%3D=", r#"{"password":"ü=="}"#, "shared password ü== -"),
+            ("&pin=1&", r#"{"pin":"1"}"#, "shared pin 1 -"),
+            ("pin=", r#"{"pin":""}"#, "shared pin  -"),
+            ("pin", r#"{"pin":""}"#, "shared pin  -"),
+            ("", "{}", "password or pin is missing"),
+            ("return=/", r#"{"return":"/"}"#, "password or pin is missing"),
+            ("pin=1&pin=1", r#"{"pin":"1","pin":"1"}"#, "pin is there twice"),
+            ("pin=1&p%69n=2", r#"{"pin":"1","p\u0069n":"2"}"#, "pin is there twice"),
+            ("pin=1&password=2", r#"{"pin":"1","password":"2"}"#, "password and pin are both there; send one of them"),
+            (
+                "pin=1&Return=/",
+                r#"{"pin":"1","Return":"/"}"#,
+                "unknown field \"Return\"; send email, password, pin, return",
+            ),
+        ] {
+            assert_eq!(shown(Encoding::Form, form), read, "{form}");
+            assert_eq!(shown(Encoding::Json, json), read, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_message_never_repeats_a_value() {
+        let not_strings = "the body is not a JSON object whose values are all strings";
+        for body in [r#"{"pin":123456}"#, r#"["123456"]"#, r#""123456""#, r#"{"pin":"123456""#, "123456", ""] {
+            assert_eq!(shown(Encoding::Json, body), not_strings, "{body}");
+        }
+        assert_eq!(shown(Encoding::Form, "password=%FF123456"), "\"password\" is not UTF-8");
+        assert_eq!(shown(Encoding::Form, "%FF=123456"), "a field's name is not UTF-8");
+        let unknown = shown(Encoding::Form, &format!("{}=123456", "x".repeat(900)));
+        assert!(unknown.len() < 120 && !unknown.contains("123456"), "{unknown}");
+    }
+
+    #[test]
+    fn bodies_and_addresses_have_a_bound() {
+        let email = "a".repeat(EMAIL_BYTES);
+        assert_eq!(shown(Encoding::Form, &format!("email={email}&pin=1")), format!("own {email} pin 1 -"));
+        assert_eq!(shown(Encoding::Form, &format!("email={email}a&pin=1")), "email is longer than 512 bytes");
+        let fill = "a".repeat(BODY_BYTES - "password=".len());
+        assert_eq!(shown(Encoding::Form, &format!("password={fill}")), format!("shared password {fill} -"));
+        assert_eq!(shown(Encoding::Form, &format!("password={fill}a")), "the body is longer than 16384 bytes");
+    }
+
+    #[test]
+    fn the_content_type_says_how_to_read() {
+        let read = |value: Option<&'static str>, body: &[u8]| {
+            let mut headers = HeaderMap::new();
+            if let Some(value) = value {
+                headers.insert(CONTENT_TYPE, http::HeaderValue::from_static(value));
+            }
+            encoding(&headers, body).map_err(|bad| bad.status)
+        };
+        assert_eq!(read(Some("application/x-www-form-urlencoded"), b"a"), Ok(Encoding::Form));
+        assert_eq!(read(Some("Application/JSON; charset=utf-8"), b"a"), Ok(Encoding::Json));
+        assert_eq!(read(None, b""), Ok(Encoding::Form));
+        assert_eq!(read(None, b"a"), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        assert_eq!(read(Some("text/plain"), b"pin=1"), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        assert_eq!(read(Some("multipart/form-data; boundary=x"), b"a"), Err(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+    }
+}
