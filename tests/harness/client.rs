@@ -48,7 +48,7 @@ impl Request {
     /// `Cookie`, when there is one.
     #[must_use]
     pub fn cookie(self, cookie: &str) -> Self {
-        self.header("Cookie", cookie)
+        if cookie.is_empty() { self } else { self.header("Cookie", cookie) }
     }
 
     /// `Authorization: Bearer`.

@@ -1,9 +1,44 @@
 //! One binary for all integration tests, linked once. Each test starts the program as its users do.
 
 #![expect(clippy::unwrap_used, reason = "an unexpected answer fails the test")]
+#![expect(clippy::panic, reason = "an unexpected answer fails the test")]
 #![expect(clippy::indexing_slicing, reason = "an answer of unexpected shape fails the test")]
 
+// Client address, country, and the rules about them.
+mod address;
+// The admin port.
+mod admin;
+// The command line.
+mod cli;
+// `vestibule demo` does what it prints.
+mod demo;
+// What the documentation shows works.
+mod docs;
+// Bad input, full disks, starts that must be refused.
+mod errors;
 // The example geo database is what its description says.
 mod geo;
 // The crates depend downwards only.
 mod graph;
+// What reaches the upstream and what comes back.
+mod headers;
+// Nothing promised is lost by `kill -9`.
+mod kill;
+// Attempts and requests are limited.
+mod limits;
+// The three logs and their questions.
+mod logs;
+// Who may enter.
+mod policy;
+// Changes while running.
+mod reload;
+// Which circuit answers.
+mod routing;
+// How sessions live and end.
+mod sessions;
+// Stopping.
+mod shutdown;
+// Signing in.
+mod sign_in;
+// Bodies pass as they come.
+mod streaming;

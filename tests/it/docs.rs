@@ -1,0 +1,76 @@
+//! What the documentation shows works.
+
+use std::path::{Path, PathBuf};
+
+use harness::gateway::command;
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Files below `folder` with an ending.
+fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            found.extend(files(&path, ending));
+        } else if path.extension().is_some_and(|extension| extension == ending) {
+            found.push(path);
+        }
+    }
+    found
+}
+
+/// Texts between ```` ```toml ```` and ```` ``` ````.
+fn blocks(text: &str) -> Vec<String> {
+    text.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).map(str::to_owned).collect()
+}
+
+fn check(name: &str, file: &Path) {
+    let output = command(&["check", "-c"]).arg(file).output().unwrap();
+    assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn every_configuration_in_deploy_is_accepted() {
+    let found = files(&root().join("deploy"), "toml");
+    assert!(!found.is_empty());
+    for file in found {
+        check(&file.display().to_string(), &file);
+    }
+}
+
+/// A block is a whole file; a part of one says so by beginning with a comment `# part`, and is completed here.
+#[test]
+fn every_configuration_in_the_documentation_is_accepted() {
+    let mut texts = vec![root().join("README.md"), root().join("ARCHITECTURE.md")];
+    texts.extend(files(&root().join("deploy"), "md"));
+    let folder = tempfile::tempdir().unwrap();
+    let mut count = 0;
+    for text in texts {
+        for block in blocks(&std::fs::read_to_string(&text).unwrap()) {
+            count += 1;
+            let rest = "[server]\ndata_dir = \"data\"\nlisten = [{ address = \"127.0.0.1:8080\" }]\n";
+            let whole = if block.starts_with("# part") { format!("{rest}{block}") } else { block };
+            let file = folder.path().join(format!("{count}.toml"));
+            std::fs::write(&file, &whole).unwrap();
+            check(&format!("{}:\n{whole}", text.display()), &file);
+        }
+    }
+    assert!(count > 0);
+}
+
+#[test]
+fn links_between_the_documents_lead_somewhere() {
+    let mut texts = vec![root().join("README.md"), root().join("ARCHITECTURE.md")];
+    texts.extend(files(&root().join("deploy"), "md"));
+    for text in texts {
+        let content = std::fs::read_to_string(&text).unwrap();
+        for target in content.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            if !target.is_empty() && !target.contains("://") {
+                assert!(text.parent().unwrap().join(target).exists(), "{}: {target}", text.display());
+            }
+        }
+    }
+}

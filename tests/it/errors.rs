@@ -1,0 +1,249 @@
+//! Bad input gets a clear answer, and nothing is lost.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::Command;
+use std::time::Duration;
+
+use harness::house::{MAYA, plan};
+use harness::secrets::PASSWORD;
+use harness::{Gateway, House, Setup, Upstream, until};
+
+/// Sends bytes as they are and reads until the other side closes or is silent.
+fn raw(gateway: &Gateway, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(gateway.proxy()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();
+    // The gateway may close before all is written.
+    drop(stream.write_all(bytes));
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer));
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[test]
+fn a_head_beyond_its_bound_is_431_and_has_an_entry() {
+    let house = House::start();
+    let answer = house.get("pub.localhost", "/").header("X-Long", &"a".repeat(40 << 10)).send();
+    assert_eq!(answer.status, 431);
+    let entries = house.gateway.logs_when("requests", "reason=head_too_large", 1);
+    assert_eq!((entries.len(), &entries[0]["status_code"]), (1, &431.into()));
+    assert_eq!(house.get("pub.localhost", "/").header("X-Long", &"a".repeat(20 << 10)).send().status, 200);
+}
+
+#[test]
+fn what_is_no_request_is_400_and_has_an_entry_each() {
+    let house = House::start();
+    let heads: [&[u8]; 12] = [
+        b"GET\r\n\r\n",
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"GET / HTTP/9.9\r\nHost: pub.localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: pub.localhost\r\nHost: mem.localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: pub.localhost\r\nBad Name: x\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: pub.localhost\r\nX: a\r\n folded\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: user@pub.localhost\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: 3\r\nContent-Length: 4\r\n\r\nabcd",
+        b"POST / HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: pub.localhost\r\nX: a\0b\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
+    ];
+    for (number, head) in heads.iter().enumerate() {
+        let answer = raw(&house.gateway, head);
+        let text = String::from_utf8_lossy(head);
+        assert!(answer.starts_with("HTTP/1.1 400") || answer.starts_with("HTTP/1.0 400"), "{text:?}: {answer:?}");
+        let count = number + 1;
+        let entries = house.gateway.logs_when("requests", "status_code=400", count);
+        assert_eq!(entries.len(), count, "{text:?}");
+        assert_eq!(entries[0]["action"], "blocked", "{text:?}");
+    }
+    assert_eq!(house.upstream.count(), 0);
+}
+
+#[test]
+fn a_head_that_comes_too_slowly_is_408() {
+    let house = House::with_server("trusted_proxies = []\n[server.limits]\nheader_timeout = \"1s\"");
+    let mut stream = TcpStream::connect(house.gateway.proxy()).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: pub.loc").unwrap();
+    let mut answer = String::new();
+    drop(stream.read_to_string(&mut answer));
+    assert!(answer.starts_with("HTTP/1.1 408"), "{answer:?}");
+    assert_eq!(house.gateway.logs_when("requests", "reason=head_timeout", 1)[0]["status_code"], 408);
+    assert_eq!(house.upstream.count(), 0);
+}
+
+#[test]
+fn methods_that_ask_the_proxy_itself_are_refused() {
+    let house = House::start();
+    for method in ["CONNECT", "TRACE"] {
+        let target = if method == "CONNECT" { "pub.localhost:443" } else { "/" };
+        let answer =
+            raw(&house.gateway, format!("{method} {target} HTTP/1.1\r\nHost: pub.localhost\r\n\r\n").as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 501"), "{method}: {answer:?}");
+    }
+    assert_eq!(house.upstream.count(), 0);
+}
+
+#[test]
+fn a_host_in_absolute_form_is_the_host() {
+    let house = House::start();
+    let answer = raw(
+        &house.gateway,
+        b"GET http://pub.localhost/abs?q HTTP/1.1\r\nHost: pub.localhost\r\nConnection: close\r\n\r\n",
+    );
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(house.upstream.last().target, "/abs?q");
+}
+
+#[test]
+fn smuggled_requests_do_not_reach_the_upstream() {
+    let house = House::start();
+    let attempts: [&[u8]; 4] = [
+        b"POST / HTTP/1.1\r\nHost: pub.localhost\r\nTransfer-Encoding: xchunked\r\nContent-Length: 4\r\n\r\n1\r\nZ\r\n0\r\n\r\nGET /smuggled HTTP/1.1\r\nHost: mem.localhost\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: pub.localhost\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: pub.localhost\r\nTransfer-Encoding : chunked\r\n\r\n0\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: 0x4\r\n\r\nabcd",
+    ];
+    for bytes in attempts {
+        let answer = raw(&house.gateway, bytes);
+        assert!(
+            answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 501") || answer.is_empty(),
+            "{answer:?}"
+        );
+    }
+    assert_eq!(house.upstream.count(), 0);
+}
+
+#[test]
+fn connections_beyond_the_bound_of_an_address_are_closed() {
+    let house = House::with_server("trusted_proxies = []\n[server.limits]\nconnections_per_ip = 4");
+    let held: Vec<_> = (0..4).map(|_| TcpStream::connect(house.gateway.proxy()).unwrap()).collect();
+    until(Duration::from_secs(3), "a connection too many to be closed", || {
+        house.get("pub.localhost", "/").try_send().map_or(Some(()), |answer| (answer.status == 503).then_some(()))
+    });
+    drop(held);
+    until(Duration::from_secs(3), "room again", || {
+        house.get("pub.localhost", "/").try_send().ok().filter(|answer| answer.status == 200)
+    });
+}
+
+/// The program's end when it must not start: exit code and what it says.
+fn refused_start(gateway: &Gateway) -> (i32, String) {
+    let output = harness::gateway::command(&["run", "-c"]).arg(gateway.config()).output().unwrap();
+    (output.status.code().unwrap(), String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[test]
+fn a_log_folder_that_cannot_be_made_refuses_the_start_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "in the way").unwrap();
+    let gateway = Setup::new("").data_dir(&file.join("data")).prepare();
+    let (code, text) = refused_start(&gateway);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains("a-file"), "{text}");
+}
+
+#[test]
+#[ignore = "needs root to mount a small tmpfs"]
+fn mounted_read_only_the_log_folder_refuses_the_start() {
+    // Root may write everywhere but on a file system mounted read-only.
+    let folder = tempfile::tempdir().unwrap();
+    let mount = Tmpfs::mount(folder.path(), "size=16m,ro");
+    let gateway = Setup::new("").data_dir(&folder.path().join("data")).prepare();
+    let (code, text) = refused_start(&gateway);
+    drop(mount);
+    assert_eq!(code, 1, "{text}");
+    assert!(text.contains(&*folder.path().to_string_lossy()), "{text}");
+    assert!(text.to_lowercase().contains("read-only"), "{text}");
+}
+
+#[test]
+fn a_folder_in_use_refuses_a_second_program() {
+    let house = House::start();
+    let second = Setup::new("").data_dir(&house.gateway.data_dir()).prepare();
+    let (code, text) = refused_start(&second);
+    assert_eq!(code, 1);
+    assert!(text.contains("in use"), "{text}");
+    assert_eq!(house.get("pub.localhost", "/").send().status, 200, "the first one goes on");
+}
+
+#[test]
+fn a_taken_port_refuses_the_start_and_is_named() {
+    let house = House::start();
+    let second = Setup::new("").prepare();
+    let text = std::fs::read_to_string(second.config()).unwrap();
+    let taken = house.gateway.proxy().to_string();
+    let own = text.lines().find(|line| line.starts_with("listen = [")).unwrap().to_owned();
+    std::fs::write(second.config(), text.replace(&own, &format!("listen = [{{ address = \"{taken}\" }}]"))).unwrap();
+    let (code, text) = refused_start(&second);
+    assert_eq!(code, 1);
+    assert!(text.contains(&taken), "{text}");
+}
+
+/// A file system of its own; unmounted when dropped.
+struct Tmpfs<'a>(&'a std::path::Path);
+
+impl<'a> Tmpfs<'a> {
+    fn mount(folder: &'a std::path::Path, options: &str) -> Self {
+        let status = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(folder).status().unwrap();
+        assert!(status.success());
+        Self(folder)
+    }
+}
+
+impl Drop for Tmpfs<'_> {
+    fn drop(&mut self) {
+        drop(Command::new("umount").arg("-l").arg(self.0).status());
+    }
+}
+
+#[test]
+#[ignore = "needs root to mount a small tmpfs"]
+fn mounted_small_and_full_the_log_lets_nobody_in_until_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let mount = Tmpfs::mount(folder.path(), "size=48m");
+    let upstream = Upstream::start();
+    let mut gateway = Setup::new(&plan(&upstream)).data_dir(&folder.path().join("data")).start();
+    let sign_in =
+        |gateway: &Gateway| gateway.sign_in("mem.localhost", &[("email", MAYA), ("password", PASSWORD)]).send();
+    let session = sign_in(&gateway).session().unwrap();
+    let visit = |gateway: &Gateway, host: &str| gateway.get(host, "/").cookie(&session).send();
+    assert_eq!(visit(&gateway, "mem.localhost").status, 200);
+
+    let ballast = folder.path().join("ballast");
+    fill(&ballast);
+    until(Duration::from_secs(20), "readyz 503", || {
+        // Entries of requests are what finds out.
+        visit(&gateway, "pub.localhost");
+        (gateway.admin_request("GET", "/readyz").send().status == 503).then_some(())
+    });
+
+    let refused = sign_in(&gateway);
+    assert_eq!((refused.status, refused.reason().as_str(), refused.session()), (503, "log_unavailable", None));
+    let inside = visit(&gateway, "mem.localhost");
+    assert_eq!((inside.status, inside.reason().as_str()), (503, "log_unavailable"));
+    assert_eq!(visit(&gateway, "pub.localhost").status, 200, "public circuits go on");
+
+    std::fs::remove_file(&ballast).unwrap();
+    until(Duration::from_secs(20), "readyz 200", || {
+        (gateway.admin_request("GET", "/readyz").send().status == 200).then_some(())
+    });
+    assert_eq!(visit(&gateway, "mem.localhost").status, 200);
+    assert_eq!(sign_in(&gateway).status, 303);
+    let attempts = gateway.logs_when("access", "status=success", 2);
+    assert_eq!(attempts.len(), 2);
+    gateway.stop();
+    gateway.launch();
+    assert_eq!(gateway.logs("access", "status=success").len(), 2);
+    gateway.stop();
+    drop(mount);
+}
+
+/// Writes until the disk is full.
+fn fill(file: &std::path::Path) {
+    let mut file = std::fs::File::create(file).unwrap();
+    for size in [1 << 20, 4096, 64, 1] {
+        while file.write_all(&vec![0; size]).is_ok() {}
+    }
+}

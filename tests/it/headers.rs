@@ -1,0 +1,188 @@
+//! What reaches the upstream and what comes back, byte for byte.
+
+use harness::House;
+use harness::house::MAYA;
+
+/// Client copies of what only the gateway may say.
+const FORGED: [(&str, &str); 14] = [
+    ("X-Vestibule-User", "root"),
+    ("x-vestibule-user", "root"),
+    ("X_Vestibule_User", "root"),
+    ("X-Vestibule.User", "root"),
+    ("X-Vestibule-Groups", "admins"),
+    ("X-Vestibule-Assertion", "e30.e30."),
+    ("X-Auth-User", "root"),
+    ("X_AUTH_USER", "root"),
+    ("X-Auth-Groups", "admins"),
+    ("X-Auth-Assertion", "e30.e30."),
+    ("Forwarded", "for=6.6.6.6"),
+    ("X-Real-IP", "6.6.6.6"),
+    ("X-Forwarded-Host", "evil.example"),
+    ("Proxy", "http://evil.example"),
+];
+
+fn ruled() -> House {
+    let mut house = House::start();
+    let identity = "hosts = [\"list.localhost\"]\nidentity = { user = \"X-Auth-User\", groups = \"X-Auth-Groups\", jwt = \"X-Auth-Assertion\" }";
+    let body = house.gateway.body().replace("hosts = [\"list.localhost\"]", identity);
+    house.gateway.reconfigure(&body);
+    house
+}
+
+#[test]
+fn forged_identity_headers_never_arrive_on_public_circuits_either() {
+    let house = ruled();
+    for (name, value) in FORGED {
+        house.get("pub.localhost", "/").header(name, value).send();
+        let received = String::from_utf8_lossy(&house.upstream.last().head).into_owned();
+        assert!(!received.contains(value), "{name}: {received}");
+    }
+    let mut request = house.get("pub.localhost", "/");
+    for (name, value) in FORGED {
+        request = request.header(name, value).header(name, value);
+    }
+    request.send();
+    let received = String::from_utf8_lossy(&house.upstream.last().head).to_lowercase();
+    assert!(!received.contains("root") && !received.contains("admins") && !received.contains("6.6.6.6"), "{received}");
+}
+
+#[test]
+fn the_upstream_learns_who_it_is_from_the_gateway_alone() {
+    let house = ruled();
+    let cookie = house.session("mem.localhost", MAYA);
+    let mut request = house.get("mem.localhost", "/").cookie(&cookie);
+    for (name, value) in FORGED {
+        request = request.header(name, value);
+    }
+    request.send();
+    let received = house.upstream.last();
+    let users: Vec<_> =
+        received.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("x-vestibule-user")).collect();
+    assert_eq!(users.len(), 1, "{:?}", received.fields);
+    assert_eq!(received.header("x-vestibule-user"), Some(MAYA));
+    assert_eq!(received.header("x-vestibule-groups"), Some("writers"));
+
+    let cookie = house.session("list.localhost", MAYA);
+    house.get("list.localhost", "/").cookie(&cookie).header("X-Vestibule-User", "root").send();
+    let received = house.upstream.last();
+    assert_eq!(received.header("x-auth-user"), Some(MAYA));
+    assert_eq!(received.header("x-auth-groups"), Some("writers"));
+    assert_eq!(received.header("x-vestibule-user"), None);
+}
+
+#[test]
+fn our_cookie_is_cut_out_and_the_rest_stays_byte_for_byte() {
+    let house = House::start();
+    let ours = house.session("mem.localhost", MAYA);
+    let cases = [
+        (format!("a={{\"x\":1}}; {ours}; b=2"), Some("a={\"x\":1}; b=2")),
+        (format!("{ours}; b=2"), Some("b=2")),
+        (format!("a=1; {ours}"), Some("a=1")),
+        (ours.clone(), None),
+        (format!("a=\"q;uoted\";{ours};  b=sp ace ; c"), Some("a=\"q;uoted\";  b=sp ace ; c")),
+        (
+            format!("a=1; {ours}; vestibule-old=x; __Host-vestibule=y; vestibules=z; b=vestibule=1"),
+            Some("a=1; b=vestibule=1"),
+        ),
+    ];
+    for (sent, expected) in cases {
+        let answer = house.get("mem.localhost", "/").header("Cookie", &sent).send();
+        assert_eq!(answer.status, 200, "{sent}");
+        assert_eq!(house.upstream.last().header("cookie"), expected, "{sent}");
+    }
+}
+
+#[test]
+fn an_upstream_cannot_set_our_cookies_or_our_mark() {
+    let house = House::start();
+    let answer = house.get("pub.localhost", "/mimic").send();
+    assert_eq!(answer.header("x-vestibule"), None);
+    let cookies: Vec<_> = answer
+        .fields
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie"))
+        .map(|(_, value)| value.as_str())
+        .collect();
+    assert_eq!(cookies, ["own=kept"]);
+    assert_eq!(house.gateway.entry_of(&answer)["origin"], "backend");
+}
+
+#[test]
+fn forwarding_headers_are_rebuilt_when_the_peer_is_not_trusted() {
+    let house = House::with_server("trusted_proxies = []");
+    house
+        .get("pub.localhost", "/")
+        .from("203.0.113.7")
+        .header("X-Forwarded-Proto", "https")
+        .header("X-Forwarded-Host", "evil.example")
+        .send();
+    let received = house.upstream.last();
+    assert_eq!(received.header("x-forwarded-for"), Some("127.0.0.1"));
+    assert_eq!(received.header("x-real-ip"), Some("127.0.0.1"));
+    assert_eq!(received.header("x-forwarded-proto"), Some("http"));
+    assert_eq!(received.header("x-forwarded-host"), Some("pub.localhost"));
+    assert!(!String::from_utf8_lossy(&received.head).contains("203.0.113.7"));
+}
+
+#[test]
+fn forwarding_headers_are_appended_to_when_the_peer_is_trusted() {
+    let house = House::start();
+    house.get("pub.localhost", "/").from("203.0.113.7").header("X-Forwarded-Proto", "https").send();
+    let received = house.upstream.last();
+    assert_eq!(received.header("x-forwarded-for"), Some("203.0.113.7, 127.0.0.1"));
+    assert_eq!(received.header("x-real-ip"), Some("203.0.113.7"));
+    assert_eq!(received.header("x-forwarded-proto"), Some("https"));
+}
+
+#[test]
+fn one_request_id_joins_answer_upstream_and_log() {
+    let house = House::start();
+    let answer = house.get("pub.localhost", "/").send();
+    let id = answer.header("x-request-id").unwrap();
+    assert_eq!(house.upstream.last().header("x-request-id"), Some(id));
+    assert_eq!(house.gateway.entry_of(&answer)["request_id"], id);
+
+    let given = house.get("pub.localhost", "/").header("X-Request-Id", "from-the-front-1").send();
+    assert_eq!(given.header("x-request-id"), Some("from-the-front-1"), "a trusted peer's is kept");
+    let hostile = house.get("pub.localhost", "/").header("X-Request-Id", &"x".repeat(200)).send();
+    assert_ne!(hostile.header("x-request-id"), Some("x".repeat(200).as_str()));
+
+    let strict = House::with_server("trusted_proxies = []");
+    let refused = strict.get("pub.localhost", "/").header("X-Request-Id", "from-a-stranger").send();
+    assert_ne!(refused.header("x-request-id"), Some("from-a-stranger"));
+}
+
+#[test]
+fn other_headers_pass_untouched() {
+    let house = House::start();
+    let kept = [
+        ("Authorization", "Basic dXNlcjpwYXNz"),
+        ("X-Custom", "a,b; c=\"d\""),
+        ("Accept-Language", "de, en;q=0.5"),
+        ("Range", "bytes=0-1"),
+    ];
+    let mut request = house.get("pub.localhost", "/a%20b/%E2%82%AC?q=%2F&r=a+b");
+    for (name, value) in kept {
+        request = request.header(name, value);
+    }
+    request.send();
+    let received = house.upstream.last();
+    for (name, value) in kept {
+        assert_eq!(received.header(name), Some(value));
+    }
+    assert_eq!(received.target, "/a%20b/%E2%82%AC?q=%2F&r=a+b");
+    assert_eq!(house.gateway.logs("access", "").len(), 0, "other credentials are no attempt");
+}
+
+#[test]
+fn hop_by_hop_headers_stay_on_their_hop() {
+    let house = House::start();
+    house
+        .get("pub.localhost", "/")
+        .header("Connection", "close, X-Hop")
+        .header("X-Hop", "1")
+        .header("TE", "trailers")
+        .send();
+    let received = house.upstream.last();
+    assert_eq!(received.header("x-hop"), None);
+}

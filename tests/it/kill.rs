@@ -1,0 +1,113 @@
+//! `kill -9` under load, a hundred times: what was answered as decided is in the log, what is lost is bounded.
+
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use harness::house::MAYA;
+use harness::{Connection, House, Request};
+use serde_json::Value;
+
+const ROUNDS: usize = 100;
+/// From the end of a request to its entry's place on disk: `sync` and the time that a busy machine adds to it.
+const SYNC: Duration = Duration::from_millis(50);
+const SLACK: Duration = Duration::from_millis(100);
+/// A store must be open and ready again within this time.
+const OPEN_BOUND: Duration = Duration::from_secs(2);
+
+/// Ids of what was answered, and when.
+type Answered = Mutex<Vec<(String, Instant)>>;
+
+/// Sends until the other side is gone.
+fn load(request: &Request, to: std::net::SocketAddr, done: &AtomicBool, answered: &Answered) {
+    let Ok(mut connection) = Connection::open(to) else { return };
+    while !done.load(Ordering::Relaxed) {
+        let Ok(answer) = connection.send(request) else { return };
+        if let Some(id) = answer.header("x-request-id") {
+            answered.lock().unwrap().push((id.to_owned(), Instant::now()));
+        }
+    }
+}
+
+#[test]
+fn a_hundred_kills_lose_no_attempt_and_only_the_last_requests() {
+    // Wrong PINs are attempts that cost a hash each; the limits must not turn them into something else.
+    let mut house = House::with(
+        "[login_limits]\nper_ip = \"1000000/m\"\nper_user = \"1000000/m\"\nper_circuit = \"1000000/m\"\n\
+         failures = { count = 1000000, within = \"5m\", lock = \"1s\" }\n",
+    );
+    let attempt = house.gateway.sign_in("mem.localhost", &[("email", MAYA), ("pin", "111111")]);
+    let visit = house.get("pub.localhost", "/bytes/10");
+    let proxy = house.gateway.proxy();
+    let (mut attempts, mut requests) = (BTreeSet::new(), BTreeSet::new());
+    let (mut opened_max, mut late) = (Duration::ZERO, 0);
+    for round in 0..ROUNDS {
+        let done = AtomicBool::new(false);
+        let (tried, visited) = (Answered::default(), Answered::default());
+        let killed = std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| load(&attempt, proxy, &done, &tried));
+                scope.spawn(|| load(&visit, proxy, &done, &visited));
+            }
+            // Another moment each round, so that every phase of the writer is hit.
+            std::thread::sleep(Duration::from_millis(100 + (round as u64 * 37) % 150));
+            let killed = Instant::now();
+            house.gateway.kill();
+            done.store(true, Ordering::Relaxed);
+            killed
+        });
+        attempts.extend(tried.into_inner().unwrap().into_iter().map(|(id, _)| id));
+        for (id, time) in visited.into_inner().unwrap() {
+            if time + SYNC + SLACK < killed {
+                requests.insert(id);
+            } else {
+                late += 1;
+            }
+        }
+        let start = Instant::now();
+        house.gateway.launch();
+        opened_max = opened_max.max(start.elapsed());
+    }
+
+    let kept = |log: &str| -> BTreeSet<String> { all(&house, log).iter().map(id).collect() };
+    let missing: Vec<_> = attempts.difference(&kept("access")).cloned().collect();
+    assert!(missing.is_empty(), "{} of {} answered attempts are lost", missing.len(), attempts.len());
+    let missing: Vec<_> = requests.difference(&kept("requests")).cloned().collect();
+    assert!(missing.is_empty(), "{} of {} older requests are lost", missing.len(), requests.len());
+    assert!(
+        attempts.len() > ROUNDS && requests.len() > ROUNDS,
+        "{} attempts, {} requests",
+        attempts.len(),
+        requests.len()
+    );
+    assert!(opened_max < OPEN_BOUND, "the slowest start took {opened_max:?}");
+    eprintln!(
+        "{} attempts, {} requests, {late} too young to be promised; slowest start {opened_max:?}",
+        attempts.len(),
+        requests.len()
+    );
+}
+
+fn id(entry: &Value) -> String {
+    entry["request_id"].as_str().unwrap_or_default().to_owned()
+}
+
+/// Every entry of a log, and the proof that its sequence has no gap.
+fn all(house: &House, log: &str) -> Vec<Value> {
+    let mut entries = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let page = house
+            .gateway
+            .admin(&format!("/api/v1/logs/{log}?limit=1000&order=asc&fields=seq,request_id{cursor}"))
+            .json();
+        entries.extend(page["data"].as_array().unwrap().iter().cloned());
+        let Some(next) = page["next_cursor"].as_str() else { break };
+        cursor = format!("&cursor={}", harness::client::encode(next));
+    }
+    let mut positions: Vec<_> = entries.iter().map(|entry| entry["seq"].as_u64().unwrap()).collect();
+    positions.sort_unstable();
+    assert_eq!(positions, (0..entries.len() as u64).collect::<Vec<_>>(), "{log} has no gaps");
+    entries
+}

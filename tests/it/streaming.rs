@@ -1,0 +1,140 @@
+//! Bodies pass as they come, both ways, and are counted.
+
+use std::io::{BufRead, Read};
+use std::time::{Duration, Instant};
+
+use harness::upstream::TICK;
+use harness::{Connection, House};
+
+#[test]
+fn each_server_sent_event_arrives_when_it_is_sent() {
+    let house = House::start();
+    let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+    let start = Instant::now();
+    connection.write(&house.get("pub.localhost", "/ticks/4").bytes()).unwrap();
+    let (status, _) = connection.read_head().unwrap();
+    assert_eq!(status, 200);
+    let mut times = Vec::new();
+    let mut line = String::new();
+    while times.len() < 4 && connection.stream().read_line(&mut line).unwrap() > 0 {
+        if line.starts_with("data: ") {
+            times.push(start.elapsed());
+        }
+        line.clear();
+    }
+    assert_eq!(times.len(), 4);
+    for (number, time) in times.iter().enumerate() {
+        let sent = TICK * u32::try_from(number).unwrap();
+        assert!(*time < sent + Duration::from_millis(190), "event {number} after {time:?}");
+    }
+}
+
+#[test]
+fn an_upload_of_a_mebibyte_is_counted_exactly() {
+    let house = House::start();
+    let answer = house.gateway.request("POST", "pub.localhost", "/up").body("text/plain", vec![b'a'; 1 << 20]).send();
+    assert_eq!(answer.status, 200);
+    assert_eq!(house.upstream.last().body.len(), 1 << 20);
+    let entry = house.gateway.entry_of(&answer);
+    assert_eq!(entry["bytes_in"], 1_048_576);
+    assert_eq!(entry["bytes_out"], answer.body.len());
+}
+
+#[test]
+fn a_download_is_counted_exactly() {
+    let house = House::start();
+    let answer = house.get("pub.localhost", "/bytes/3000000").send();
+    assert_eq!(answer.body.len(), 3_000_000);
+    let entry = house.gateway.entry_of(&answer);
+    assert_eq!((&entry["bytes_out"], &entry["bytes_in"]), (&3_000_000.into(), &0.into()));
+}
+
+#[test]
+fn a_chunked_upload_keeps_its_bytes() {
+    let house = House::start();
+    let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+    let head = "POST /up HTTP/1.1\r\nHost: pub.localhost\r\nTransfer-Encoding: chunked\r\n\r\n";
+    connection.write(head.as_bytes()).unwrap();
+    for _ in 0..3 {
+        connection.write(b"5\r\nhello\r\n").unwrap();
+    }
+    connection.write(b"0\r\n\r\n").unwrap();
+    let answer = connection.read(false).unwrap();
+    assert_eq!(answer.status, 200);
+    assert_eq!(house.upstream.last().body, b"hellohellohello");
+    assert_eq!(house.gateway.entry_of(&answer)["bytes_in"], 15);
+}
+
+#[test]
+fn expect_100_continue_is_answered_before_the_body() {
+    let house = House::start();
+    let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+    let head = "POST /up HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+    connection.write(head.as_bytes()).unwrap();
+    assert_eq!(connection.read_head().unwrap().0, 100);
+    connection.write(b"hello").unwrap();
+    assert_eq!(connection.read(false).unwrap().status, 200);
+    assert_eq!(house.upstream.last().body, b"hello");
+}
+
+#[test]
+fn one_connection_carries_requests_to_several_circuits() {
+    let house = House::start();
+    let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+    for (host, status) in
+        [("pub.localhost", 200), ("mem.localhost", 401), ("nope.localhost", 404), ("pub.localhost", 200)]
+    {
+        let answer = connection.send(&house.get(host, "/")).unwrap();
+        assert_eq!(answer.status, status, "{host}");
+    }
+}
+
+#[test]
+fn a_head_request_has_no_body() {
+    let house = House::start();
+    let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+    for host in ["pub.localhost", "mem.localhost", "nope.localhost"] {
+        let answer = connection.send(&house.gateway.request("HEAD", host, "/")).unwrap();
+        assert!(answer.body.is_empty(), "{host}");
+    }
+    assert_eq!(connection.send(&house.get("pub.localhost", "/")).unwrap().status, 200, "the framing held");
+}
+
+#[test]
+fn a_client_that_leaves_is_recorded_as_gone() {
+    let house = House::start();
+    let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+    connection.write(&house.get("pub.localhost", "/slow/2000").header("X-Request-Id", "gone-1").bytes()).unwrap();
+    harness::until(Duration::from_secs(2), "the upstream's request", || (house.upstream.count() == 1).then_some(()));
+    drop(connection);
+    let entry = harness::until(Duration::from_secs(5), "its entry", || {
+        house.gateway.logs("requests", "request_id=gone-1").pop()
+    });
+    assert_eq!((&entry["status_code"], &entry["reason"]), (&0.into(), &"client_closed".into()));
+}
+
+#[test]
+fn a_body_beyond_its_bound_is_413() {
+    let house = House::with_server("trusted_proxies = [\"127.0.0.1\"]\n[server.limits]\nbody_bytes = \"64KiB\"");
+    let post =
+        |bytes: usize| house.gateway.request("POST", "pub.localhost", "/up").body("text/plain", vec![b'a'; bytes]);
+    assert_eq!(post(64 << 10).send().status, 200);
+    let answer = post((64 << 10) + 1).send();
+    assert_eq!((answer.status, answer.reason().as_str()), (413, "body_too_large"));
+    assert_eq!(house.upstream.count(), 1);
+
+    let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+    connection.write(b"POST /up HTTP/1.1\r\nHost: pub.localhost\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+    let chunk = [format!("{:x}\r\n", 16 << 10).into_bytes(), vec![b'a'; 16 << 10], b"\r\n".to_vec()].concat();
+    for _ in 0..6 {
+        // The gateway may already have answered and closed.
+        drop(connection.write(&chunk));
+    }
+    let mut answer = Vec::new();
+    drop(connection.stream().read_to_end(&mut answer));
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
+    harness::until(Duration::from_secs(3), "its entry", || {
+        house.gateway.logs("requests", "reason=body_too_large").get(1).cloned()
+    });
+}
