@@ -1,0 +1,137 @@
+//! A permitted request on its way to its upstream, and the answer on its way back.
+
+mod cookies;
+mod headers;
+
+use std::time::Duration;
+
+use http::{HeaderValue, header};
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use vestibule_auth::{Caller, Permit};
+
+use crate::context::Request;
+use crate::upstream::Flight;
+
+/// Silence after which an upgraded connection is given up.
+const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
+
+/// Made of a permit only, so that nothing is forwarded without one.
+pub(crate) struct Forward {
+    permit: Permit,
+    _flight: Flight,
+    attempt: usize,
+    sent: Duration,
+    /// From the first try to the head of the upstream's answer.
+    pub(crate) answered_after: Option<Duration>,
+    /// Body bytes of the current try.
+    pub(crate) body_bytes: u64,
+}
+
+impl Forward {
+    /// `now` is on the clock that never goes back.
+    pub(crate) fn new(permit: Permit, flight: Flight, now: Duration) -> Self {
+        Self { permit, _flight: flight, attempt: 0, sent: now, answered_after: None, body_bytes: 0 }
+    }
+
+    /// Who was let in.
+    pub(crate) fn caller(&self) -> &Caller {
+        self.permit.caller()
+    }
+
+    /// The head of the upstream's answer has come.
+    pub(crate) fn answered(&mut self, now: Duration) {
+        self.answered_after.get_or_insert(now.saturating_sub(self.sent));
+    }
+}
+
+/// The peer of the next try.
+///
+/// # Errors
+/// When the upstream's name is not known, or no gate let the request pass.
+pub(crate) async fn peer(request: &mut Request, is_upgrade: bool) -> Result<Box<HttpPeer>> {
+    let (Some(route), Some(forward)) = (&request.route, &mut request.forward) else {
+        return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
+    };
+    forward.body_bytes = 0;
+    let Some(mut peer) = route.target.peer(forward.attempt).await else {
+        return Err(Error::explain(ErrorType::ConnectNoRoute, "upstream name not found").into_up());
+    };
+    if is_upgrade {
+        peer.options.read_timeout = Some(TUNNEL_IDLE);
+    }
+    Ok(Box::new(peer))
+}
+
+/// A connection could not be made; true when another address is left to try.
+pub(crate) fn failed_to_connect(request: &mut Request) -> bool {
+    let (Some(route), Some(forward)) = (&request.route, &mut request.forward) else { return false };
+    let again = route.target.has_another(forward.attempt);
+    forward.attempt += usize::from(again);
+    again
+}
+
+/// A connection was made, so that the next request begins with its address.
+pub(crate) fn connected(request: &mut Request) {
+    if let (Some(route), Some(forward)) = (&request.route, &mut request.forward) {
+        route.target.prefer(std::mem::take(&mut forward.attempt));
+    }
+}
+
+/// The head for the upstream: `out` is a copy of the client's without hop-by-hop fields, `sent` the client's own.
+///
+/// # Errors
+/// When a value cannot be a header; then nothing is forwarded.
+pub(crate) fn outgoing(request: &Request, sent: &RequestHeader, out: &mut RequestHeader) -> Result<()> {
+    let (Some(route), Some(forward)) = (&request.route, &request.forward) else {
+        return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
+    };
+    headers::strip(out, &request.live.routes);
+    match cookies::cut(&sent.headers) {
+        cookies::Cut::Unchanged => (),
+        cookies::Cut::Remove => _ = out.remove_header(&header::COOKIE),
+        cookies::Cut::Replace(line) => out.insert_header(header::COOKIE, line)?,
+    }
+    headers::set_host(out, &route.circuit.upstream, request)?;
+    headers::set_forwarding(out, &sent.headers, request)?;
+    headers::set_identity(out, &route.circuit.identity, forward.caller())?;
+    out.insert_header("x-request-id", request.request_id.clone())
+}
+
+/// The head of the upstream's answer: what would speak in our name is dropped.
+///
+/// # Errors
+/// None in practice; the header map may be full.
+pub(crate) fn incoming(answer: &mut ResponseHeader, request_id: &HeaderValue) -> Result<()> {
+    answer.remove_header("x-vestibule");
+    let cookies = answer.headers.get_all(header::SET_COOKIE);
+    if cookies.iter().any(|cookie| cookies::sets_ours(cookie.as_bytes())) {
+        let kept: Vec<_> = cookies.iter().filter(|cookie| !cookies::sets_ours(cookie.as_bytes())).cloned().collect();
+        answer.remove_header(&header::SET_COOKIE);
+        for cookie in kept {
+            answer.append_header(header::SET_COOKIE, cookie)?;
+        }
+    }
+    answer.insert_header("x-request-id", request_id.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upstream_cannot_set_our_cookies_or_mark() {
+        let mut answer = ResponseHeader::build(200, None).unwrap();
+        for cookie in ["a=1; Path=/", "vestibule=x", "__Host-vestibule=x; Secure", " vestibule_b=1", "b=2"] {
+            answer.append_header(header::SET_COOKIE, cookie).unwrap();
+        }
+        answer.insert_header("X-Vestibule", "auth").unwrap();
+        answer.insert_header("X-Request-Id", "theirs").unwrap();
+        incoming(&mut answer, &HeaderValue::from_static("ours")).unwrap();
+        let cookies: Vec<_> = answer.headers.get_all(header::SET_COOKIE).iter().collect();
+        assert_eq!(cookies, ["a=1; Path=/", "b=2"]);
+        assert_eq!(answer.headers.get("x-vestibule"), None);
+        assert_eq!(answer.headers.get("x-request-id").unwrap(), "ours");
+    }
+}
