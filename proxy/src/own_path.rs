@@ -1,0 +1,111 @@
+//! `/.vestibule/` in that spelling is ours; whatever a backend could read as it is nobody's.
+
+use percent_encoding::percent_decode;
+
+/// Everything of ours is below it.
+const PREFIX: &str = "/.vestibule/";
+
+/// The segment by which it is recognised in other spellings.
+const SEGMENT: &[u8] = b".vestibule";
+
+/// Times that a path is decoded; what is still encoded then is not read as ours by anybody.
+const DECODE_ROUNDS: usize = 3;
+
+/// Whose a path is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// Ours; never forwarded.
+    Vestibule,
+    /// The upstream's.
+    Upstream,
+    /// Another spelling of ours; neither served nor forwarded.
+    Nobody,
+}
+
+/// Whose `path` is; without query.
+pub(crate) fn owner(path: &str) -> Owner {
+    if path.starts_with(PREFIX) {
+        Owner::Vestibule
+    } else if may_alias(path) && is_alias(path) {
+        Owner::Nobody
+    } else {
+        Owner::Upstream
+    }
+}
+
+/// Quick: every alias has an escape or a part of our name.
+fn may_alias(path: &str) -> bool {
+    path.bytes().any(|byte| byte == b'%')
+        || path.as_bytes().windows(SEGMENT.len()).any(|part| part.eq_ignore_ascii_case(SEGMENT))
+}
+
+fn is_alias(path: &str) -> bool {
+    let mut decoded = path.as_bytes().to_vec();
+    for _ in 0..DECODE_ROUNDS {
+        if begins_with_ours(&decoded) {
+            return true;
+        }
+        let next: Vec<u8> = percent_decode(&decoded).collect();
+        if next == decoded {
+            return false;
+        }
+        decoded = next;
+    }
+    begins_with_ours(&decoded)
+}
+
+/// The first segment that is left when dots are resolved, doubled slashes merged, parameters dropped.
+fn begins_with_ours(path: &[u8]) -> bool {
+    let mut segments: Vec<&[u8]> = Vec::new();
+    for segment in path.split(|byte| matches!(byte, b'/' | b'\\')) {
+        let name = segment.split(|byte| matches!(byte, b';' | 0)).next().unwrap_or_default();
+        match name.trim_ascii() {
+            b"" | b"." => (),
+            b".." => _ = segments.pop(),
+            name => segments.push(name),
+        }
+    }
+    segments.first().is_some_and(|first| first.eq_ignore_ascii_case(SEGMENT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_spelling_is_ours_and_no_other_passes() {
+        for (path, expected) in [
+            ("/.vestibule/login", Owner::Vestibule),
+            ("/.vestibule/", Owner::Vestibule),
+            ("/.vestibule/../x", Owner::Vestibule),
+            ("/.vestibule", Owner::Nobody),
+            ("//.vestibule/login", Owner::Nobody),
+            ("/./.vestibule/login", Owner::Nobody),
+            ("/x/../.vestibule/login", Owner::Nobody),
+            ("/x/%2e%2e/.vestibule/login", Owner::Nobody),
+            ("/%2evestibule/login", Owner::Nobody),
+            ("/%2Evestibule/login", Owner::Nobody),
+            ("/%252evestibule/login", Owner::Nobody),
+            ("/.%76estibule/login", Owner::Nobody),
+            ("/.vestibule%2flogin", Owner::Nobody),
+            ("/%2f.vestibule/login", Owner::Nobody),
+            ("/.vestibule;x=1/login", Owner::Nobody),
+            ("/.vestibule%00/login", Owner::Nobody),
+            ("/\\.vestibule\\login", Owner::Nobody),
+            ("/%5c.vestibule/login", Owner::Nobody),
+            ("/.VESTIBULE/login", Owner::Nobody),
+            ("/.vestibule%20/login", Owner::Nobody),
+            ("/../.vestibule/login", Owner::Nobody),
+            ("/", Owner::Upstream),
+            ("/vestibule/login", Owner::Upstream),
+            ("/.vestibules/login", Owner::Upstream),
+            ("/a/.vestibule/login", Owner::Upstream),
+            ("/a%2f.vestibule/login", Owner::Upstream),
+            ("/.vestibule/..%2f..%2fx", Owner::Vestibule),
+            ("/a%2Fb%20c", Owner::Upstream),
+            ("/%zz", Owner::Upstream),
+        ] {
+            assert_eq!(owner(path), expected, "{path}");
+        }
+    }
+}
