@@ -1,15 +1,28 @@
 //! The vestibule program.
 
 mod admin;
+mod admit;
+mod answer;
 mod attempt;
 mod classify;
 pub mod cli;
+mod client_address;
+mod context;
 mod cookie;
+mod drain;
+mod edge;
 mod exceeded;
+mod failure;
+mod forward;
+mod gateway;
 mod host;
+mod housekeeping;
 mod login;
 mod metrics;
+mod own_path;
 mod pages;
+mod record;
+mod redact;
 mod reload;
 mod reply;
 mod request_id;

@@ -66,8 +66,8 @@ impl Routes {
             for host in &circuit.hosts {
                 routes.hosts.insert(host.shared(), route.clone());
             }
-            let names = &circuit.identity;
-            routes.identity_names.extend([&names.user, &names.groups, &names.jwt].map(Clone::clone));
+            let names = circuit.identity.clone();
+            routes.add_identity_names([names.user, names.groups, names.jwt]);
         }
         routes
     }
@@ -87,6 +87,11 @@ impl Routes {
     /// A header that some circuit uses to say who it is.
     pub(crate) fn is_identity(&self, name: &HeaderName) -> bool {
         self.identity_names.contains(name)
+    }
+
+    /// Names that mean an identity to some upstream.
+    pub(crate) fn add_identity_names(&mut self, names: impl IntoIterator<Item = HeaderName>) {
+        self.identity_names.extend(names);
     }
 
     /// Each circuit once for each of its hosts.

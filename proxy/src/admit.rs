@@ -1,0 +1,176 @@
+//! From a head to a decision: forward, a page of our own, or an answer that says why not.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, header};
+use pingora::http::RequestHeader;
+use vestibule_auth::gate::Front;
+use vestibule_auth::{Decision, Kind, Permit, Reason, Refusal, Verdict};
+
+use crate::attempt::{self, Scene};
+use crate::context::{Request, authority};
+use crate::exceeded::{self, Over};
+use crate::forward::Forward;
+use crate::host;
+use crate::own_path::{Owner, owner};
+use crate::reply::Reply;
+use crate::respond;
+use crate::routes::{Found, Route};
+use crate::state::State;
+
+/// What is to be done with a request.
+pub(crate) enum Step {
+    /// [`Request::forward`] is set.
+    Forward,
+    /// The front rules let it through to a page of ours.
+    OwnPage,
+    /// Written as it stands; the reason is noted.
+    Answer(Reply),
+}
+
+/// The whole decision. The first denial ends it, and is the only one that is noted.
+pub(crate) async fn admit(state: &Arc<State>, request: &mut Request, head: &RequestHeader) -> Step {
+    let headers = &head.headers;
+    let owner = owner(request.head.uri.path());
+    let Some(route) = find(state, request, headers) else {
+        let reason = request.ending.reason.unwrap_or(Reason::CircuitNotFound);
+        return Step::Answer(fail(request, headers, reason));
+    };
+    if route.is_protected() && !state.store.writable() {
+        return Step::Answer(fail(request, headers, Reason::LogUnavailable));
+    }
+    match owner {
+        Owner::Nobody => Step::Answer(fail(request, headers, Reason::MalformedRequest)),
+        Owner::Vestibule => front(state, request, headers, &route),
+        Owner::Upstream => decide(state, request, headers, &route).await,
+    }
+}
+
+/// An answer to what no gate refused; the reason is noted.
+pub(crate) fn fail(request: &mut Request, headers: &HeaderMap, reason: Reason) -> Reply {
+    request.ending.reason = Some(reason);
+    if request.location.is_none() {
+        request.location = Some(Arc::new(request.live.policy.locate(request.client.address)));
+    }
+    respond::failure(reason, &request.asked(headers))
+}
+
+/// The circuit in force behind the host; where there is none the reason is noted.
+fn find(state: &State, request: &mut Request, headers: &HeaderMap) -> Option<Arc<Route>> {
+    let Ok(host) = host::parse(authority(headers)) else {
+        request.ending.reason = Some(Reason::MalformedRequest);
+        return None;
+    };
+    let live = request.live.clone();
+    match live.routes.find(&host.host, state.clock.now()) {
+        Found::Open(host, route) => {
+            request.host = Some(host.clone());
+            request.route = Some(route.clone());
+            return Some(route.clone());
+        }
+        // The client cannot tell it from a host that never was; the log can.
+        Found::Expired(host, route) => {
+            request.host = Some(host.clone());
+            request.route = Some(route.clone());
+            request.ending.reason = Some(Reason::CircuitExpired);
+        }
+        Found::Disabled(route) => {
+            request.silent = true;
+            state.metrics.disabled(&route.name);
+        }
+        Found::Unknown => request.host = Some(Arc::from(&*host.host)),
+    }
+    None
+}
+
+fn front(state: &State, request: &mut Request, headers: &HeaderMap, route: &Route) -> Step {
+    let Front { refusal, location, session, identity, budget } = route.gate.front(&request.view(headers));
+    request.location = Some(location);
+    request.session = session;
+    request.identity = identity;
+    request.budget = budget;
+    match refusal {
+        None => Step::OwnPage,
+        Some(refusal) => Step::Answer(refuse(state, request, headers, route, &refusal)),
+    }
+}
+
+async fn decide(state: &Arc<State>, request: &mut Request, headers: &HeaderMap, route: &Route) -> Step {
+    let Decision { verdict, location, session, budget } = route.gate.decide(&request.view(headers));
+    request.location = Some(location);
+    request.session = session;
+    request.budget = budget;
+    match verdict {
+        Verdict::Pass(permit) => enter(state, request, headers, route, permit),
+        Verdict::Refuse(refusal) => {
+            if !record_refused_session(state, request, headers, route, &refusal).await {
+                return Step::Answer(fail(request, headers, Reason::LogUnavailable));
+            }
+            Step::Answer(refuse(state, request, headers, route, &refusal))
+        }
+    }
+}
+
+fn enter(state: &State, request: &mut Request, headers: &HeaderMap, route: &Route, permit: Permit) -> Step {
+    if declared_length(headers) > request.live.settings.server.limits.body_bytes.0 {
+        return Step::Answer(fail(request, headers, Reason::BodyTooLarge));
+    }
+    let Some(flight) = route.target.enter() else {
+        return Step::Answer(fail(request, headers, Reason::TooManyInFlight));
+    };
+    request.forward = Some(Forward::new(permit, flight, state.clock.elapsed()));
+    Step::Forward
+}
+
+fn refuse(state: &State, request: &mut Request, headers: &HeaderMap, route: &Route, refusal: &Refusal) -> Reply {
+    request.ending.reason = Some(refusal.reason);
+    if let Kind::Limited(budget) = &refusal.kind {
+        let account = request.session.as_ref().map(|session| &*session.user_id);
+        let over = Over { budget, reason: refusal.reason, account };
+        exceeded::note(state, &scene(request, headers, route), &over);
+    }
+    respond::refusal(refusal, &request.asked(headers))
+}
+
+/// A live session that the policy refuses is a failed attempt. False when that could not be recorded.
+async fn record_refused_session(
+    state: &State,
+    request: &Request,
+    headers: &HeaderMap,
+    route: &Route,
+    refusal: &Refusal,
+) -> bool {
+    let Some(session) = request.session.as_deref().filter(|_| is_policy(refusal.reason)) else { return true };
+    attempt::policy_refused(state, &scene(request, headers, route), session, refusal).await.is_ok()
+}
+
+/// Membership, lists, groups and states; not the rules that look at no person.
+fn is_policy(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::NotProjectMember
+            | Reason::NotOnAllowlist
+            | Reason::NotInGroup
+            | Reason::UserBlocked
+            | Reason::PendingApproval
+    )
+}
+
+fn scene<'a>(request: &'a Request, headers: &'a HeaderMap, route: &'a Route) -> Scene<'a> {
+    Scene {
+        time_us: request.time_us,
+        request_id: request.request_id(),
+        source_ip: request.client.address,
+        location: request.location.as_deref().expect("a gate always says where the client is"),
+        user_agent: attempt::user_agent(headers),
+        revision: &request.live.settings.revision,
+        circuit: &route.circuit,
+        host: request.host.as_deref().unwrap_or_default(),
+    }
+}
+
+/// Zero without `Content-Length`; the edge let only one through that is a number.
+fn declared_length(headers: &HeaderMap) -> u64 {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok());
+    declared.map_or(0, |length| length.parse().unwrap_or(u64::MAX))
+}

@@ -1,0 +1,185 @@
+//! What is known of a request so far. Its entry is written when it ends, however it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
+use pingora::http::RequestHeader;
+use vestibule_auth::{Budget, Identity, Location, Reason, RequestView, Session};
+
+use crate::client_address::Client;
+use crate::cookie;
+use crate::forward::Forward;
+use crate::record;
+use crate::reply::Mark;
+use crate::respond::Asked;
+use crate::routes::Route;
+use crate::state::{Live, State};
+
+/// One request's `CTX`. Dropping it writes the entry, so that a panic or a shutdown leaves one too.
+pub(crate) struct Context {
+    /// Shared parts.
+    pub(crate) state: Arc<State>,
+    /// Present from the head to the entry.
+    pub(crate) request: Option<Box<Request>>,
+}
+
+/// One request from its head on.
+pub(crate) struct Request {
+    /// The configuration that it keeps to its end.
+    pub(crate) live: Arc<Live>,
+    /// When the head was read, in microseconds since 1970.
+    pub(crate) time_us: i64,
+    /// The same on the clock that never goes back.
+    pub(crate) started: Duration,
+    /// For the answer, the upstream and the entries.
+    pub(crate) request_id: HeaderValue,
+    /// Resolved address, peer, scheme.
+    pub(crate) client: Client,
+    /// As sent.
+    pub(crate) head: Head,
+    /// Canonical, once it could be read.
+    pub(crate) host: Option<Arc<str>>,
+    /// Its circuit.
+    pub(crate) route: Option<Arc<Route>>,
+    /// Where the client is.
+    pub(crate) location: Option<Arc<Location>>,
+    /// The live session that its cookie names, or that it opened.
+    pub(crate) session: Option<Arc<Session>>,
+    /// Whose session it is, on pages of ours, if the policy would let it pass now.
+    pub(crate) identity: Option<Arc<Identity>>,
+    /// The log's `auth_method` where no session says it: of an attempt.
+    pub(crate) tried: Option<vestibule_auth::Method>,
+    /// The tightest request limit.
+    pub(crate) budget: Option<Budget>,
+    /// Present once a gate let it pass.
+    pub(crate) forward: Option<Forward>,
+    /// How it ended.
+    pub(crate) ending: Ending,
+    /// A disabled circuit leaves a count and no entry.
+    pub(crate) silent: bool,
+}
+
+/// What entries keep of the head; shares its bytes.
+pub(crate) struct Head {
+    /// As sent.
+    pub(crate) method: Method,
+    /// In origin form.
+    pub(crate) uri: Uri,
+    /// As sent.
+    pub(crate) version: Version,
+    /// As sent.
+    pub(crate) user_agent: Option<HeaderValue>,
+    /// As sent.
+    pub(crate) referer: Option<HeaderValue>,
+}
+
+/// How a request ended; at first as if its client had left at once.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ending {
+    /// 0: client gone before one was sent.
+    pub(crate) status: u16,
+    /// Absent: the upstream's own answer.
+    pub(crate) mark: Option<Mark>,
+    /// Of the closed list.
+    pub(crate) reason: Option<Reason>,
+    /// Body bytes from the client.
+    pub(crate) bytes_in: u64,
+    /// Body bytes to the client.
+    pub(crate) bytes_out: u64,
+}
+
+impl Context {
+    /// Before the head is looked at.
+    pub(crate) fn new(state: Arc<State>) -> Self {
+        Self { state, request: None }
+    }
+
+    /// Opens the record.
+    pub(crate) fn begin(&mut self, peer: std::net::IpAddr, head: &RequestHeader) {
+        let live = self.state.live.load_full();
+        let time_us = self.state.clock.now().as_microsecond();
+        let client = Client::resolve(peer, &head.headers, &live.settings.server.trusted_proxies);
+        let request_id = client.request_id(&head.headers).unwrap_or_else(|| self.state.request_ids.next(time_us));
+        self.request = Some(Box::new(Request {
+            live,
+            time_us,
+            started: self.state.clock.elapsed(),
+            request_id,
+            client,
+            head: Head::of(head),
+            host: None,
+            route: None,
+            location: None,
+            session: None,
+            identity: None,
+            tried: None,
+            budget: None,
+            forward: None,
+            ending: Ending::default(),
+            silent: false,
+        }));
+    }
+}
+
+impl Drop for Context {
+    fn drop(&mut self) {
+        if let Some(request) = self.request.take() {
+            record::abandoned(&self.state, &request);
+        }
+    }
+}
+
+impl Head {
+    fn of(head: &RequestHeader) -> Self {
+        Self {
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            version: head.version,
+            user_agent: head.headers.get(header::USER_AGENT).cloned(),
+            referer: head.headers.get(header::REFERER).cloned(),
+        }
+    }
+}
+
+impl Request {
+    /// What policy may look at; `headers` are the client's.
+    pub(crate) fn view<'a>(&'a self, headers: &'a HeaderMap) -> RequestView<'a> {
+        RequestView {
+            method: &self.head.method,
+            host: self.host.as_deref().unwrap_or_default(),
+            path: self.head.uri.path(),
+            headers,
+            client: self.client.address,
+            cookie: cookie::find(headers, self.client.secure),
+        }
+    }
+
+    /// What an answer of our own depends on; `headers` are the client's.
+    pub(crate) fn asked<'a>(&'a self, headers: &'a HeaderMap) -> Asked<'a> {
+        let project = self.route.as_ref().and_then(|route| route.circuit.project.as_ref());
+        let project = project.and_then(|name| self.live.settings.projects.get(name));
+        Asked {
+            method: &self.head.method,
+            headers,
+            path_and_query: self.head.uri.path_and_query().map_or("/", http::uri::PathAndQuery::as_str),
+            authority: authority(headers),
+            secure: self.client.secure,
+            request_id: self.request_id(),
+            circuit: self.route.as_deref().map(|route| &*route.circuit),
+            project_label: project.and_then(|project| project.label.as_deref()),
+            account: self.session.as_ref().and_then(|session| session.email.as_deref()),
+            budget: self.budget.as_ref(),
+        }
+    }
+
+    /// Visible ASCII, whoever made it.
+    pub(crate) fn request_id(&self) -> &str {
+        self.request_id.to_str().unwrap_or_default()
+    }
+}
+
+/// Host and port as the client wrote them; the target was brought into origin form before.
+pub(crate) fn authority(headers: &HeaderMap) -> &str {
+    headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default()
+}

@@ -1,0 +1,284 @@
+//! Pingora's phases, one short method each.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::Digest;
+use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorSource, ErrorType, Result};
+use vestibule_auth::Reason;
+
+use crate::admit::{Step, admit, fail};
+use crate::answer::{self, Unread};
+use crate::context::{Context, Request, authority};
+use crate::failure;
+use crate::forward;
+use crate::login::{self, Answer};
+use crate::record;
+use crate::reply::Reply;
+use crate::state::State;
+use crate::visit::Visit;
+
+/// Between two reads of a request's body.
+const BODY_READ_TIMEOUT: Duration = Duration::from_secs(60);
+/// One write to a client that does not read.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+/// The rest of a body before the connection serves another request.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Forwards what a gate lets through, answers the rest, records all of it.
+pub(crate) struct Gateway {
+    state: Arc<State>,
+}
+
+impl Gateway {
+    /// Before the server starts.
+    pub(crate) fn new(state: Arc<State>) -> Self {
+        Self { state }
+    }
+
+    async fn own_page(&self, session: &mut Session, request: &mut Request) -> Reply {
+        let body = match answer::read_own_body(session).await {
+            Ok(body) => body,
+            Err(unread) => return fail(request, &session.req_header().headers, reason_unread(&unread)),
+        };
+        let answer = self.visit(request, session.req_header(), body).await;
+        let Answer { reply, reason, session, method } = answer;
+        request.ending.reason = reason;
+        request.tried = Some(method);
+        request.session = session;
+        reply
+    }
+
+    async fn visit(&self, request: &Request, head: &RequestHeader, body: Bytes) -> Answer {
+        let (Some(route), Some(location)) = (&request.route, &request.location) else {
+            unreachable!("a page of ours is served after its circuit's front rules");
+        };
+        let visit = Visit {
+            state: &self.state,
+            live: &request.live,
+            gate: &route.gate,
+            request: request.view(&head.headers),
+            query: request.head.uri.query(),
+            secure: request.client.secure,
+            authority: authority(&head.headers),
+            request_id: request.request_id(),
+            time_us: request.time_us,
+            location,
+            session: request.session.as_ref(),
+            identity: request.identity.as_ref(),
+            budget: request.budget.as_ref(),
+        };
+        login::handle(&visit, body).await
+    }
+}
+
+#[async_trait]
+impl ProxyHttp for Gateway {
+    type CTX = Context;
+
+    fn new_ctx(&self) -> Context {
+        Context::new(self.state.clone())
+    }
+
+    async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+        let idle_tunnel = session.is_upgrade_req();
+        session.set_read_timeout((!idle_tunnel).then_some(BODY_READ_TIMEOUT));
+        session.set_write_timeout(Some(WRITE_TIMEOUT));
+        session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
+        to_origin_form(session.req_header_mut());
+        let peer = peer_address(session);
+        context.begin(peer, session.req_header());
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
+        let Some(request) = context.request.as_deref_mut() else { return missing_record() };
+        let reply = match admit(&self.state, request, session.req_header()).await {
+            Step::Forward => return Ok(false),
+            Step::OwnPage => self.own_page(session, request).await,
+            Step::Answer(reply) => reply,
+        };
+        answer::write(session, request, reply).await?;
+        Ok(true)
+    }
+
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        let Some(request) = context.request.as_deref_mut() else { return missing_record() };
+        forward::peer(request, session.is_upgrade_req()).await
+    }
+
+    async fn connected_to_upstream(
+        &self,
+        _session: &mut Session,
+        _reused: bool,
+        _peer: &HttpPeer,
+        _fd: std::os::unix::io::RawFd,
+        _digest: Option<&Digest>,
+        context: &mut Context,
+    ) -> Result<()> {
+        context.request.as_deref_mut().map(forward::connected);
+        Ok(())
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        session: &mut Session,
+        out: &mut RequestHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let Some(request) = context.request.as_deref() else { return missing_record() };
+        forward::outgoing(request, session.req_header(), out)
+    }
+
+    async fn request_body_filter(
+        &self,
+        session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        context: &mut Context,
+    ) -> Result<()> {
+        let (Some(request), Some(part)) = (context.request.as_deref_mut(), body) else { return Ok(()) };
+        request.ending.bytes_in += length(part);
+        let Some(forward) = request.forward.as_mut().filter(|_| !session.was_upgraded()) else { return Ok(()) };
+        forward.body_bytes += length(part);
+        if forward.body_bytes > request.live.settings.server.limits.body_bytes.0 {
+            return Error::e_explain(ErrorType::HTTPStatus(413), "request body over the limit");
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        head: &mut ResponseHeader,
+        context: &mut Context,
+    ) -> Result<()> {
+        let Some(request) = context.request.as_deref_mut() else { return missing_record() };
+        if !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+            let now = self.state.clock.elapsed();
+            request.forward.as_mut().map(|forward| forward.answered(now));
+        }
+        forward::incoming(head, &request.request_id)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end: bool,
+        context: &mut Context,
+    ) -> Result<Option<Duration>> {
+        if let (Some(request), Some(part)) = (context.request.as_deref_mut(), body) {
+            request.ending.bytes_out += length(part);
+        }
+        Ok(None)
+    }
+
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        context: &mut Context,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        // Nothing was sent yet, so that another address may be tried whatever the method is.
+        error.set_retry(context.request.as_deref_mut().is_some_and(forward::failed_to_connect));
+        error
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
+        if let Some(request) = context.request.as_deref_mut() {
+            fail_to_proxy(session, error, request).await;
+        }
+        let error_code = session.response_written().map_or(0, |head| head.status.as_u16());
+        FailToProxy { error_code, can_reuse_downstream: false }
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
+        // It stays in the context until it is written: if this future is dropped, the guard still has it.
+        let Some(request) = context.request.as_deref_mut() else { return };
+        request.ending.status = session.response_written().map_or(0, |head| head.status.as_u16());
+        request.ending.bytes_in = u64::try_from(session.body_bytes_read()).unwrap_or(u64::MAX);
+        request.ending.bytes_out = u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX);
+        if let Some(error) = error {
+            request.ending.reason.get_or_insert_with(|| failure::reason(error));
+        }
+        record::finished(&self.state, request).await;
+        context.request = None;
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _context: &Context, _error: &Error) -> bool {
+        // Its own entry says it, without the client's bytes.
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _context: &Context,
+        _error: &Error,
+        _at: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+
+    fn request_summary(&self, _session: &Session, context: &Context) -> String {
+        // The default one prints the query.
+        context.request.as_ref().map_or_else(String::new, |request| request.request_id().to_owned())
+    }
+}
+
+async fn fail_to_proxy(session: &mut Session, error: &Error, request: &mut Request) {
+    let reason = failure::reason(error);
+    if *error.esource() == ErrorSource::Upstream {
+        let circuit = request.route.as_ref().map(|route| &*route.name);
+        let request_id = request.request_id();
+        tracing::warn!(circuit, request_id, reason = reason.code(), cause = error.etype().as_str(), "upstream failed");
+    }
+    if session.response_written().is_some_and(|head| !head.status.is_informational()) || reason == Reason::ClientClosed
+    {
+        // Nothing more can be said; the connection is closed.
+        request.ending.reason.get_or_insert(reason);
+        return;
+    }
+    let reply = fail(request, &session.req_header().headers, reason);
+    // A client that is gone by now is no news: the entry says how it ended.
+    let _ = answer::write(session, request, reply).await;
+}
+
+fn reason_unread(unread: &Unread) -> Reason {
+    match unread {
+        Unread::TooLong => Reason::BodyTooLarge,
+        Unread::TooSlow => Reason::HeadTimeout,
+        Unread::Gone => Reason::ClientClosed,
+    }
+}
+
+/// Absolute form names the same host as `Host`, which the edge has seen to; the upstream gets origin form. Of a
+/// target in absolute form the address has the path only, the whole is kept beside it.
+fn to_origin_form(head: &mut RequestHeader) {
+    if !head.raw_path().starts_with(b"/") {
+        let path_and_query = head.uri.clone();
+        head.set_uri(path_and_query);
+    }
+}
+
+fn peer_address(session: &Session) -> IpAddr {
+    let peer = session.client_addr().and_then(|peer| peer.as_inet());
+    // All listeners are TCP; an address that nobody trusts stands for one that cannot be read.
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.ip().to_canonical())
+}
+
+fn length(part: &Bytes) -> u64 {
+    u64::try_from(part.len()).unwrap_or(u64::MAX)
+}
+
+fn missing_record<T>() -> Result<T> {
+    Error::e_explain(ErrorType::InternalError, "a request without a record")
+}

@@ -1,0 +1,298 @@
+//! The one place that fills a request entry.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderValue, Version};
+use vestibule_auth::{Caller, Method, Reason};
+use vestibule_config::logs::OnFull;
+use vestibule_logstore::entry::Common;
+use vestibule_logstore::{Entry, RequestEntry};
+
+use crate::context::{Ending, Request};
+use crate::metrics::Finished;
+use crate::redact;
+use crate::reply::Mark;
+use crate::state::State;
+
+/// Longest path, query, referer or user agent in an entry, in bytes.
+const TEXT_MAX_BYTES: usize = 2048;
+
+/// Writes the entry of a request that has ended, waiting for room where the configuration says so.
+pub(crate) async fn finished(state: &State, request: &Request) {
+    if request.silent {
+        return;
+    }
+    let texts = Texts::of(request);
+    let entry = entry(state, request, &texts);
+    match request.live.settings.logs.on_full {
+        OnFull::Drop => state.store.append(&Entry::Request(&entry)),
+        OnFull::Block => state.store.append_or_wait(&Entry::Request(&entry)).await,
+    }
+    count(state, request);
+}
+
+/// Writes the entry of a request that nobody finished: a panic, or the end of the process.
+pub(crate) fn abandoned(state: &State, request: &Request) {
+    if request.silent {
+        return;
+    }
+    let texts = Texts::of(request);
+    let entry = entry(state, request, &texts);
+    state.store.append(&Entry::Request(&entry));
+    count(state, request);
+}
+
+/// A request that never became one: its head is no head, or came too slowly, or nobody had room for it.
+pub(crate) struct Refused<'a> {
+    /// Why.
+    pub(crate) reason: Reason,
+    /// As answered; 0 where nothing was.
+    pub(crate) status: u16,
+    /// Who answered.
+    pub(crate) mark: Mark,
+    /// Joins answer and entry.
+    pub(crate) request_id: &'a str,
+    /// The connection's; forwarding headers of such a head mean nothing.
+    pub(crate) peer: IpAddr,
+    /// As far as it could be read.
+    pub(crate) method: Option<&'a str>,
+    /// As far as it could be read, with query.
+    pub(crate) target: Option<&'a str>,
+}
+
+/// Writes its entry.
+pub(crate) fn refused(state: &State, refused: &Refused<'_>) {
+    let live = state.live.load();
+    let location = live.policy.locate(refused.peer);
+    let (path, query) = match refused.target.map(|target| target.split_once('?').unwrap_or((target, ""))) {
+        Some((path, query)) => (Some(path), Some(query).filter(|query| !query.is_empty())),
+        None => (None, None),
+    };
+    let query = query.map(|query| redact::query(query, &live.settings.logs.redact_query));
+    let entry = RequestEntry {
+        common: Common {
+            time: state.clock.now().as_microsecond(),
+            request_id: Some(refused.request_id),
+            source_ip: Some(refused.peer),
+            country: location.country.as_deref(),
+            subdivision: location.subdivision.as_deref(),
+            city: location.city.as_deref(),
+            asn: location.asn.map(u64::from),
+            user_agent: None,
+            revision: Some(&live.settings.revision),
+            event_count: None,
+            node: None,
+        },
+        method: refused.method.map(cut),
+        host: None,
+        path: path.map(cut),
+        query: query.as_deref().map(cut),
+        protocol: None,
+        status_code: u64::from(refused.status),
+        action: "blocked",
+        origin: refused.mark.code(),
+        reason: Some(refused.reason.code()),
+        would_block: None,
+        auth_method: Method::None.code(),
+        email: None,
+        user_id: None,
+        session_id: None,
+        circuit: None,
+        project: None,
+        upstream: None,
+        upstream_ms: None,
+        duration_ms: 0,
+        bytes_in: 0,
+        bytes_out: 0,
+        referer: None,
+        tls: None,
+        metadata: None,
+    };
+    state.store.append(&Entry::Request(&entry));
+    state.metrics.finished(&Finished {
+        circuit: &Arc::default(),
+        action: "blocked",
+        origin: refused.mark.code(),
+        status: refused.status,
+        reason: Some(refused.reason),
+        duration: Duration::ZERO,
+        upstream: None,
+    });
+}
+
+/// What has to be made from the head before an entry can borrow it.
+struct Texts<'a> {
+    user_agent: Option<Cow<'a, str>>,
+    path: &'a str,
+    query: Option<Cow<'a, str>>,
+    referer: Option<Cow<'a, str>>,
+}
+
+impl<'a> Texts<'a> {
+    fn of(request: &'a Request) -> Self {
+        let names = &request.live.settings.logs.redact_query;
+        let head = &request.head;
+        let referer = head.referer.as_ref().map(|value| match text(value) {
+            Cow::Borrowed(value) => redact::address(value, names),
+            Cow::Owned(value) => Cow::Owned(redact::address(&value, names).into_owned()),
+        });
+        Self {
+            user_agent: head.user_agent.as_ref().map(text),
+            path: head.uri.path(),
+            query: head.uri.query().map(|query| redact::query(query, names)),
+            referer,
+        }
+    }
+}
+
+fn entry<'a>(state: &State, request: &'a Request, texts: &'a Texts<'a>) -> RequestEntry<'a> {
+    let Ending { status, mark, reason, bytes_in, bytes_out } = request.ending;
+    let forward = request.forward.as_ref();
+    let session = request.session.as_deref();
+    // A name counts only where it opened something: never for a refused request or a public circuit.
+    let named = session.filter(|_| is_let_in(request));
+    let method = session.map(|session| session.method).or(request.tried).unwrap_or(Method::None);
+    RequestEntry {
+        common: common(request, texts),
+        method: Some(request.head.method.as_str()),
+        host: request.host.as_deref(),
+        path: Some(cut(texts.path)),
+        query: texts.query.as_deref().map(cut),
+        protocol: Some(protocol(request.head.version)),
+        status_code: u64::from(status),
+        action: action(reason),
+        origin: origin(mark),
+        reason: reason.map(Reason::code),
+        would_block: None,
+        auth_method: method.code(),
+        email: named.and_then(|session| session.email.as_deref()),
+        user_id: named.map(|session| &*session.user_id),
+        session_id: session.map(|session| session.id.as_str()),
+        circuit: request.route.as_ref().map(|route| &*route.name),
+        project: request.route.as_ref().and_then(|route| route.project.as_deref()),
+        upstream: forward.and(request.route.as_ref()).map(|route| &*route.circuit.upstream.url),
+        upstream_ms: forward.and_then(|forward| forward.answered_after).map(millis),
+        duration_ms: millis(state.clock.elapsed().saturating_sub(request.started)),
+        bytes_in,
+        bytes_out,
+        referer: texts.referer.as_deref().map(cut),
+        tls: None,
+        metadata: None,
+    }
+}
+
+fn common<'a>(request: &'a Request, texts: &'a Texts<'a>) -> Common<'a> {
+    let location = request.location.as_deref();
+    Common {
+        time: request.time_us,
+        request_id: Some(request.request_id()),
+        source_ip: Some(request.client.address),
+        country: location.and_then(|location| location.country.as_deref()),
+        subdivision: location.and_then(|location| location.subdivision.as_deref()),
+        city: location.and_then(|location| location.city.as_deref()),
+        asn: location.and_then(|location| location.asn).map(u64::from),
+        user_agent: texts.user_agent.as_deref().map(cut),
+        revision: Some(&request.live.settings.revision),
+        event_count: None,
+        node: None,
+    }
+}
+
+fn count(state: &State, request: &Request) {
+    let nobody: Arc<str>;
+    let circuit = match &request.route {
+        Some(route) => &route.name,
+        None => {
+            nobody = Arc::default();
+            &nobody
+        }
+    };
+    state.metrics.finished(&Finished {
+        circuit,
+        action: action(request.ending.reason),
+        origin: origin(request.ending.mark),
+        status: request.ending.status,
+        reason: request.ending.reason,
+        duration: state.clock.elapsed().saturating_sub(request.started),
+        upstream: request.forward.as_ref().and_then(|forward| forward.answered_after),
+    });
+}
+
+/// A gate let a known caller pass, or one of our own pages served a session without objection.
+fn is_let_in(request: &Request) -> bool {
+    match &request.forward {
+        Some(forward) => matches!(forward.caller(), Caller::Known(_)),
+        None => request.ending.mark == Some(Mark::Auth) && request.ending.reason.is_none(),
+    }
+}
+
+fn action(reason: Option<Reason>) -> &'static str {
+    if is_blocked(reason) { "blocked" } else { "allowed" }
+}
+
+fn origin(mark: Option<Mark>) -> &'static str {
+    mark.map_or("backend", Mark::code)
+}
+
+/// What went wrong behind the gate does not make a permitted request a blocked one.
+fn is_blocked(reason: Option<Reason>) -> bool {
+    !matches!(
+        reason,
+        None | Some(
+            Reason::BackendRefused
+                | Reason::BackendUnreachable
+                | Reason::BackendTimeout
+                | Reason::BackendTlsError
+                | Reason::ClientClosed
+        )
+    )
+}
+
+fn protocol(version: Version) -> &'static str {
+    match version {
+        Version::HTTP_10 => "HTTP/1.0",
+        Version::HTTP_2 => "HTTP/2",
+        _ => "HTTP/1.1",
+    }
+}
+
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
+}
+
+/// At most [`TEXT_MAX_BYTES`], whole characters.
+fn cut(text: &str) -> &str {
+    let mut end = text.len().min(TEXT_MAX_BYTES);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    text.get(..end).unwrap_or_default()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_text_is_cut_between_characters() {
+        assert_eq!(cut("short"), "short");
+        assert_eq!(cut(&"x".repeat(3000)).len(), 2048);
+        assert_eq!(cut(&"\u{20ac}".repeat(1000)).len(), 2046);
+    }
+
+    #[test]
+    fn a_permitted_request_that_failed_later_is_not_blocked() {
+        for reason in Reason::ALL {
+            let after_the_gate = reason.code().starts_with("backend_") || *reason == Reason::ClientClosed;
+            assert_eq!(is_blocked(Some(*reason)), !after_the_gate, "{}", reason.code());
+        }
+        assert!(!is_blocked(None));
+    }
+}
