@@ -4,7 +4,6 @@
 //! session.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
@@ -73,13 +72,14 @@ async fn let_in(visit: &Visit<'_>, verified: Verified, encoding: Encoding, back:
     if let Err(error) = recorded {
         return unrecorded(visit, &error);
     }
-    match verified.open(visit.session.map(Arc::as_ref)) {
-        Ok(opened) => welcome(visit, &opened, encoding, back),
-        Err(error) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "session not opened");
-            Answer::refused(visit, Reason::LogUnavailable, "/")
-        }
+    // Opening waits for the disk, which the threads that serve requests must not.
+    let replaces = visit.session.cloned();
+    match tokio::task::spawn_blocking(move || verified.open(replaces.as_deref())).await {
+        Ok(Ok(opened)) => return welcome(visit, &opened, encoding, back),
+        Ok(Err(error)) => tracing::error!(error = &error as &dyn std::error::Error, "session not opened"),
+        Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "opening a session broke off"),
     }
+    Answer::refused(visit, Reason::LogUnavailable, "/")
 }
 
 /// Records a failure, then answers with `reply`.

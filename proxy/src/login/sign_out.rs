@@ -53,9 +53,18 @@ fn read(visit: &Visit<'_>, body: &[u8]) -> Result<(Encoding, Fields), BadForm> {
 /// Over and recorded. The session goes first: whoever signs out must not stay in because a disk is full.
 async fn ended(visit: &Visit<'_>, session: &Session) -> bool {
     let this = SessionFilter { id: Some(session.id.as_str().to_owned()), email: None, circuit: None };
-    if let Err(error) = visit.state.auth.sessions().end(&this, State::Logout) {
-        tracing::error!(error = &error as &dyn std::error::Error, "session not ended");
-        return false;
+    let state = visit.state.clone();
+    // Ending waits for the disk, which the threads that serve requests must not.
+    match tokio::task::spawn_blocking(move || state.auth.sessions().end(&this, State::Logout)).await {
+        Ok(Ok(_)) => {}
+        Ok(Err(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "session not ended");
+            return false;
+        }
+        Err(error) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "ending a session broke off");
+            return false;
+        }
     }
     let recorded = attempt::signed_out(visit.state, &Scene::of(visit), session).await;
     if let Err(error) = &recorded {
