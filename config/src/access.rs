@@ -2,6 +2,12 @@
 
 use crate::name::{Email, Name};
 use crate::secret::PasswordHash;
+use crate::shape::{At, Field, Reading, Shape, later, shape};
+use crate::suggest;
+use crate::text::Span;
+use crate::tree::Node;
+use crate::user::Group;
+use crate::word::{self, Word, Wrong, spellings, words};
 
 /// `access`, with the keys that belong to it.
 #[derive(Debug, Clone)]
@@ -57,4 +63,161 @@ pub enum AllowEntry {
     Group(String),
     /// `token:ci`
     Token(Name),
+}
+
+spellings!(pub SignInWay { "password" => Password, "pin" => Pin });
+
+/// `access` as written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Policy {
+    Public,
+    Members,
+    Allowlist,
+}
+
+/// One entry of `login` as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Login {
+    Way(SignInWay),
+    /// `sso:corp`
+    Provider(Name),
+}
+
+shape! {
+    /// What `shared` may say.
+    pub(crate) struct RawShared {
+        password_hash: PasswordHash,
+        pin_hash: PasswordHash,
+    }
+}
+
+/// The keys of a policy, taken together because they only mean something together.
+pub(crate) struct RawPolicy {
+    pub(crate) access: Field<Policy>,
+    pub(crate) allow: Field<Vec<At<AllowEntry>>>,
+    pub(crate) login: Field<Vec<At<Login>>>,
+    pub(crate) shared: Field<RawShared>,
+}
+
+impl RawPolicy {
+    /// `table` is where a missing key is reported.
+    pub(crate) fn check(self, table: Span, reading: &mut Reading<'_>) -> Option<Access> {
+        let Self { access, allow, login, shared } = self;
+        if access.is_absent() {
+            let finding = reading.findings.error(table, "\"access\" is missing: who may enter is never guessed");
+            finding.help("write access = \"public\", \"members\" or \"allowlist\"");
+        }
+        let policy = access.optional();
+        let idle: &[(&str, Option<Span>)] = match policy {
+            Some(Policy::Public) => &[("allow", allow.key()), ("login", login.key()), ("shared", shared.key())],
+            Some(Policy::Members) => &[("allow", allow.key())],
+            Some(Policy::Allowlist) | None => &[],
+        };
+        for (name, key) in idle {
+            if let (Some(key), Some(policy)) = (*key, policy) {
+                let message = format!("{name:?} has no effect with access = {:?}", policy.as_str());
+                reading.findings.warning(key, message);
+            }
+        }
+        match policy? {
+            Policy::Public => Some(Access::Public),
+            Policy::Members => Some(Access::Members(check_ways(login, shared, table, reading)?)),
+            Policy::Allowlist => {
+                let shared_alone = !shared.is_absent();
+                let span = allow.span().unwrap_or(table);
+                let nobody = allow.is_absent() || allow.as_ref().is_some_and(Vec::is_empty);
+                if nobody && !shared_alone {
+                    let finding = reading.findings.warning(span, "the allowlist is empty: nobody is admitted");
+                    finding.help("write allow = [\"maya@example.net\"], or a \"domain:\" or \"group:\"");
+                }
+                let allow = allow.or_default().into_iter().map(|entry| entry.value).collect();
+                Some(Access::Allowlist { allow, ways: check_ways(login, shared, table, reading)? })
+            }
+        }
+    }
+}
+
+impl RawShared {
+    fn check(self, reading: &mut Reading<'_>) -> Option<SharedSecret> {
+        let Self { table, password_hash, pin_hash } = self;
+        if password_hash.is_absent() && pin_hash.is_absent() {
+            let finding = reading.findings.error(table, "\"shared\" holds no secret");
+            finding.help("write shared = { pin_hash = \"…\" } or { password_hash = \"…\" }");
+            return None;
+        }
+        Some(SharedSecret { password_hash: password_hash.optional(), pin_hash: pin_hash.optional() })
+    }
+}
+
+fn check_ways(
+    login: Field<Vec<At<Login>>>,
+    shared: Field<RawShared>,
+    table: Span,
+    reading: &mut Reading<'_>,
+) -> Option<Ways> {
+    let nothing = login.is_absent() || login.as_ref().is_some_and(Vec::is_empty);
+    if nothing && shared.is_absent() {
+        let finding = reading.findings.error(login.span().unwrap_or(table), "\"login\" names no way to sign in");
+        finding.help("write login = [\"password\", \"pin\"], or one of them");
+    }
+    let mut ways = Vec::new();
+    for At { value, span } in login.or_default() {
+        match value {
+            Login::Way(way) if ways.contains(&way) => {
+                reading.findings.error(span, format!("{:?} stands here twice", way.as_str())).help("remove one");
+            }
+            Login::Way(way) => ways.push(way),
+            Login::Provider(name) => later(span, &format!("\"sso:{name}\""), "use \"password\" or \"pin\"", reading),
+        }
+    }
+    Some(Ways { login: ways, shared: shared.optional().and_then(|shared| shared.check(reading)) })
+}
+
+spellings!(pub(crate) Policy { "public" => Public, "members" => Members, "allowlist" => Allowlist });
+
+impl Word for Login {
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        match text.strip_prefix("sso:") {
+            Some(name) => Name::parse(name).map(Self::Provider),
+            None => SignInWay::parse(text).map(Self::Way),
+        }
+    }
+}
+
+words!(Login);
+
+impl Word for AllowEntry {
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        match text.split_once(':') {
+            Some(("domain", domain)) => parse_domain(domain),
+            Some(("group", group)) => Group::parse(group).map(|group| Self::Group(group.0)),
+            Some(("token", token)) => Name::parse(token).map(Self::Token),
+            Some((kind, _)) => Err(Wrong::new(format!("{text:?} names nobody")).help(suggest::one_of(
+                "before the colon stands one of",
+                kind,
+                &["domain", "group", "token"],
+            ))),
+            None => Email::parse(text).map(Self::Email),
+        }
+    }
+}
+
+impl Shape for AllowEntry {
+    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let span = node.span;
+        let entry = word::read::<Self>(node, reading)?;
+        if let Self::Token(name) = &entry {
+            later(span, &format!("\"token:{name}\""), "let people in by \"password\" or \"pin\"", reading);
+        }
+        Some(entry)
+    }
+}
+
+fn parse_domain(text: &str) -> Result<AllowEntry, Wrong> {
+    let domain = text.to_ascii_lowercase();
+    match crate::name::Host::parse(&domain) {
+        Ok(_) => Ok(AllowEntry::Domain(domain)),
+        Err(_) => Err(Wrong::new(format!("{text:?} is not the domain of an e-mail address"))
+            .help("write the part behind the \"@\", such as \"domain:example.net\"")),
+    }
 }

@@ -1,10 +1,15 @@
 //! `[admin]`.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
+use std::path::PathBuf;
 
-use crate::name::Name;
-use crate::secret::TokenHash;
+use crate::access::AllowEntry;
+use crate::name::{Host, Name};
+use crate::secret::{SecretReference, TokenHash};
+use crate::shape::{At, Named, Reading, shape};
+use crate::text::Span;
+use crate::word::spellings;
 
 /// `[admin]`.
 #[derive(Debug, Clone)]
@@ -48,4 +53,93 @@ pub enum LogName {
     Requests,
     /// Changes and administration.
     Audit,
+}
+
+spellings!(pub Role { "reader" => Reader, "auditor" => Auditor, "admin" => Admin });
+spellings!(pub LogName { "access" => Access, "requests" => Requests, "audit" => Audit });
+
+shape! {
+    /// What `[admin]` may say.
+    pub(crate) struct RawAdmin {
+        listen: At<SocketAddr>,
+        hosts: Vec<Host>,
+        tokens: Named<Name, RawToken>,
+    }
+    later {
+        operators: RawOperators => "give each operator a token in [admin.tokens]",
+        tls: RawTls => "leave it out and listen on a loopback address",
+    }
+}
+
+shape! {
+    /// What `[admin.tokens.NAME]` may say.
+    pub(crate) struct RawToken {
+        role: Role,
+        hash: TokenHash,
+        logs: Vec<LogName>,
+    }
+}
+
+shape! {
+    /// What `operators` may say.
+    pub(crate) unread struct RawOperators {
+        provider: Name,
+        members: Vec<AllowEntry>,
+    }
+}
+
+shape! {
+    /// What `tls` may say.
+    pub(crate) unread struct RawTls {
+        cert: PathBuf,
+        key: SecretReference,
+    }
+}
+
+/// Where the admin port listens unless said.
+const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9180));
+
+impl RawAdmin {
+    /// `root` is where a missing `[admin]` is reported.
+    pub(crate) fn check(admin: Option<Self>, root: Span, reading: &mut Reading<'_>) -> Admin {
+        let (table, listen, hosts, tokens) = match admin {
+            Some(Self { table, listen, hosts, tokens }) => {
+                (table, listen.optional(), hosts.or_default(), tokens.or_default())
+            }
+            None => (root, None, Vec::new(), Named::default()),
+        };
+        if tokens.0.is_empty() {
+            let finding = reading.findings.warning(table, "no admin token: nobody can read the logs or the metrics");
+            finding.help("write [admin.tokens.NAME] with role and hash");
+        }
+        let mut checked = BTreeMap::new();
+        for (name, token) in tokens.0 {
+            if let Some(token) = token.and_then(|token| token.check(reading)) {
+                checked.insert(name.value, token);
+            }
+        }
+        Admin {
+            listen: check_listen(listen, reading),
+            hosts: hosts.iter().map(ToString::to_string).collect(),
+            tokens: checked,
+        }
+    }
+}
+
+impl RawToken {
+    fn check(self, reading: &mut Reading<'_>) -> Option<AdminToken> {
+        let Self { table, role, hash, logs } = self;
+        let role = role.required("role", "\"reader\"", table, reading);
+        let hash = hash.required("hash", "\"sha256:…\"", table, reading);
+        Some(AdminToken { role: role?, hash: hash?, logs: logs.optional() })
+    }
+}
+
+fn check_listen(listen: Option<At<SocketAddr>>, reading: &mut Reading<'_>) -> SocketAddr {
+    let Some(At { value, span }) = listen else { return LISTEN };
+    if !value.ip().to_canonical().is_loopback() {
+        let message = format!("\"{value}\" is not on loopback, which needs [admin] tls, not available yet");
+        reading.findings.error(span, message).help(format!("write \"127.0.0.1:{}\"", value.port()));
+    }
+    value
 }

@@ -1,5 +1,6 @@
 //! `[circuits.NAME]`: one protected way in.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,22 @@ use http::HeaderName;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
-use crate::access::Access;
+use crate::access::{Access, AllowEntry, Login, Policy, RawPolicy, RawShared, SignInWay};
+use crate::identity::RawIdentity;
 use crate::limit::RateLimit;
 use crate::name::{CountryCode, Host, Name};
-use crate::session::SessionLimits;
+use crate::network::{self, LIST_MAX, Member};
+use crate::secret::TokenHash;
+use crate::session::{RawSession, SessionLimits};
+use crate::shape::{At, Field, Reading, Shape, Stage, shape};
+use crate::suggest;
+use crate::text::Span;
+use crate::tree::{Node, Value};
+use crate::upstream::{RawUpstream, UpstreamUrl};
+use crate::word::spellings;
+
+pub use crate::identity::IdentityHeaders;
+pub use crate::upstream::{HostHeader, Upstream, UpstreamAddress};
 
 /// One circuit, with `[defaults]` and `[sessions]` already applied.
 #[derive(Debug, Clone)]
@@ -55,53 +68,377 @@ pub struct AddressRules {
     pub country_block: Vec<CountryCode>,
 }
 
-/// `identity`: names of the headers that carry who it is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct IdentityHeaders {
-    /// Default `x-vestibule-user`.
-    pub user: HeaderName,
-    /// Default `x-vestibule-groups`.
-    pub groups: HeaderName,
-    /// Default `x-vestibule-assertion`. Client copies are removed; the value itself comes later.
-    pub jwt: HeaderName,
+shape! {
+    /// What `[circuits.NAME]` may say.
+    pub(crate) struct RawCircuit {
+        project: At<Name>,
+        hosts: Vec<At<Host>>,
+        upstream: RawUpstream,
+        access: Policy,
+        allow: Vec<At<AllowEntry>>,
+        login: Vec<At<Login>>,
+        shared: RawShared,
+        ip_allow: Vec<At<Member>>,
+        ip_block: Vec<At<Member>>,
+        country_allow: Vec<CountryCode>,
+        country_block: Vec<CountryCode>,
+        rate_limits: Vec<At<Name>>,
+        session: RawSession,
+        identity: RawIdentity,
+        expires: Timestamp,
+        enabled: bool,
+    }
+    later {
+        log: RawCircuitLog = RawCircuitLog => "leave it out",
+        upstreams: Vec<UpstreamUrl> => "write one upstream",
+        health: RawHealth => "leave it out",
+        allow_match: AllowMatch = AllowMatch::All => "leave it out: both allow lists must match",
+        block_scanners: bool = false => "leave it out",
+        reputation: RawReputation => "write the set in ip_block",
+        observe: Vec<Observed> => "leave it out: every rule is enforced",
+        trusted_addresses: Vec<Member> => "leave it out: everybody signs in",
+        paths: Vec<RawPath> => "write a circuit with a host of its own",
+        header_auth: Vec<RawHeaderKey> => "leave it out: people sign in",
+        cors: Cors => "leave it out",
+        second_factor: SecondFactor => "leave it out",
+        purpose: bool = false => "leave it out",
+        hook: Name => "leave it out",
+    }
 }
 
-/// `upstream`.
-#[derive(Debug, Clone)]
-pub struct Upstream {
-    /// As written, for the log's `upstream` field: `http://10.0.0.11:8080`.
-    pub url: Arc<str>,
-    /// TLS with the certificate verified for the URL's host.
-    pub tls: bool,
-    /// Where to connect.
-    pub address: UpstreamAddress,
-    /// What the upstream sees as Host.
-    pub host_header: HostHeader,
-    /// From the request's head to the answer's head, and between two reads; default 60 s.
-    pub timeout: Duration,
-    /// Requests at the same time; one more is answered 503. Absent: no limit.
-    pub max_in_flight: Option<usize>,
+shape! {
+    /// What `log` may say.
+    pub(crate) later struct RawCircuitLog {
+        requests: LoggedRequests = LoggedRequests::All => "leave it out: every request is recorded",
+        personal_data: PersonalData = PersonalData::Full => "leave it out: entries are whole",
+    }
 }
 
-/// Host and port of an upstream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum UpstreamAddress {
-    /// An address, used as it is.
-    Socket(SocketAddr),
-    /// A name, resolved while running.
-    Named {
-        /// Lower-case.
-        host: String,
-        /// From the URL or its scheme.
-        port: u16,
-    },
+shape! {
+    /// What `health` may say.
+    pub(crate) unread struct RawHealth {
+        path: String,
+        every: Duration,
+    }
 }
 
-/// `host_header`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HostHeader {
-    /// `"client"` (default): the host that the client named.
-    Client,
-    /// `"upstream"`: the URL's own host and port.
-    Upstream,
+shape! {
+    /// What `reputation` may say.
+    pub(crate) unread struct RawReputation {
+        enforce: Vec<Member>,
+        observe: Vec<Member>,
+    }
+}
+
+shape! {
+    /// What an element of `paths` may say.
+    pub(crate) unread struct RawPath {
+        prefix: String,
+        upstream: RawUpstream,
+        rewrite: Rewrite,
+        access: Policy,
+        allow: Vec<AllowEntry>,
+        login: Vec<Login>,
+        shared: RawShared,
+        header_auth: Vec<RawHeaderKey>,
+    }
+}
+
+shape! {
+    /// What an element of `header_auth` may say.
+    pub(crate) unread struct RawHeaderKey {
+        header: HeaderName,
+        hash: TokenHash,
+    }
+}
+
+shape! {
+    /// What the table `cors` may say.
+    unread struct RawCors {
+        origins: Vec<String>,
+        methods: Vec<String>,
+        headers: Vec<String>,
+    }
+}
+
+shape! {
+    unread struct RawReplace {
+        replace: String,
+    }
+}
+
+/// `rewrite`: a word or `{ replace = "/v2" }`.
+pub(crate) struct Rewrite;
+/// `cors`: `"pass"` or a table.
+#[derive(PartialEq)]
+pub(crate) struct Cors;
+
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($text:literal => $variant:ident),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum $name { $($variant),+ }
+        spellings!(read $name { $($text => $variant),+ });
+    )+};
+}
+
+choices! {
+    /// `allow_match`: how the two allow lists combine.
+    AllowMatch { "all" => All, "any" => Any }
+    /// `log.requests`
+    LoggedRequests { "all" => All, "blocked" => Blocked }
+    /// `log.personal_data`
+    PersonalData { "full" => Full, "hashed" => Hashed, "none" => Nothing }
+    /// An element of `observe`.
+    Observed {
+        "ip_allow" => IpAllow, "ip_block" => IpBlock, "country" => Country, "scanner" => Scanner,
+        "reputation" => Reputation, "rate_limit" => RateLimit,
+    }
+    /// `second_factor`
+    SecondFactor { "totp" => Totp }
+    RewriteWord { "preserve" => Preserve, "strip" => Strip }
+    CorsWord { "pass" => Pass }
+}
+
+/// Countries of one list.
+const COUNTRIES_MAX: usize = 50;
+
+/// What a circuit refers to; an absent value stands for what was reported already.
+pub(crate) struct Surroundings<'a> {
+    pub(crate) projects: &'a BTreeMap<Name, Option<crate::project::Project>>,
+    /// Whether anybody has a password, a PIN.
+    pub(crate) own_secrets: [(SignInWay, bool); 2],
+    pub(crate) ip_sets: &'a BTreeMap<Name, Option<Vec<IpNet>>>,
+    pub(crate) rate_limits: &'a BTreeMap<Name, Option<Arc<RateLimit>>>,
+    /// `[defaults] rate_limits`
+    pub(crate) default_limits: &'a [At<Name>],
+    pub(crate) sessions: SessionLimits,
+    /// Where this program listens, and what does.
+    pub(crate) own: BTreeMap<SocketAddr, &'static str>,
+    pub(crate) has_geo: bool,
+}
+
+impl RawCircuit {
+    pub(crate) fn check(
+        self,
+        name: &At<Name>,
+        around: &Surroundings<'_>,
+        reading: &mut Reading<'_>,
+    ) -> Option<Circuit> {
+        let Self {
+            table,
+            project,
+            hosts,
+            upstream,
+            access,
+            allow,
+            login,
+            shared,
+            ip_allow,
+            ip_block,
+            country_allow,
+            country_block,
+            rate_limits,
+            session,
+            identity,
+            expires,
+            enabled,
+        } = self;
+        let place = access.span().and_then(|span| reading.texts.place(span));
+        let hosts_span = hosts.span().unwrap_or(table);
+        let hosts = hosts.required("hosts", "[\"wiki.example.net\"]", table, reading);
+        if hosts.as_ref().is_some_and(Vec::is_empty) {
+            reading.findings.error(hosts_span, "no host leads here").help("write hosts = [\"wiki.example.net\"]");
+        }
+        let upstream = RawUpstream::check(upstream, &around.own, table, reading);
+        warn_of_missing_secrets(&login, &around.own_secrets, reading);
+        let members = matches!(access.as_ref(), Some(Policy::Members));
+        let project = check_project(project, members && shared.is_absent(), members, table, around, reading);
+        let access = RawPolicy { access, allow, login, shared }.check(table, reading);
+        let rules = check_rules(ip_allow, ip_block, country_allow, country_block, around, reading);
+        let rate_limits = check_limits(rate_limits, around, reading);
+        warn_if_expired(&expires, reading);
+        Some(Circuit {
+            name: name.value.clone(),
+            project,
+            hosts: hosts?.into_iter().map(|host| host.value).collect(),
+            upstream: upstream?,
+            access: access?,
+            rules,
+            rate_limits,
+            session: session.optional().map_or(around.sessions, |session| session.check(around.sessions)),
+            identity: identity.optional().map_or_else(IdentityHeaders::default, |identity| identity.check(reading)),
+            expires: expires.optional(),
+            enabled: enabled.or(true),
+            place: place.map(|place| format!("{}:{}", place.file, place.line)).unwrap_or_default(),
+        })
+    }
+}
+
+impl AddressRules {
+    /// Whether any of them asks for the client's country.
+    pub fn name_countries(&self) -> bool {
+        self.country_allow.is_some() || !self.country_block.is_empty()
+    }
+}
+
+/// `needed`: the policy is `members`; `sole`: it admits nobody without members.
+fn check_project(
+    project: Field<At<Name>>,
+    sole: bool,
+    needed: bool,
+    table: Span,
+    around: &Surroundings<'_>,
+    reading: &mut Reading<'_>,
+) -> Option<Name> {
+    if needed && project.is_absent() {
+        let finding = reading.findings.error(table, "access = \"members\" needs a project whose members they are");
+        finding.help("write project = \"NAME\" and [projects.NAME] with members");
+    }
+    let At { value: name, span } = project.optional()?;
+    match around.projects.get(&name) {
+        None => {
+            let known: Vec<&str> = around.projects.keys().map(Name::as_str).collect();
+            let finding = reading.findings.error(span, format!("there is no project {:?}", name.as_str()));
+            finding.help(suggest::one_of("[projects] has", name.as_str(), &known));
+        }
+        Some(Some(project)) if sole && project.members.is_empty() => {
+            let message = format!("the project {:?} has no members: nobody is admitted", name.as_str());
+            reading.findings.warning(span, message).help(format!("write members in [projects.{name}]"));
+        }
+        Some(_) => (),
+    }
+    Some(name)
+}
+
+fn check_rules(
+    ip_allow: Field<Vec<At<Member>>>,
+    ip_block: Field<Vec<At<Member>>>,
+    country_allow: Field<Vec<CountryCode>>,
+    country_block: Field<Vec<CountryCode>>,
+    around: &Surroundings<'_>,
+    reading: &mut Reading<'_>,
+) -> AddressRules {
+    if let Some(key) = country_allow.key().or(country_block.key())
+        && !around.has_geo
+    {
+        let message = "without [geo] nobody's country is known: this circuit refuses everybody";
+        reading.findings.warning(key, message).help("write [geo] with a database");
+    }
+    for (list, span) in [(&country_allow, country_allow.span()), (&country_block, country_block.span())] {
+        if let (Some(list), Some(span)) = (list.as_ref(), span) {
+            network::bounded(list.len(), COUNTRIES_MAX, "countries", span, reading);
+        }
+    }
+    let mut networks = |list: Field<Vec<At<Member>>>| -> Option<Vec<IpNet>> {
+        let span = list.span();
+        let members = list.optional()?;
+        if let Some(span) = span {
+            network::bounded(members.len(), LIST_MAX, "entries", span, reading);
+        }
+        Some(network::resolve(members, around.ip_sets, reading))
+    };
+    AddressRules {
+        ip_allow: networks(ip_allow),
+        ip_block: networks(ip_block).unwrap_or_default(),
+        country_allow: country_allow.optional(),
+        country_block: country_block.or_default(),
+    }
+}
+
+/// A circuit's own list replaces the default one, also where it is empty.
+fn check_limits(
+    limits: Field<Vec<At<Name>>>,
+    around: &Surroundings<'_>,
+    reading: &mut Reading<'_>,
+) -> Vec<Arc<RateLimit>> {
+    match limits.optional() {
+        Some(names) => resolve_limits(&names, around.rate_limits, Some(reading)),
+        None => resolve_limits(around.default_limits, around.rate_limits, None),
+    }
+}
+
+/// The limits behind the names. Without a `reading` nothing is reported, because it was before.
+pub(crate) fn resolve_limits(
+    names: &[At<Name>],
+    limits: &BTreeMap<Name, Option<Arc<RateLimit>>>,
+    mut reading: Option<&mut Reading<'_>>,
+) -> Vec<Arc<RateLimit>> {
+    let mut resolved = Vec::new();
+    for At { value: name, span } in names {
+        match (limits.get(name), reading.as_deref_mut()) {
+            (Some(limit), _) => resolved.extend(limit.clone()),
+            (None, None) => (),
+            (None, Some(reading)) => {
+                let known: Vec<&str> = limits.keys().map(Name::as_str).collect();
+                let finding = reading.findings.error(*span, format!("there is no rate limit {:?}", name.as_str()));
+                finding.help(suggest::one_of("[rate_limits] has", name.as_str(), &known));
+            }
+        }
+    }
+    resolved
+}
+
+fn warn_of_missing_secrets(
+    login: &Field<Vec<At<Login>>>,
+    own_secrets: &[(SignInWay, bool)],
+    reading: &mut Reading<'_>,
+) {
+    for At { value, span } in login.as_ref().into_iter().flatten() {
+        for (way, _) in own_secrets.iter().filter(|(way, held)| !held && *value == Login::Way(*way)) {
+            let message = format!("nobody has a {} of their own", way.as_str());
+            reading.findings.warning(*span, message).help(format!("write {}_hash in [users.\"EMAIL\"]", way.as_str()));
+        }
+    }
+}
+
+fn warn_if_expired(expires: &Field<Timestamp>, reading: &mut Reading<'_>) {
+    if let Field::Given { value, span, .. } = expires
+        && *value <= reading.source.now()
+    {
+        let message = "this instant has passed: the circuit does not exist any more";
+        reading.findings.warning(*span, message).help("write a later one, or remove the circuit");
+    }
+}
+
+/// A time with its offset from UTC.
+impl Shape for Timestamp {
+    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let Value::Datetime(datetime) = &node.value else {
+            reading.wrong_kind(&node, "a time").help("write one such as 2027-01-31T18:00:00Z, without quotes");
+            return None;
+        };
+        let timestamp = datetime.offset.and_then(|_| datetime.to_string().parse().ok());
+        if timestamp.is_none() {
+            let finding = reading.findings.error(node.span, "this time does not say in which time zone it is");
+            finding.help("write one such as 2027-01-31T18:00:00Z");
+        }
+        timestamp
+    }
+}
+
+impl Shape for Rewrite {
+    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
+        if matches!(node.value, Value::Table(_)) {
+            return RawReplace::read(node, reading).map(|_| Self);
+        }
+        RewriteWord::read(node, reading).map(|_| Self)
+    }
+
+    fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
+        RawReplace::keys(path, stage, visit);
+    }
+}
+
+impl Shape for Cors {
+    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
+        if matches!(node.value, Value::Table(_)) {
+            return RawCors::read(node, reading).map(|_| Self);
+        }
+        CorsWord::read(node, reading).map(|_| Self)
+    }
+
+    fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
+        RawCors::keys(path, stage, visit);
+    }
 }

@@ -2,6 +2,9 @@
 
 use std::path::PathBuf;
 
+use crate::shape::{Reading, shape};
+use crate::word::spellings;
+
 /// `[geo]`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Geo {
@@ -16,4 +19,22 @@ pub struct Geo {
 pub enum WhenUnavailable {
     /// Country rules refuse with `geo_unavailable`.
     Deny,
+}
+
+spellings!(pub WhenUnavailable { "deny" => Deny });
+
+shape! {
+    /// What `[geo]` may say.
+    pub(crate) struct RawGeo {
+        database: PathBuf,
+        when_unavailable: WhenUnavailable,
+    }
+}
+
+impl RawGeo {
+    pub(crate) fn check(self, reading: &mut Reading<'_>) -> Option<Geo> {
+        let Self { table, database, when_unavailable } = self;
+        let database = database.required("database", "\"/usr/share/GeoIP/GeoLite2-City.mmdb\"", table, reading)?;
+        Some(Geo { database, when_unavailable: when_unavailable.or(WhenUnavailable::Deny) })
+    }
 }

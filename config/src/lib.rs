@@ -20,29 +20,66 @@ pub mod session;
 pub mod units;
 pub mod user;
 
+mod country;
+mod findings;
+mod fleet;
+mod identity;
+mod mask;
+mod network;
+mod notice;
+mod origin;
+mod phc;
+mod provider;
+mod render;
+mod revision;
+mod root;
+mod scenario;
+mod service_token;
+mod shape;
+mod source;
+mod suggest;
+mod text;
+mod tls;
+mod tree;
+mod upstream;
+mod word;
+
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+
+use ipnet::IpNet;
 
 pub use access::{Access, AllowEntry, SharedSecret, SignInWay};
 pub use circuit::{AddressRules, Circuit, HostHeader, IdentityHeaders, Upstream, UpstreamAddress};
-pub use load::{Source, load};
+pub use load::{FileSource, Source, discover, load, load_text};
 pub use name::{CountryCode, Email, Host, Name};
-pub use problem::{Place, Problem, Report, Severity};
+pub use origin::Origins;
+pub use problem::{Place, Problem, Related, Report, Severity};
+pub use root::known_keys;
+pub use text::Texts;
 pub use units::{ByteSize, Rate};
 
 /// Everything one set of files says, checked; nothing in it needs a second look.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Lower-case hex of the SHA-256 over the files' contents, first 16 characters; equal text has equal revisions.
+    /// Lower-case hex of the SHA-256 over the contents of all files read, lists and secrets too, first 16 characters;
+    /// equal contents have equal revisions.
     pub revision: Arc<str>,
     /// Listeners, data folder, limits of the edge.
     pub server: server::Server,
     /// Absent: no geo database; country rules then refuse everybody.
     pub geo: Option<geo::Geo>,
+    /// `[sessions]`; each circuit's own limits are in the circuit.
+    pub sessions: session::SessionLimits,
     /// People with a password or a PIN of their own, or a state.
     pub users: BTreeMap<Email, user::User>,
     /// Projects by name.
     pub projects: BTreeMap<Name, project::Project>,
+    /// `[ip_sets]`; each circuit's rules hold the networks already.
+    pub ip_sets: BTreeMap<Name, Vec<IpNet>>,
+    /// `[rate_limits]`; each circuit holds its own already.
+    pub rate_limits: BTreeMap<Name, Arc<limit::RateLimit>>,
     /// Attempts, not requests.
     pub login_limits: limit::LoginLimits,
     /// Circuits by name, disabled and expired ones too.
@@ -53,4 +90,10 @@ pub struct Settings {
     pub admin: admin::Admin,
     /// Findings that do not refuse the file: an empty allowlist, an expired circuit, a plain-HTTP sign-in.
     pub warnings: Vec<Problem>,
+    /// Every file that was read, the main one first.
+    pub files: Vec<PathBuf>,
+    /// Which line set what.
+    pub origins: Origins,
+    /// For excerpts in messages; without the secrets.
+    pub texts: Texts,
 }

@@ -4,7 +4,9 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::name::Name;
+use crate::shape::{Reading, shape};
 use crate::units::Rate;
+use crate::word::spellings;
 
 /// A named limit of requests; one bucket per key over all circuits that name it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,3 +66,113 @@ pub struct SharedFailureBudget {
     /// … within this time refuse shared secrets from addresses that never signed in there.
     pub within: Duration,
 }
+
+spellings!(pub LimitKey { "ip" => Ip, "user" => User, "circuit" => Circuit });
+
+shape! {
+    /// What `[rate_limits.NAME]` may say.
+    pub(crate) struct RawRateLimit {
+        per: LimitKey,
+        rate: Rate,
+        burst: NonZeroU32,
+    }
+}
+
+shape! {
+    /// What `[login_limits]` may say.
+    pub(crate) struct RawLoginLimits {
+        per_ip: Rate,
+        per_user: Rate,
+        per_circuit: Rate,
+        failures: RawFailures,
+        shared_failures: RawSharedFailures,
+    }
+}
+
+shape! {
+    pub(crate) struct RawFailures {
+        count: NonZeroU32,
+        within: Duration,
+        lock: Duration,
+    }
+}
+
+shape! {
+    pub(crate) struct RawSharedFailures {
+        count: NonZeroU32,
+        within: Duration,
+    }
+}
+
+impl RawRateLimit {
+    pub(crate) fn check(self, name: &Name, reading: &mut Reading<'_>) -> Option<RateLimit> {
+        let Self { table, per, rate, burst } = self;
+        let per = per.required("per", "\"ip\"", table, reading);
+        let rate = rate.required("rate", "\"20/s\"", table, reading);
+        let (per, rate) = (per?, rate?);
+        Some(RateLimit { name: name.clone(), per, rate, burst: burst.or(rate.count) })
+    }
+}
+
+impl RawLoginLimits {
+    pub(crate) fn check(self) -> LoginLimits {
+        let Self { table: _unused, per_ip, per_user, per_circuit, failures, shared_failures } = self;
+        let default = LoginLimits::default();
+        LoginLimits {
+            per_ip: per_ip.or(default.per_ip),
+            per_user: per_user.or(default.per_user),
+            per_circuit: per_circuit.or(default.per_circuit),
+            failures: failures.optional().map_or_else(FailureBudget::default, RawFailures::check),
+            shared_failures: shared_failures
+                .optional()
+                .map_or_else(SharedFailureBudget::default, RawSharedFailures::check),
+        }
+    }
+}
+
+impl RawFailures {
+    fn check(self) -> FailureBudget {
+        let Self { table: _unused, count, within, lock } = self;
+        let default = FailureBudget::default();
+        FailureBudget { count: count.or(default.count), within: within.or(default.within), lock: lock.or(default.lock) }
+    }
+}
+
+impl RawSharedFailures {
+    fn check(self) -> SharedFailureBudget {
+        let Self { table: _unused, count, within } = self;
+        let default = SharedFailureBudget::default();
+        SharedFailureBudget { count: count.or(default.count), within: within.or(default.within) }
+    }
+}
+
+impl Default for LoginLimits {
+    fn default() -> Self {
+        let per_minute = |count| Rate { count, period: MINUTE };
+        Self {
+            per_ip: per_minute(TEN),
+            per_user: per_minute(FIVE),
+            per_circuit: per_minute(THREE_HUNDRED),
+            failures: FailureBudget::default(),
+            shared_failures: SharedFailureBudget::default(),
+        }
+    }
+}
+
+impl Default for FailureBudget {
+    fn default() -> Self {
+        Self { count: FIVE, within: 5 * MINUTE, lock: 15 * MINUTE }
+    }
+}
+
+impl Default for SharedFailureBudget {
+    fn default() -> Self {
+        Self { count: HUNDRED, within: 60 * MINUTE }
+    }
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const FIVE: NonZeroU32 = NonZeroU32::new(5).expect("not zero");
+const TEN: NonZeroU32 = NonZeroU32::new(10).expect("not zero");
+const HUNDRED: NonZeroU32 = NonZeroU32::new(100).expect("not zero");
+const THREE_HUNDRED: NonZeroU32 = NonZeroU32::new(300).expect("not zero");

@@ -2,6 +2,7 @@
 
 use crate::access::AllowEntry;
 use crate::name::Name;
+use crate::shape::{At, shape};
 
 /// Owns circuits; has members.
 #[derive(Debug, Clone)]
@@ -12,4 +13,20 @@ pub struct Project {
     pub label: Option<String>,
     /// Nobody where empty.
     pub members: Vec<AllowEntry>,
+}
+
+shape! {
+    /// What `[projects.NAME]` may say.
+    pub(crate) struct RawProject {
+        label: String,
+        members: Vec<At<AllowEntry>>,
+    }
+}
+
+impl RawProject {
+    pub(crate) fn check(self, name: &Name) -> Project {
+        let Self { table: _unused, label, members } = self;
+        let members = members.or_default().into_iter().map(|member| member.value).collect();
+        Project { name: name.clone(), label: label.optional(), members }
+    }
 }

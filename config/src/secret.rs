@@ -2,6 +2,12 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
+use crate::phc;
+use crate::shape::{At, Field, Reading, Shape, shape};
+use crate::tree::{Node, Value};
+
 /// An Argon2id hash in PHC form: at least m=19456, t=2, p=1.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordHash(pub(crate) Box<str>);
@@ -34,4 +40,130 @@ impl fmt::Debug for TokenHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("TokenHash(hidden)")
     }
+}
+
+/// `{ file = "…" }` or `{ env = "…" }`, not looked up: its reader does not work yet.
+#[derive(Debug, PartialEq)]
+pub(crate) struct SecretReference;
+
+/// A secret file is not read beyond this; a hash or key takes a fraction of it.
+const FILE_BYTES_MAX: usize = 64 * 1024;
+
+shape! {
+    /// Where a secret stands that is not in the file.
+    struct RawReference {
+        file: String,
+        env: String,
+    }
+}
+
+impl Shape for PasswordHash {
+    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let secret = text_or_reference(node, reading)?;
+        match phc::check(&secret.value) {
+            Ok(()) => Some(Self(secret.value.as_str().into())),
+            Err(wrong) => {
+                reading.findings.error(secret.span, wrong).help("make one with \"vestibule hash\"");
+                None
+            }
+        }
+    }
+}
+
+impl Shape for TokenHash {
+    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
+        let secret = text_or_reference(node, reading)?;
+        let digest = secret.value.strip_prefix("sha256:").and_then(sha256_digest);
+        if digest.is_none() {
+            let finding = reading.findings.error(secret.span, "this is not the hash of a token");
+            finding.help("write \"sha256:\" and the 64 hexadecimal digits of the token's SHA-256");
+        }
+        digest.map(Self)
+    }
+}
+
+impl Shape for SecretReference {
+    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
+        if matches!(node.value, Value::Text(_)) {
+            let finding = reading.findings.error(node.span, "a secret does not stand in the file");
+            finding.help("write { file = \"…\" } or { env = \"…\" }");
+            return None;
+        }
+        let raw = RawReference::read(node, reading)?;
+        one_of(&raw, reading).then_some(Self)
+    }
+}
+
+/// A secret in place, or what its file or variable holds.
+fn text_or_reference(node: Node, reading: &mut Reading<'_>) -> Option<At<Zeroizing<String>>> {
+    let span = node.span;
+    if let Value::Text(text) = node.value {
+        return Some(At { value: Zeroizing::new(text), span });
+    }
+    if !matches!(node.value, Value::Table(_)) {
+        reading.wrong_kind(&node, "a string, { file = \"…\" } or { env = \"…\" }");
+        return None;
+    }
+    let raw = RawReference::read(node, reading)?;
+    if !one_of(&raw, reading) {
+        return None;
+    }
+    let RawReference { table: _unused, file, env } = raw;
+    let value = match (file, env) {
+        (Field::Given { value, span, .. }, _) => from_file(At { value, span }, reading),
+        (_, Field::Given { value, span, .. }) => from_env(&At { value, span }, reading),
+        (_, _) => None,
+    };
+    value.map(|value| At { value, span })
+}
+
+fn one_of(raw: &RawReference, reading: &mut Reading<'_>) -> bool {
+    let one = raw.file.is_absent() != raw.env.is_absent();
+    if !one {
+        let finding = reading.findings.error(raw.table, "a secret has one source");
+        finding.help("write { file = \"…\" } or { env = \"…\" }");
+    }
+    one
+}
+
+fn from_file(name: At<String>, reading: &mut Reading<'_>) -> Option<Zeroizing<String>> {
+    let path = reading.resolve(&name.value);
+    reading.files.push(path.clone());
+    let text = match reading.source.read(&path) {
+        Ok(text) if text.len() <= FILE_BYTES_MAX => Zeroizing::new(text),
+        Ok(_) => {
+            reading.findings.error(name.span, format!("{:?} is too long for a secret", name.value));
+            return None;
+        }
+        Err(error) => {
+            reading.findings.error(name.span, format!("cannot read {:?}: {error}", path.display().to_string()));
+            return None;
+        }
+    };
+    if reading.source.mode(&path).is_some_and(|mode| mode & 0o007 != 0) {
+        let finding = reading.findings.error(name.span, format!("everybody on this machine may read {:?}", name.value));
+        finding.help(format!("chmod o= {}", path.display()));
+        return None;
+    }
+    reading.revision.add(&text);
+    Some(Zeroizing::new(text.trim_end_matches(['\r', '\n']).to_owned()))
+}
+
+fn from_env(name: &At<String>, reading: &mut Reading<'_>) -> Option<Zeroizing<String>> {
+    let value = reading.source.env(&name.value).filter(|value| !value.is_empty());
+    if value.is_none() {
+        reading.findings.error(name.span, format!("the environment variable {:?} is not set", name.value));
+    }
+    value.map(Zeroizing::new)
+}
+
+fn sha256_digest(hex: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    if hex.len() != 64 || !hex.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    for (byte, pair) in digest.iter_mut().zip(hex.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(digest)
 }

@@ -1,12 +1,17 @@
 //! `[server]`: where it listens, whom it believes, how long it waits.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::name::Host;
+use crate::shape::{At, Field, Reading, shape};
+use crate::text::Span;
 use crate::units::ByteSize;
+use crate::word::{Word, Wrong, words};
 
 /// `[server]`.
 #[derive(Debug, Clone)]
@@ -47,4 +52,155 @@ pub struct Limits {
     pub connections: usize,
     /// Open connections of one address (IPv6 by /64).
     pub connections_per_ip: usize,
+}
+
+shape! {
+    /// What `[server]` may say.
+    pub(crate) struct RawServer {
+        data_dir: PathBuf,
+        trusted_proxies: Vec<At<IpNet>>,
+        shutdown_grace: Duration,
+        insecure_sign_in: bool,
+        listen: Vec<RawListener>,
+        limits: RawLimits,
+    }
+    later {
+        login_host: Host => "leave it out: each circuit's host serves the sign-in page itself",
+        hsts: Duration => "leave it out, and set it at the proxy that speaks TLS",
+    }
+}
+
+shape! {
+    /// One element of `listen`.
+    pub(crate) struct RawListener {
+        address: At<SocketAddr>,
+    }
+    later {
+        tls: bool = false => "speak TLS at a proxy in front, and name it in trusted_proxies",
+        redirect_to_https: bool = false => "redirect at the proxy that speaks TLS",
+        proxy_protocol: bool = false => "let the proxy in front send X-Forwarded-For, and name it in trusted_proxies",
+        systemd: String => "write an address",
+    }
+}
+
+shape! {
+    /// What `[server.limits]` may say.
+    pub(crate) struct RawLimits {
+        header_bytes: At<ByteSize>,
+        header_timeout: Duration,
+        idle_timeout: Duration,
+        body_bytes: ByteSize,
+        connections: NonZeroUsize,
+        connections_per_ip: NonZeroUsize,
+    }
+}
+
+/// Smaller heads refuse browsers, larger ones are an attack.
+const HEADER_BYTES: std::ops::RangeInclusive<ByteSize> = ByteSize(1 << 10)..=ByteSize(1 << 20);
+
+impl RawServer {
+    pub(crate) fn check(self, reading: &mut Reading<'_>) -> Option<Server> {
+        let Self { table, data_dir, trusted_proxies, shutdown_grace, insecure_sign_in, listen, limits } = self;
+        let data_dir = data_dir.required("data_dir", "\"/var/lib/vestibule\"", table, reading);
+        if let Field::Given { value: true, key, .. } = insecure_sign_in {
+            let message = "people may send their passwords over plain HTTP";
+            reading.findings.warning(key, message).help("remove insecure_sign_in once a proxy in front speaks TLS");
+        }
+        let listen = check_listeners(listen, table, reading);
+        Some(Server {
+            data_dir: data_dir?,
+            listen: listen?.into_iter().map(|address| Listener { address: address.value }).collect(),
+            trusted_proxies: check_trusted(trusted_proxies.or_default(), reading),
+            shutdown_grace: shutdown_grace.or(Duration::from_secs(30)),
+            insecure_sign_in: insecure_sign_in.or(false),
+            limits: limits.optional().map_or_else(Limits::default, |limits| limits.check(reading)),
+        })
+    }
+}
+
+impl RawLimits {
+    fn check(self, reading: &mut Reading<'_>) -> Limits {
+        let Self {
+            table: _unused,
+            header_bytes,
+            header_timeout,
+            idle_timeout,
+            body_bytes,
+            connections,
+            connections_per_ip,
+        } = self;
+        let default = Limits::default();
+        if let Some(At { value, span }) = header_bytes.as_ref()
+            && !HEADER_BYTES.contains(value)
+        {
+            let (least, most) = (HEADER_BYTES.start(), HEADER_BYTES.end());
+            let finding = reading.findings.error(*span, "header_bytes is out of range");
+            finding.help(format!("write a size from \"{least}\" to \"{most}\""));
+        }
+        Limits {
+            header_bytes: header_bytes.optional().map_or(default.header_bytes, |size| size.value),
+            header_timeout: header_timeout.or(default.header_timeout),
+            idle_timeout: idle_timeout.or(default.idle_timeout),
+            body_bytes: body_bytes.or(default.body_bytes),
+            connections: connections.optional().map_or(default.connections, usize::from),
+            connections_per_ip: connections_per_ip.optional().map_or(default.connections_per_ip, usize::from),
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            header_bytes: ByteSize(32 << 10),
+            header_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(75),
+            body_bytes: ByteSize(1 << 30),
+            connections: 20_000,
+            connections_per_ip: 256,
+        }
+    }
+}
+
+impl Word for SocketAddr {
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        text.parse().map_err(|_| {
+            Wrong::new(format!("{text:?} is not an address and port"))
+                .help("write one such as \"127.0.0.1:8080\" or \"[::]:8080\"")
+        })
+    }
+}
+
+words!(SocketAddr);
+
+fn check_listeners(
+    listen: Field<Vec<RawListener>>,
+    table: Span,
+    reading: &mut Reading<'_>,
+) -> Option<Vec<At<SocketAddr>>> {
+    let span = listen.span().unwrap_or(table);
+    let listen = listen.required("listen", "[{ address = \"[::]:8080\" }]", table, reading)?;
+    if listen.is_empty() {
+        let finding = reading.findings.error(span, "nothing listens");
+        finding.help("write listen = [{ address = \"[::]:8080\" }]");
+    }
+    let mut addresses: Vec<At<SocketAddr>> = Vec::new();
+    for RawListener { table, address } in listen {
+        let Some(address) = address.required("address", "\"[::]:8080\"", table, reading) else { continue };
+        match addresses.iter().find(|known| known.value == address.value && address.value.port() != 0) {
+            Some(known) => {
+                let message = format!("\"{}\" is listened on twice", address.value);
+                reading.findings.error(address.span, message).help("remove one").also(known.span, "first here");
+            }
+            None => addresses.push(address),
+        }
+    }
+    Some(addresses)
+}
+
+fn check_trusted(networks: Vec<At<IpNet>>, reading: &mut Reading<'_>) -> Vec<IpNet> {
+    for network in networks.iter().filter(|network| network.value.prefix_len() == 0) {
+        let message = format!("\"{}\" lets every client choose the address it is seen with", network.value);
+        reading.findings.warning(network.span, message).help("write the addresses of the proxies in front");
+    }
+    networks.into_iter().map(|network| network.value).collect()
 }

@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::name::Email;
-use crate::secret::PasswordHash;
+use crate::secret::{PasswordHash, SecretReference};
+use crate::shape::shape;
+use crate::word::{Word, Wrong, spellings, words};
 
 /// One person.
 #[derive(Debug, Clone)]
@@ -32,3 +34,54 @@ pub enum AccountState {
     /// May not.
     Blocked,
 }
+
+spellings!(pub AccountState { "active" => Active, "pending" => Pending, "blocked" => Blocked });
+
+shape! {
+    /// What `[users."EMAIL"]` may say.
+    pub(crate) struct RawUser {
+        name: String,
+        password_hash: PasswordHash,
+        pin_hash: PasswordHash,
+        groups: Vec<Group>,
+        state: AccountState,
+    }
+    later {
+        totp: SecretReference => "leave it out: a password or PIN is the only factor",
+    }
+}
+
+/// Name of a group: what the header of groups can carry between two commas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Group(pub(crate) String);
+
+/// Characters of a group's name.
+const GROUP_LENGTH_MAX: usize = 128;
+
+impl RawUser {
+    pub(crate) fn check(self, email: &Email) -> User {
+        let Self { table: _unused, name, password_hash, pin_hash, groups, state } = self;
+        User {
+            email: email.clone(),
+            name: name.optional(),
+            password_hash: password_hash.optional(),
+            pin_hash: pin_hash.optional(),
+            groups: groups.or_default().into_iter().map(|group| group.0).collect(),
+            state: state.or(AccountState::Active),
+        }
+    }
+}
+
+impl Word for Group {
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let bad = |c: char| c.is_control() || c == ',';
+        if text.is_empty() || text.trim() != text || text.chars().count() > GROUP_LENGTH_MAX || text.contains(bad) {
+            return Err(Wrong::new(format!("{text:?} is not a group")).help(format!(
+                "write 1 to {GROUP_LENGTH_MAX} characters without commas, with no space at either end"
+            )));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+words!(Group);

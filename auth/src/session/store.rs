@@ -219,7 +219,8 @@ impl Store {
             own.extend(key.last_chunk::<32>().copied());
             true
         })?;
-        let mut surplus = (own.len() + 1).saturating_sub(draft.limits.per_person.max(1));
+        let most = draft.limits.per_person.unwrap_or(usize::MAX).max(1);
+        let mut surplus = (own.len() + 1).saturating_sub(most);
         if self.live.load(Ordering::Relaxed) >= MAX_LIVE {
             surplus = surplus.max(1);
         }

@@ -1,0 +1,37 @@
+//! Which line of which file set a value.
+
+use std::collections::BTreeMap;
+
+use crate::text::Texts;
+use crate::tree::{Entry, Value};
+
+/// From a key's path, such as `server.data_dir`, to `vestibule.toml:12`.
+#[derive(Debug, Clone, Default)]
+pub struct Origins(BTreeMap<Vec<String>, String>);
+
+impl Origins {
+    pub(crate) fn of(entries: &[Entry], texts: &Texts) -> Self {
+        let mut origins = Self::default();
+        origins.add(&mut Vec::new(), entries, texts);
+        origins
+    }
+
+    /// `vestibule.toml:12` for the value at this path; absent where it has its default.
+    pub fn at(&self, path: &[&str]) -> Option<&str> {
+        let path: Vec<String> = path.iter().map(ToString::to_string).collect();
+        self.0.get(&path).map(String::as_str)
+    }
+
+    fn add(&mut self, path: &mut Vec<String>, entries: &[Entry], texts: &Texts) {
+        for entry in entries {
+            path.push(entry.key.clone());
+            if let Some(place) = texts.place(entry.span) {
+                self.0.insert(path.clone(), format!("{}:{}", place.file, place.line));
+            }
+            if let Value::Table(below) = &entry.node.value {
+                self.add(path, below, texts);
+            }
+            path.pop();
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The whole file: its sections, and what they say of each other.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+
+use crate::Settings;
+use crate::access::SignInWay;
+use crate::admin::RawAdmin;
+use crate::circuit::{self, Circuit, RawCircuit, Surroundings};
+use crate::fleet::RawFleet;
+use crate::geo::RawGeo;
+use crate::limit::{RateLimit, RawLoginLimits, RawRateLimit};
+use crate::logs::{Logs, RawLogs};
+use crate::name::{Email, Host, Name};
+use crate::network::IpSet;
+use crate::notice::{RawAlert, RawHook, RawMail};
+use crate::project::{Project, RawProject};
+use crate::provider::RawProvider;
+use crate::scenario::RawScenario;
+use crate::server::{RawServer, Server};
+use crate::service_token::RawServiceToken;
+use crate::session::{RawSessions, SessionLimits};
+use crate::shape::{At, Field, Named, Reading, Shape as _, Stage, shape};
+use crate::text::Span;
+use crate::tls::RawTls;
+use crate::user::{RawUser, User};
+
+shape! {
+    /// What the files may say, `include` followed.
+    pub(crate) struct RawFile {
+        include: Vec<String>,
+        server: RawServer,
+        geo: RawGeo,
+        sessions: RawSessions,
+        users: Named<Email, RawUser>,
+        projects: Named<Name, RawProject>,
+        ip_sets: Named<Name, IpSet>,
+        rate_limits: Named<Name, RawRateLimit>,
+        login_limits: RawLoginLimits,
+        defaults: RawDefaults,
+        circuits: Named<Name, RawCircuit>,
+        logs: RawLogs,
+        admin: RawAdmin,
+    }
+    later {
+        tls: RawTls => "speak TLS at a proxy in front, and name it in trusted_proxies",
+        providers: Named<Name, RawProvider> => "let people sign in with \"password\" or \"pin\"",
+        service_tokens: Named<Name, RawServiceToken> => "let people sign in with \"password\" or \"pin\"",
+        hooks: Named<Name, RawHook> => "leave it out",
+        mail: RawMail => "leave it out",
+        alerts: Named<Name, RawAlert> => "watch the metrics of the admin port",
+        fleet: RawFleet => "run one node",
+        tests: Vec<RawScenario> => "leave it out",
+    }
+}
+
+shape! {
+    /// What `[defaults]` may say.
+    pub(crate) struct RawDefaults {
+        rate_limits: Vec<At<Name>>,
+    }
+}
+
+/// Every key that a file may hold, in the order of the sections, with whether it works already. `*` stands for a name
+/// of the user's, `[]` for an element of a list.
+pub fn known_keys() -> Vec<(String, bool)> {
+    let mut keys = Vec::new();
+    RawFile::keys("", Stage::Available, &mut |path, stage| keys.push((path.to_owned(), stage == Stage::Available)));
+    keys
+}
+
+impl RawFile {
+    /// Absent where an error was reported. `origins`, `files`, `warnings`, `texts` and `revision` are the loader's to fill.
+    pub(crate) fn check(self, root: Span, reading: &mut Reading<'_>) -> Option<Settings> {
+        let Self {
+            table: _unused,
+            include: _followed,
+            server,
+            geo,
+            sessions,
+            users,
+            projects,
+            ip_sets,
+            rate_limits,
+            login_limits,
+            defaults,
+            circuits,
+            logs,
+            admin,
+        } = self;
+        let server = server.required("[server]", "…", root, reading).and_then(|server| server.check(reading));
+        let has_geo = !geo.is_absent();
+        let geo = geo.optional().and_then(|geo| geo.check(reading));
+        let sessions = sessions.optional().map_or_else(SessionLimits::default, RawSessions::check);
+        let users = check_users(users.or_default(), reading);
+        let projects = check_projects(projects.or_default());
+        let ip_sets = check_sets(ip_sets.or_default());
+        let rate_limits = check_rate_limits(rate_limits.or_default(), reading);
+        let default_limits = defaults.optional().map(RawDefaults::check).unwrap_or_default();
+        circuit::resolve_limits(&default_limits, &rate_limits, Some(reading));
+        let admin = RawAdmin::check(admin.optional(), root, reading);
+        let around = Surroundings {
+            projects: &projects,
+            own_secrets: [
+                (SignInWay::Password, users.values().any(|user| user.password_hash.is_some())),
+                (SignInWay::Pin, users.values().any(|user| user.pin_hash.is_some())),
+            ],
+            ip_sets: &ip_sets,
+            rate_limits: &rate_limits,
+            default_limits: &default_limits,
+            sessions,
+            own: own_addresses(server.as_ref(), admin.listen),
+            has_geo,
+        };
+        warn_without_circuits(&circuits, root, reading);
+        let circuits = check_circuits(circuits.or_default(), &around, reading);
+        Some(Settings {
+            revision: "".into(),
+            server: server?,
+            geo,
+            sessions,
+            users,
+            projects: projects.into_iter().filter_map(|(name, project)| Some((name, project?))).collect(),
+            ip_sets: ip_sets.into_iter().filter_map(|(name, set)| Some((name, set?))).collect(),
+            rate_limits: rate_limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect(),
+            login_limits: login_limits.optional().map(RawLoginLimits::check).unwrap_or_default(),
+            circuits,
+            logs: logs.optional().map_or_else(Logs::default, RawLogs::check),
+            admin,
+            warnings: Vec::new(),
+            files: Vec::new(),
+            origins: crate::origin::Origins::default(),
+            texts: crate::text::Texts::default(),
+        })
+    }
+}
+
+impl RawDefaults {
+    fn check(self) -> Vec<At<Name>> {
+        let Self { table: _unused, rate_limits } = self;
+        rate_limits.or_default()
+    }
+}
+
+fn check_users(users: Named<Email, RawUser>, reading: &mut Reading<'_>) -> BTreeMap<Email, User> {
+    let mut checked = BTreeMap::new();
+    let mut seen: BTreeMap<Email, Span> = BTreeMap::new();
+    for (At { value: email, span }, user) in users.0 {
+        if let Some(first) = seen.insert(email.clone(), span) {
+            let message = format!("the user {:?} stands here twice; letter case makes no difference", email.as_str());
+            reading.findings.error(span, message).help("keep one of the two").also(first, "first here");
+        }
+        if let Some(user) = user {
+            checked.insert(email.clone(), user.check(&email));
+        }
+    }
+    checked
+}
+
+fn check_projects(projects: Named<Name, RawProject>) -> BTreeMap<Name, Option<Project>> {
+    let check = |(At { value: name, .. }, project): (At<Name>, Option<RawProject>)| {
+        let project = project.map(|project| project.check(&name));
+        (name, project)
+    };
+    projects.0.into_iter().map(check).collect()
+}
+
+fn check_sets(sets: Named<Name, IpSet>) -> BTreeMap<Name, Option<Vec<IpNet>>> {
+    sets.0.into_iter().map(|(name, set)| (name.value, set.map(|set| set.0))).collect()
+}
+
+fn check_rate_limits(
+    limits: Named<Name, RawRateLimit>,
+    reading: &mut Reading<'_>,
+) -> BTreeMap<Name, Option<Arc<RateLimit>>> {
+    let check = |(At { value: name, .. }, limit): (At<Name>, Option<RawRateLimit>)| {
+        let limit = limit.and_then(|limit| limit.check(&name, reading)).map(Arc::new);
+        (name, limit)
+    };
+    limits.0.into_iter().map(check).collect()
+}
+
+/// Checks each circuit, and that no host leads to two of them.
+fn check_circuits(
+    circuits: Named<Name, RawCircuit>,
+    around: &Surroundings<'_>,
+    reading: &mut Reading<'_>,
+) -> BTreeMap<Name, Arc<Circuit>> {
+    let mut hosts: BTreeMap<Host, Span> = BTreeMap::new();
+    let mut checked = BTreeMap::new();
+    for (name, circuit) in circuits.0 {
+        let Some(circuit) = circuit else { continue };
+        for host in circuit.hosts.as_ref().into_iter().flatten() {
+            if let Some(first) = hosts.get(&host.value) {
+                let message = format!("the host {:?} leads to two circuits", host.value.as_str());
+                reading.findings.error(host.span, message).help("keep it in one of them").also(*first, "first here");
+            } else {
+                hosts.insert(host.value.clone(), host.span);
+            }
+        }
+        if let Some(circuit) = circuit.check(&name, around, reading) {
+            checked.insert(name.value, Arc::new(circuit));
+        }
+    }
+    checked
+}
+
+fn warn_without_circuits(circuits: &Field<Named<Name, RawCircuit>>, root: Span, reading: &mut Reading<'_>) {
+    if circuits.is_absent() {
+        let finding = reading.findings.warning(root, "no circuit: every request is answered 404");
+        finding.help("write [circuits.NAME] with hosts, upstream and access");
+    }
+}
+
+fn own_addresses(server: Option<&Server>, admin: SocketAddr) -> BTreeMap<SocketAddr, &'static str> {
+    let listeners = server.into_iter().flat_map(|server| &server.listen);
+    let mut own: BTreeMap<_, _> = listeners.map(|listener| (listener.address, "listener")).collect();
+    own.insert(admin, "admin port");
+    own
+}

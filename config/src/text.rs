@@ -1,0 +1,105 @@
+//! The files' texts as excerpts may show them.
+
+use std::fmt;
+use std::ops::Range;
+
+use crate::mask;
+
+/// A stretch of one of the files that were read, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Span {
+    /// Index into [`Texts`].
+    pub(crate) file: usize,
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// What was read, in that order, with the secrets hidden.
+#[derive(Clone, Default)]
+pub struct Texts(Vec<Text>);
+
+/// One file's text without its secrets.
+#[derive(Clone)]
+pub(crate) struct Text {
+    name: String,
+    shown: String,
+    /// Byte at which each line of the original starts.
+    line_starts: Vec<usize>,
+    /// Bytes of the original that take more than one to make a character, counted before each such character.
+    wide: Vec<(usize, usize)>,
+    cuts: Vec<Cut>,
+}
+
+/// One hidden stretch.
+#[derive(Debug, Clone)]
+pub(crate) struct Cut {
+    /// In the original.
+    pub(crate) hidden: Range<usize>,
+    /// In the text as shown.
+    pub(crate) shown: Range<usize>,
+}
+
+impl Texts {
+    /// Remembers a file's text without its secrets and returns its index.
+    pub(crate) fn add(&mut self, name: &str, text: &str) -> usize {
+        let (shown, cuts) = mask::mask(text);
+        let line_starts = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+        let wide =
+            text.char_indices().filter(|(_, c)| c.len_utf8() > 1).map(|(at, c)| (at, c.len_utf8() - 1)).collect();
+        self.0.push(Text { name: name.to_owned(), shown, line_starts, wide, cuts });
+        self.0.len() - 1
+    }
+
+    pub(crate) fn by_name(&self, name: &str) -> Option<&Text> {
+        self.0.iter().find(|text| text.name == name)
+    }
+
+    /// Where a span is, for people.
+    pub(crate) fn place(&self, span: Span) -> Option<crate::problem::Place> {
+        let text = self.0.get(span.file)?;
+        let line = text.line_starts.partition_point(|start| *start <= span.start);
+        let start = text.line_starts.get(line.checked_sub(1)?)?;
+        let surplus: usize =
+            text.wide.iter().filter(|(at, _)| (*start..span.start).contains(at)).map(|(_, extra)| extra).sum();
+        Some(crate::problem::Place {
+            file: text.name.clone(),
+            line,
+            column: span.start - start - surplus + 1,
+            span: span.start..span.end,
+        })
+    }
+}
+
+impl Text {
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
+    }
+
+    /// The stretch of the shown text that stands for one of the original.
+    pub(crate) fn shown_span(&self, span: &Range<usize>) -> Range<usize> {
+        let (start, end) = (self.shown_start(span.start), self.shown_end(span.end));
+        start.min(self.shown.len())..end.clamp(start, self.shown.len().max(start))
+    }
+
+    fn shown_start(&self, at: usize) -> usize {
+        match self.cuts.iter().rev().find(|cut| cut.hidden.start <= at) {
+            Some(cut) if at < cut.hidden.end => cut.shown.start,
+            Some(cut) => at - cut.hidden.end + cut.shown.end,
+            None => at,
+        }
+    }
+
+    fn shown_end(&self, at: usize) -> usize {
+        match self.cuts.iter().rev().find(|cut| cut.hidden.start < at) {
+            Some(cut) if at < cut.hidden.end => cut.shown.end,
+            Some(cut) => at - cut.hidden.end + cut.shown.end,
+            None => at,
+        }
+    }
+}
+
+impl fmt::Debug for Texts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|text| &text.name)).finish()
+    }
+}
