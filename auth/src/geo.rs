@@ -121,3 +121,6 @@ impl GeoDb {
 fn known(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
+
+#[cfg(test)]
+mod tests;
