@@ -37,6 +37,15 @@ export VESTIBULE_BIN="$CARGO_TARGET_DIR/release/vestibule"
 status=0
 cargo test --release --locked --workspace --no-fail-fast -- --include-ignored "${skip[@]}" "$@" || status=$?
 
+# The measurement itself must run; its figures are for `tests/bench/bench.sh` on a quiet machine.
+if [ "$#" = 0 ]; then
+  if (have nginx || apt_install nginx-light) && (have wrk || apt_install wrk); then
+    tests/bench/bench.sh --smoke || status=1
+  else
+    skipped+=("bench.sh --smoke: nginx and wrk cannot be installed")
+  fi
+fi
+
 for name in "${skipped[@]}"; do
   printf 'skipped: %s\n' "$name"
 done

@@ -91,7 +91,8 @@ pub fn people() -> String {
     .concat()
 }
 
-fn circuits(url: &str) -> String {
+/// The five circuits over an upstream.
+pub fn circuits(url: &str) -> String {
     format!(
         r#"
 [circuits.pub]

@@ -10,11 +10,12 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("vestibule-logstore", &[]),
     ("vestibule-proxy", &["vestibule-auth", "vestibule-config", "vestibule-logstore"]),
     ("vestibule-tests", &["vestibule-auth", "vestibule-config", "vestibule-logstore", "vestibule-proxy"]),
+    ("vestibule-bench", &["vestibule-tests"]),
 ];
 
 /// Heavy dependencies and the crates that may name them.
 const OWNERS: &[(&str, &[&str])] = &[
-    ("pingora", &["vestibule-proxy", "vestibule-tests"]),
+    ("pingora", &["vestibule-proxy", "vestibule-bench"]),
     ("axum", &["vestibule-proxy"]),
     ("askama", &["vestibule-proxy"]),
     ("argon2", &["vestibule-auth"]),

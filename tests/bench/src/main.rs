@@ -1,0 +1,38 @@
+//! Measures what a request costs: Vestibule beside nginx, Caddy and a minimal Pingora proxy, all in front of the same
+//! upstream, in interleaved rounds of one run. Started by `bench.sh`, which installs what it needs.
+
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot be set up has nothing to recover")]
+#![expect(clippy::panic, reason = "a measurement that cannot be set up has nothing to recover")]
+#![expect(clippy::print_stdout, reason = "its result is a table")]
+
+mod contender;
+mod cpu;
+mod hashing;
+mod memory;
+mod rounds;
+mod wrk;
+
+/// What to measure, and for how long.
+struct Plan {
+    rounds: usize,
+    seconds: u64,
+    memory_minutes: u64,
+}
+
+fn main() {
+    let mut plan = Plan { rounds: 6, seconds: 5, memory_minutes: 5 };
+    let mut arguments = std::env::args().skip(1);
+    while let Some(flag) = arguments.next() {
+        let mut number = || arguments.next().and_then(|text| text.parse().ok()).expect("a number after the flag");
+        match flag.as_str() {
+            "--rounds" => plan.rounds = usize::try_from(number()).unwrap(),
+            "--seconds" => plan.seconds = number(),
+            "--memory-minutes" => plan.memory_minutes = number(),
+            "--smoke" => plan = Plan { rounds: 1, seconds: 1, memory_minutes: 0 },
+            _ => panic!("unknown flag {flag}; known: --rounds N, --seconds N, --memory-minutes N, --smoke"),
+        }
+    }
+    rounds::measure(&plan);
+    hashing::measure(&plan);
+    memory::measure(&plan);
+}
