@@ -81,6 +81,11 @@ pub(crate) fn refusal(refusal: &Refusal, asked: &Asked<'_>) -> Reply {
 pub(crate) fn failure(reason: Reason, asked: &Asked<'_>) -> Reply {
     let status = status(reason);
     let wait = (status == StatusCode::SERVICE_UNAVAILABLE).then_some(Duration::from_secs(1));
+    if status == StatusCode::NOT_FOUND {
+        // A circuit whose time is over must look like a host that never was.
+        let asked = Asked { circuit: None, project_label: None, account: None, budget: None, ..*asked };
+        return told(status, Reason::CircuitNotFound, wait, &asked);
+    }
     told(status, reason, wait, asked)
 }
 

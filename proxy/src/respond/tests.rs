@@ -205,10 +205,18 @@ fn a_full_queue_says_when_to_come_back() {
 
 #[test]
 fn an_expired_circuit_looks_like_none() {
-    let known = refusal(&refused(Reason::CircuitExpired, Kind::NotFound), &Request::new(PROGRAM).asked());
-    let unknown = failure(Reason::CircuitNotFound, &Request::new(PROGRAM).asked());
-    assert_eq!((known.status, known.mark), (StatusCode::NOT_FOUND, Mark::NoRoute));
-    assert_eq!(known.body, unknown.body);
+    for kind in [BROWSER, PROGRAM] {
+        let mut request = Request::new(kind);
+        let unknown = failure(Reason::CircuitNotFound, &Asked { account: None, ..request.asked() });
+        request.budget = Some(budget());
+        let expired = refused(Reason::CircuitExpired, Kind::NotFound);
+        let asked = Asked { project_label: Some("Documentation"), ..request.asked() };
+        for known in [refusal(&expired, &asked), failure(Reason::CircuitExpired, &asked)] {
+            assert_eq!((known.status, known.mark), (StatusCode::NOT_FOUND, Mark::NoRoute));
+            assert_eq!((&known.body, &known.headers), (&unknown.body, &unknown.headers));
+            assert!(text(&known).contains("circuit_not_found"));
+        }
+    }
 }
 
 #[test]
