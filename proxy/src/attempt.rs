@@ -4,6 +4,8 @@
 //! decided is on disk before it is answered; what was not even looked at (limits) is only queued, so that a flood
 //! cannot buy disk time.
 
+mod revoked;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -19,6 +21,8 @@ use vestibule_logstore::{AccessEntry, Entry, Unavailable};
 use crate::exceeded::{self, Over};
 use crate::state::State;
 use crate::visit::Visit;
+
+pub(crate) use revoked::revoked;
 
 /// A longer user agent is cut.
 const USER_AGENT_BYTES: usize = 2048;

@@ -59,7 +59,8 @@ async fn show(request: Request<Body>) -> Response {
     let (parts, body) = request.into_parts();
     let body = axum::body::to_bytes(body, BODY_BYTES_MAX).await.unwrap_or_default();
     let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
-    let headers: Vec<_> = parts.headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
+    let headers: Vec<_> =
+        parts.headers.iter().map(|(name, value)| (name.to_string(), text(value.as_bytes()))).collect();
     let wants_page = parts.headers.get(ACCEPT).is_some_and(|accept| text(accept.as_bytes()).contains("text/html"));
     let (method, target) = (parts.method.as_str(), parts.uri.to_string());
     if wants_page {

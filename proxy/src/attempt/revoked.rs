@@ -1,0 +1,55 @@
+//! The access log's line of a session that an administrator ended.
+
+use vestibule_auth::Reason;
+use vestibule_auth::session::Listed;
+use vestibule_logstore::entry::Common;
+use vestibule_logstore::{AccessEntry, Entry, Unavailable};
+
+use super::attempt_id;
+use crate::audit::Actor;
+use crate::state::State;
+
+/// Address and agent are the administrator's: the owner of the session did nothing. The circuit may be gone from the
+/// configuration.
+///
+/// # Errors
+/// When the entry is not on disk.
+pub(crate) async fn revoked(state: &State, actor: &Actor, session: &Listed) -> Result<(), Unavailable> {
+    let live = state.live.load_full();
+    let circuit = live.settings.circuits.get(session.circuit.as_str());
+    let location = actor.source_ip.map(|address| live.policy.locate(address)).unwrap_or_default();
+    let time = actor.started.as_microsecond();
+    let attempt_id = attempt_id(time);
+    let entry = AccessEntry {
+        common: Common {
+            time,
+            request_id: actor.request_id.as_deref(),
+            source_ip: actor.source_ip,
+            country: location.country.as_deref(),
+            subdivision: location.subdivision.as_deref(),
+            city: location.city.as_deref(),
+            asn: location.asn.map(u64::from),
+            user_agent: actor.user_agent.as_deref(),
+            revision: Some(&live.settings.revision),
+            event_count: None,
+            node: None,
+        },
+        attempt_id: Some(&attempt_id),
+        action: "revoke",
+        status: "success",
+        result: Some("success"),
+        reason: Some(Reason::SessionRevoked.code()),
+        auth_method: session.method.code(),
+        provider: None,
+        email: session.email.as_deref(),
+        user_id: Some(&session.user_id),
+        session_id: Some(&session.id),
+        circuit: Some(&session.circuit),
+        project: circuit.and_then(|circuit| circuit.project.as_ref()).map(vestibule_config::Name::as_str),
+        host: None,
+        policy: circuit.map(|circuit| super::policy(&circuit.access)),
+        rule: None,
+        duration_ms: None,
+    };
+    state.store.commit(&Entry::Access(&entry)).await.map(|_| ())
+}

@@ -1,0 +1,93 @@
+//! What a load read: files, patterns and variables, to be compared with what stands there later.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use aws_lc_rs::digest::{SHA256, digest};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use vestibule_config::{FileSource, Report, Settings, Source};
+
+/// Reads and checks the files, and remembers what was read on the way, whether it was good or not.
+pub(super) fn load(path: &Path, now: Timestamp) -> (Result<Settings, Report>, Reading) {
+    let recorder = Recorder { source: source(now), reading: Mutex::default() };
+    let settings = vestibule_config::load(path, &recorder);
+    (settings, recorder.reading.into_inner())
+}
+
+/// The machine's files and the process's variables.
+fn source(now: Timestamp) -> impl Source {
+    FileSource::new(|name| std::env::var(name).ok(), now)
+}
+
+/// Contents as digests; an unreadable file has none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Reading {
+    files: BTreeMap<PathBuf, Option<Digest>>,
+    patterns: BTreeMap<PathBuf, Vec<PathBuf>>,
+    variables: BTreeMap<String, Option<Digest>>,
+}
+
+type Digest = [u8; 32];
+
+impl Reading {
+    /// Whether the same files, read now, have the same contents. Variables of a running process do not change.
+    pub(super) fn is_current(&self, now: Timestamp) -> bool {
+        let source = source(now);
+        self.files.iter().all(|(path, before)| content(&source.read(path)) == *before)
+            && self.patterns.iter().all(|(pattern, before)| source.glob(pattern) == *before)
+    }
+
+    /// The folders of everything that was read or looked for.
+    pub(super) fn folders(&self) -> Vec<PathBuf> {
+        let paths = self.files.keys().chain(self.patterns.keys());
+        let mut folders: Vec<_> = paths.filter_map(|path| path.parent()).map(Path::to_path_buf).collect();
+        folders.sort();
+        folders.dedup();
+        folders
+    }
+}
+
+fn content(read: &io::Result<String>) -> Option<Digest> {
+    read.as_ref().ok().map(|text| fingerprint(text))
+}
+
+fn fingerprint(text: &str) -> Digest {
+    let digest = digest(&SHA256, text.as_bytes());
+    digest.as_ref().try_into().expect("SHA-256 has 32 bytes")
+}
+
+/// Passes everything through and remembers it.
+struct Recorder<S> {
+    source: S,
+    reading: Mutex<Reading>,
+}
+
+impl<S: Source> Source for Recorder<S> {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        let read = self.source.read(path);
+        self.reading.lock().files.insert(path.to_path_buf(), content(&read));
+        read
+    }
+
+    fn glob(&self, pattern: &Path) -> Vec<PathBuf> {
+        let found = self.source.glob(pattern);
+        self.reading.lock().patterns.insert(pattern.to_path_buf(), found.clone());
+        found
+    }
+
+    fn env(&self, name: &str) -> Option<String> {
+        let value = self.source.env(name);
+        self.reading.lock().variables.insert(name.to_owned(), value.as_deref().map(fingerprint));
+        value
+    }
+
+    fn now(&self) -> Timestamp {
+        self.source.now()
+    }
+
+    fn mode(&self, path: &Path) -> Option<u32> {
+        self.source.mode(path)
+    }
+}

@@ -1,0 +1,25 @@
+//! What is fixed at the start: sockets, folders, and how the store is kept.
+
+use vestibule_config::Settings;
+
+/// Puts the running values back into new settings, and names the keys whose new values wait for a restart.
+pub(super) fn keep(new: &mut Settings, running: &Settings) -> Vec<&'static str> {
+    let mut waiting = Vec::new();
+    if new.server.listen != running.server.listen {
+        new.server.listen.clone_from(&running.server.listen);
+        waiting.push("server.listen");
+    }
+    if new.server.data_dir != running.server.data_dir {
+        new.server.data_dir.clone_from(&running.server.data_dir);
+        waiting.push("server.data_dir");
+    }
+    if new.logs.sync != running.logs.sync {
+        new.logs.sync = running.logs.sync;
+        waiting.push("logs.sync");
+    }
+    if new.admin.listen != running.admin.listen {
+        new.admin.listen = running.admin.listen;
+        waiting.push("admin.listen");
+    }
+    waiting
+}
