@@ -1,25 +1,121 @@
-//! The auditor's and operator's port.
+//! The auditor's and operator's port: one table of routes, one door before all of them.
 
-use std::net::TcpListener;
+mod circuits;
+mod config;
+mod door;
+mod health;
+mod listener;
+mod logs;
+mod problem;
+mod refusals;
+mod sessions;
+mod status;
+mod throttle;
+
+use std::future::{Future, ready};
+use std::pin::Pin;
 use std::sync::Arc;
 
+use axum::Router;
+use axum::extract::{Request, State as Shared};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use http::Method;
+use jiff::Timestamp;
+use tokio::sync::Semaphore;
+use vestibule_config::admin::{LogName, Role};
+
 use crate::state::State;
+use door::Call;
+pub(crate) use listener::{Admin, start};
+use problem::Problem;
 
-/// The running port.
-pub(crate) struct Admin {}
+/// Every endpoint. A change of state is never a GET.
+pub(crate) const ROUTES: &[Route] = &[
+    open("/livez", health::live),
+    open("/readyz", health::ready),
+    reads("/metrics", |call| Box::pin(ready(status::metrics(&call)))),
+    reads("/api/v1/status", |call| Box::pin(ready(status::status(&call)))),
+    reads("/api/v1/circuits", |call| Box::pin(ready(circuits::list(&call)))),
+    log("/api/v1/logs/access", LogName::Access, |call| Box::pin(logs::page(call))),
+    log("/api/v1/logs/access/{id}", LogName::Access, |call| Box::pin(logs::one(call))),
+    log("/api/v1/logs/requests", LogName::Requests, |call| Box::pin(logs::page(call))),
+    log("/api/v1/logs/requests/{id}", LogName::Requests, |call| Box::pin(logs::one(call))),
+    log("/api/v1/logs/audit", LogName::Audit, |call| Box::pin(logs::page(call))),
+    log("/api/v1/logs/audit/{id}", LogName::Audit, |call| Box::pin(logs::one(call))),
+    reads("/api/v1/sessions", |call| Box::pin(sessions::list(call))),
+    reads("/api/v1/sessions/{id}", |call| Box::pin(sessions::one(call))),
+    changes(Method::DELETE, "/api/v1/sessions", |call| Box::pin(sessions::end(call))),
+    changes(Method::DELETE, "/api/v1/sessions/{id}", |call| Box::pin(sessions::end_one(call))),
+    changes(Method::POST, "/api/v1/config/reload", |call| Box::pin(config::reload(call))),
+];
 
-/// Serves the admin port on a thread of its own, until [`Admin::stop`]; call it before the listeners accept.
-///
-/// # Errors
-/// When the thread or its runtime cannot be made.
-pub(crate) fn start(_state: Arc<State>, _listener: TcpListener) -> std::io::Result<Admin> {
-    todo!()
+/// One endpoint.
+pub(crate) struct Route {
+    pub(crate) method: Method,
+    /// As axum writes it; `{id}` is one segment.
+    pub(crate) path: &'static str,
+    /// The log that it reads, for tokens that name theirs.
+    pub(crate) log: Option<LogName>,
+    pub(crate) answer: Answer,
 }
 
-impl Admin {
-    /// Ends the port; call it when the proxy has drained, before the store is closed, so that `/readyz` answers 503
-    /// in between. Running answers get a second.
-    pub(crate) fn stop(self) {
-        todo!()
+/// Who may ask, and who answers.
+pub(crate) enum Answer {
+    /// Anybody may.
+    Open(fn(&Port) -> Response),
+    /// A token of at least this role may.
+    Token(Role, fn(Call) -> Answering),
+}
+
+/// The answer to come.
+pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
+
+const fn open(path: &'static str, answer: fn(&Port) -> Response) -> Route {
+    Route { method: Method::GET, path, log: None, answer: Answer::Open(answer) }
+}
+
+const fn reads(path: &'static str, answer: fn(Call) -> Answering) -> Route {
+    Route { method: Method::GET, path, log: None, answer: Answer::Token(Role::Reader, answer) }
+}
+
+const fn log(path: &'static str, log: LogName, answer: fn(Call) -> Answering) -> Route {
+    Route { method: Method::GET, path, log: Some(log), answer: Answer::Token(Role::Reader, answer) }
+}
+
+const fn changes(method: Method, path: &'static str, answer: fn(Call) -> Answering) -> Route {
+    Route { method, path, log: None, answer: Answer::Token(Role::Admin, answer) }
+}
+
+/// What the endpoints share.
+pub(crate) struct Port {
+    pub(crate) state: Arc<State>,
+    pub(crate) started: Timestamp,
+    /// Queries that run at the same time; one more waits, see `logs`.
+    queries: Arc<Semaphore>,
+    throttle: throttle::Throttle,
+    refusals: refusals::Refusals,
+}
+
+impl Port {
+    fn new(state: Arc<State>) -> Self {
+        let started = state.clock.now();
+        let queries = Arc::new(Semaphore::new(logs::QUERIES_AT_ONCE));
+        Self { state, started, queries, throttle: Default::default(), refusals: Default::default() }
     }
 }
+
+fn router(port: Arc<Port>) -> Router {
+    let mut router = Router::new();
+    for route in ROUTES {
+        let filter = MethodFilter::try_from(route.method.clone()).expect("the table holds common methods");
+        let admit = move |Shared(port): Shared<Arc<Port>>, request: Request| door::admit(port, Some(route), request);
+        router = router.route(route.path, on(filter, admit));
+    }
+    // One door for what is not there, too: without a token nobody learns what is.
+    let unknown = |Shared(port): Shared<Arc<Port>>, request: Request| door::admit(port, None, request);
+    router.fallback(unknown).method_not_allowed_fallback(unknown).with_state(port)
+}
+
+#[cfg(test)]
+mod tests;

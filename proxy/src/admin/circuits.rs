@@ -1,0 +1,80 @@
+//! The circuits: configuration joined with live state. No hashes.
+
+use axum::response::Response;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use vestibule_config::access::Ways;
+use vestibule_config::{Access, AllowEntry, Circuit, SignInWay};
+
+use super::door::Call;
+use super::problem::Problem;
+use super::status;
+
+/// `GET /api/v1/circuits`.
+pub(super) fn list(call: &Call) -> Result<Response, Problem> {
+    call.without_parameters()?;
+    let live = call.port.state.live.load();
+    let data: Vec<Value> =
+        live.settings.circuits.values().map(|circuit| describe(circuit, call.actor.started)).collect();
+    Ok(status::json(json!({ "data": data, "revision": &*live.settings.revision }).to_string()))
+}
+
+fn describe(circuit: &Circuit, now: Timestamp) -> Value {
+    let (access, allow, ways) = match &circuit.access {
+        Access::Public => ("public", None, None),
+        Access::Members(ways) => ("members", None, Some(ways)),
+        Access::Allowlist { allow, ways } => ("allowlist", Some(allow), Some(ways)),
+    };
+    let hosts: Vec<_> = circuit.hosts.iter().map(ToString::to_string).collect();
+    let rules = &circuit.rules;
+    json!({
+        "name": circuit.name.as_str(),
+        "project": circuit.project.as_ref().map(ToString::to_string),
+        "hosts": hosts,
+        "upstream": &*circuit.upstream.url,
+        "state": state(circuit, now),
+        "enabled": circuit.enabled,
+        "expires": circuit.expires.map(|expires| expires.to_string()),
+        "access": access,
+        "allow": allow.map(|allow| allow.iter().map(allowed).collect::<Vec<_>>()),
+        "login": ways.map(|ways| ways.login.iter().map(|way| way_name(*way)).collect::<Vec<_>>()),
+        "shared": ways.map(shared),
+        "ip_allow": rules.ip_allow.as_ref().map(|nets| nets.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "ip_block": rules.ip_block.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "country_allow": rules.country_allow.as_ref().map(|codes| codes.iter().map(ToString::to_string).collect::<Vec<_>>()),
+        "country_block": rules.country_block.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "rate_limits": circuit.rate_limits.iter().map(|limit| limit.name.to_string()).collect::<Vec<_>>(),
+    })
+}
+
+/// What a request meets at this instant.
+fn state(circuit: &Circuit, now: Timestamp) -> &'static str {
+    match (circuit.enabled, circuit.expires) {
+        (false, _) => "disabled",
+        (true, Some(expires)) if expires <= now => "expired",
+        (true, _) => "active",
+    }
+}
+
+fn allowed(entry: &AllowEntry) -> String {
+    match entry {
+        AllowEntry::Email(email) => email.to_string(),
+        AllowEntry::Domain(domain) => format!("domain:{domain}"),
+        AllowEntry::Group(group) => format!("group:{group}"),
+        AllowEntry::Token(token) => format!("token:{token}"),
+    }
+}
+
+fn way_name(way: SignInWay) -> &'static str {
+    match way {
+        SignInWay::Password => "password",
+        SignInWay::Pin => "pin",
+    }
+}
+
+fn shared(ways: &Ways) -> Vec<&'static str> {
+    let shared = ways.shared.as_ref();
+    let password = shared.and_then(|shared| shared.password_hash.as_ref()).map(|_| "password");
+    let pin = shared.and_then(|shared| shared.pin_hash.as_ref()).map(|_| "pin");
+    password.into_iter().chain(pin).collect()
+}

@@ -1,0 +1,214 @@
+//! The door: host name, token, role. Nothing behind it runs without passing it.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use axum::extract::{Query, Request};
+use axum::response::Response;
+use http::header::{
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY, USER_AGENT,
+    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::request::Parts;
+use http::uri::Authority;
+use http::{HeaderMap, HeaderValue, Uri};
+use subtle::ConstantTimeEq;
+use vestibule_config::admin::{Admin, AdminToken, LogName, Role};
+
+use super::problem::Problem;
+use super::{Answer, Port, ROUTES, Route};
+use crate::audit::{Actor, ActorKind};
+
+/// The other end of the connection, put there by the listener.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// One request that passed the door.
+pub(crate) struct Call {
+    pub(crate) port: Arc<Port>,
+    /// Who asks.
+    pub(crate) actor: Actor,
+    /// Absent: every log.
+    pub(crate) logs: Option<Vec<LogName>>,
+    /// The log of the route.
+    pub(crate) log: Option<LogName>,
+    /// Decoded, in order.
+    pub(crate) parameters: Vec<(String, String)>,
+    path: String,
+}
+
+impl Call {
+    /// The last segment of the path.
+    pub(crate) fn id(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
+    /// For paths that take no parameters.
+    pub(crate) fn without_parameters(&self) -> Result<(), Problem> {
+        match self.parameters.first() {
+            Some((name, _)) => Err(Problem::bad_parameter(name, "this path takes no parameters")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Lets a request through to its route, or says why not; `None` where the table has no such path or method.
+pub(super) async fn admit(port: Arc<Port>, route: Option<&'static Route>, request: Request) -> Response {
+    let request_id = port.state.request_ids.next(port.state.clock.now().as_microsecond());
+    let id = request_id.to_str().unwrap_or_default();
+    let mut response = match answer(&port, route, &request.into_parts().0, id).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(id),
+    };
+    let headers = response.headers_mut();
+    headers.extend(FIXED_HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    headers.insert(HeaderName::from_static("x-request-id"), request_id.clone());
+    response
+}
+
+const FIXED_HEADERS: [(HeaderName, &str); 5] = [
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (CACHE_CONTROL, "no-store"),
+    (X_FRAME_OPTIONS, "DENY"),
+    (REFERRER_POLICY, "no-referrer"),
+    (CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+];
+
+async fn answer(
+    port: &Arc<Port>,
+    route: Option<&'static Route>,
+    request: &Parts,
+    request_id: &str,
+) -> Result<Response, Problem> {
+    let least = match route.map(|route| &route.answer) {
+        Some(Answer::Open(answer)) => return Ok(answer(port)),
+        Some(Answer::Token(least, _)) => *least,
+        None => Role::Reader,
+    };
+    let log = route.and_then(|route| route.log);
+    let mut actor = actor(port, request, request_id);
+    let admitted = enter(port, request, &mut actor, least, log);
+    let logs = admitted.inspect_err(|problem| {
+        let path = route.map_or("others", |route| route.path);
+        port.refusals.refused(&port.state, path, problem.reason, problem.status.as_u16(), actor.clone());
+    })?;
+    let Some(Route { answer: Answer::Token(_, handler), .. }) = route else { return Err(nothing_here(&request.uri)) };
+    let Query(parameters) = Query::try_from_uri(&request.uri)
+        .map_err(|_| Problem::bad_parameter("query", "not of the form name=value&name=value"))?;
+    let path = request.uri.path().to_owned();
+    handler(Call { port: port.clone(), actor, logs, log, parameters, path }).await
+}
+
+/// Checks in this order, so that a foreign page learns nothing about tokens; the answer is what the token may read.
+fn enter(
+    port: &Port,
+    request: &Parts,
+    actor: &mut Actor,
+    least: Role,
+    log: Option<LogName>,
+) -> Result<Option<Vec<LogName>>, Problem> {
+    let live = port.state.live.load();
+    let admin = &live.settings.admin;
+    if !host_is_ours(admin, &request.uri, &request.headers) {
+        return Err(Problem::misdirected());
+    }
+    let Some(sent) = bearer(&request.headers) else {
+        return Err(Problem::unauthorized("send Authorization: Bearer TOKEN"));
+    };
+    let Some((name, token)) = holder(admin, sent) else { return Err(wrong_token(port, actor.source_ip)) };
+    (actor.name, actor.kind) = (name.to_owned(), ActorKind::Token);
+    if token.role < least {
+        return Err(Problem::forbidden(format!("this needs a token with the role {:?}", role_name(least))));
+    }
+    match (&token.logs, log) {
+        (Some(logs), Some(log)) if !logs.contains(&log) => {
+            Err(Problem::forbidden("this token does not read this log".to_owned()))
+        }
+        (logs, _) => Ok(logs.clone()),
+    }
+}
+
+fn actor(port: &Port, request: &Parts, request_id: &str) -> Actor {
+    let user_agent = request.headers.get(USER_AGENT).map(|value| String::from_utf8_lossy(value.as_bytes()).into());
+    Actor {
+        name: "anonymous".to_owned(),
+        kind: ActorKind::System,
+        source_ip: request.extensions.get::<Peer>().map(|Peer(address)| address.to_canonical()),
+        user_agent,
+        request_id: Some(request_id.to_owned()),
+        started: port.state.clock.now(),
+    }
+}
+
+/// The address that is listened on and `localhost` with any port, and the names of `[admin] hosts`: a page of
+/// another origin that rebinds its name to this address stays outside.
+fn host_is_ours(admin: &Admin, uri: &Uri, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter();
+    let named = match (uri.authority(), hosts.next(), hosts.next()) {
+        (Some(authority), _, None) => Some(authority.as_str()),
+        (None, Some(host), None) => host.to_str().ok(),
+        (_, _, Some(_)) | (None, None, None) => None,
+    };
+    // `user@localhost` parses as `localhost`, and no browser sends it.
+    let named = named.filter(|named| !named.contains('@'));
+    let Some(authority) = named.and_then(|named| named.parse::<Authority>().ok()) else { return false };
+    let host = authority.host().to_ascii_lowercase();
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || admin.hosts.contains(&host) || address.is_ok_and(|address| address == admin.listen.ip())
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?.as_bytes(), values.next()) else { return None };
+    let (scheme, token) = value.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| token.trim_ascii())
+}
+
+/// Every token is compared, whichever fits, so that the time tells nothing.
+fn holder<'a>(admin: &'a Admin, sent: &[u8]) -> Option<(&'a str, &'a AdminToken)> {
+    let sent = digest(&SHA256, sent);
+    admin.tokens.iter().fold(None, |found, (name, token)| {
+        let fits = bool::from(token.hash.expose().as_slice().ct_eq(sent.as_ref()));
+        if fits { Some((name.as_str(), token)) } else { found }
+    })
+}
+
+fn wrong_token(port: &Port, address: Option<IpAddr>) -> Problem {
+    let address = address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
+    match port.throttle.wrong(address, port.state.clock.elapsed()) {
+        Some(wait) => Problem::too_many("too many wrong tokens from this address", wait.as_secs().saturating_add(1)),
+        None => Problem::unauthorized("this token is not known"),
+    }
+}
+
+fn role_name(role: Role) -> &'static str {
+    match role {
+        Role::Reader => "reader",
+        Role::Auditor => "auditor",
+        Role::Admin => "admin",
+    }
+}
+
+/// 405 where the path has other methods, else 404.
+fn nothing_here(uri: &Uri) -> Problem {
+    let mut allow: Vec<&str> =
+        ROUTES.iter().filter(|route| covers(route.path, uri.path())).map(|route| route.method.as_str()).collect();
+    allow.dedup();
+    if allow.is_empty() {
+        Problem::not_found("no such path on this port")
+    } else {
+        Problem::method_not_allowed(&allow.join(", "))
+    }
+}
+
+fn covers(pattern: &str, path: &str) -> bool {
+    let (mut pattern, mut path) = (pattern.split('/'), path.split('/'));
+    loop {
+        match (pattern.next(), path.next()) {
+            (None, None) => return true,
+            (Some(wanted), Some(segment)) if wanted == segment || (wanted == "{id}" && !segment.is_empty()) => (),
+            (_, _) => return false,
+        }
+    }
+}

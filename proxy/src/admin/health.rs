@@ -1,0 +1,47 @@
+//! For orchestrators and load balancers: text, without a token.
+
+use std::fmt::Write;
+
+use axum::body::Body;
+use axum::response::Response;
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
+
+use super::Port;
+
+/// 200 while the process runs.
+pub(super) fn live(_port: &Port) -> Response {
+    text(StatusCode::OK, "live\n".to_owned())
+}
+
+/// 503 while stopping and while the store cannot write; degraded is still 200, because traffic is served as before.
+pub(super) fn ready(port: &Port) -> Response {
+    let state = &port.state;
+    let running = !*state.stopping.borrow();
+    let writable = state.store.writable();
+    let configured = state.reloads.last().is_none_or(|last| last.outcome.successful());
+    let located = state.live.load().policy.geo_ready();
+    let (status, word) = match (running && writable, configured && located) {
+        (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
+        (true, false) => (StatusCode::OK, "degraded"),
+        (true, true) => (StatusCode::OK, "ready"),
+    };
+    let mut body = format!("{word}\n");
+    let checks = [
+        ("process", running, "stopping"),
+        ("store", writable, "cannot write"),
+        ("config", configured, "last reload failed"),
+        ("geo", located, "database cannot be read"),
+    ];
+    for (check, good, otherwise) in checks {
+        let _ = writeln!(body, "{check}: {}", if good { "ok" } else { otherwise });
+    }
+    text(status, body)
+}
+
+fn text(status: StatusCode, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}

@@ -1,0 +1,119 @@
+//! The three logs: one page, one entry.
+
+use std::str::FromStr;
+use std::time::{Duration, Instant};
+
+use axum::response::Response;
+use serde_json::{Map, Value};
+use uuid::Uuid;
+use vestibule_config::admin::LogName;
+use vestibule_logstore::{Log, Query, Row};
+
+use super::door::Call;
+use super::problem::Problem;
+use super::status::json;
+
+/// Queries read much and run beside the traffic; more of them wait up to [`QUEUED`], then get 503.
+pub(super) const QUERIES_AT_ONCE: usize = 2;
+const QUEUED: Duration = Duration::from_secs(5);
+
+/// A page that takes longer is cut short and says so.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// `GET /api/v1/logs/{log}`.
+pub(super) async fn page(call: Call) -> Result<Response, Problem> {
+    let log = log_of(&call);
+    let mut query = Query::parse(log, &call.parameters, call.actor.started)?;
+    query.deadline = DEADLINE;
+    let store = call.port.state.store.clone();
+    let body = off_the_runtime(&call, move || {
+        let began = Instant::now();
+        let page = store.query(&query)?;
+        Ok(page.to_json(&query, began.elapsed()))
+    });
+    Ok(json(body.await?))
+}
+
+/// `GET /api/v1/logs/{log}/{id}`, with `include=related`: what the other logs say of the same request.
+pub(super) async fn one(call: Call) -> Result<Response, Problem> {
+    let log = log_of(&call);
+    let related = wants_related(&call.parameters)?;
+    let Ok(id) = Uuid::from_str(call.id()) else { return Err(unknown_entry()) };
+    let store = call.port.state.store.clone();
+    let row = off_the_runtime(&call, move || Ok(store.entry(log, &id)?)).await?.ok_or_else(unknown_entry)?;
+    if !related {
+        return Ok(json(row.to_json()));
+    }
+    let Ok(Value::Object(mut entry)) = serde_json::from_str(&row.to_json()) else { return Ok(json(row.to_json())) };
+    entry.insert("related".to_owned(), Value::Object(related_of(&call, log, &entry).await?));
+    Ok(json(Value::Object(entry).to_string()))
+}
+
+fn log_of(call: &Call) -> Log {
+    match call.log {
+        Some(LogName::Access) => Log::Access,
+        Some(LogName::Audit) => Log::Audit,
+        Some(LogName::Requests) | None => Log::Requests,
+    }
+}
+
+fn unknown_entry() -> Problem {
+    Problem::not_found("no entry with this id in this log")
+}
+
+fn wants_related(parameters: &[(String, String)]) -> Result<bool, Problem> {
+    let mut related = false;
+    for (name, value) in parameters {
+        match (name.as_str(), value.as_str()) {
+            ("include", "related") => related = true,
+            ("include", "") => (),
+            ("include", _) => return Err(Problem::bad_parameter(name, "write related")),
+            (_, _) => return Err(Problem::bad_parameter(name, "not known here; there is include=related")),
+        }
+    }
+    Ok(related)
+}
+
+/// Entries of the logs that this token reads, with the same `request_id`, by log; at most 25 of each.
+async fn related_of(call: &Call, own: Log, entry: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
+    let request_id = entry.get("request_id").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let mut related = Map::new();
+    for (name, log, word) in LOGS {
+        let readable = call.logs.as_ref().is_none_or(|logs| logs.contains(&name));
+        if log == own || !readable || request_id.is_empty() {
+            continue;
+        }
+        let parameters = [("request_id".to_owned(), request_id.clone())];
+        let mut query = Query::parse(log, &parameters, call.actor.started)?;
+        query.deadline = DEADLINE;
+        let store = call.port.state.store.clone();
+        let page = off_the_runtime(call, move || Ok(store.query(&query)?)).await?;
+        related.insert(word.to_owned(), page.rows.iter().map(value_of).collect());
+    }
+    Ok(related)
+}
+
+const LOGS: [(LogName, Log, &str); 3] = [
+    (LogName::Access, Log::Access, "access"),
+    (LogName::Requests, Log::Requests, "requests"),
+    (LogName::Audit, Log::Audit, "audit"),
+];
+
+fn value_of(row: &Row) -> Value {
+    serde_json::from_str(&row.to_json()).unwrap_or_default()
+}
+
+/// Runs what reads the disk on the blocking pool, few at a time.
+async fn off_the_runtime<T: Send + 'static>(
+    call: &Call,
+    read: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let permit = tokio::time::timeout(QUEUED, call.port.queries.clone().acquire_owned());
+    let Ok(Ok(permit)) = permit.await else { return Err(Problem::busy("too many queries at the same time")) };
+    let task = tokio::task::spawn_blocking(move || {
+        // Held by the reading itself: a client that leaves does not make room for another.
+        let _permit = permit;
+        read()
+    });
+    task.await.unwrap_or_else(|error| Err(Problem::internal(&error)))
+}

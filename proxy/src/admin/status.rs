@@ -1,0 +1,75 @@
+//! Figures: for people and programs, and for Prometheus.
+
+use axum::body::Body;
+use axum::response::Response;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use serde_json::{Value, json};
+
+use super::door::Call;
+use super::problem::Problem;
+use crate::reload::{Last, Outcome, problems};
+
+/// `GET /metrics`.
+pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
+    call.without_parameters()?;
+    let state = &call.port.state;
+    let mut response = Response::new(Body::from(state.metrics.encode(&state.store.figures(), &state.auth.figures())));
+    let openmetrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    response.headers_mut().insert(CONTENT_TYPE, openmetrics);
+    Ok(response)
+}
+
+/// `GET /api/v1/status`.
+pub(super) fn status(call: &Call) -> Result<Response, Problem> {
+    call.without_parameters()?;
+    let state = &call.port.state;
+    let live = state.live.load();
+    let (store, auth) = (state.store.figures(), state.auth.figures());
+    let now = state.clock.now();
+    let uptime = now.duration_since(call.port.started).as_secs();
+    let entries: serde_json::Map<_, _> = store.entries.iter().map(|(log, n)| ((*log).to_owned(), json!(n))).collect();
+    let dropped: serde_json::Map<_, _> = store.dropped.iter().map(|(log, n)| ((*log).to_owned(), json!(n))).collect();
+    let circuits = &live.settings.circuits;
+    let body = json!({
+        "version": env!("CARGO_PKG_VERSION"),
+        "time": now.to_string(),
+        "started": call.port.started.to_string(),
+        "uptime_seconds": uptime,
+        "stopping": *state.stopping.borrow(),
+        "revision": &*live.settings.revision,
+        "revision_since": live.since.to_string(),
+        "config": state.config_path.display().to_string(),
+        "last_reload": state.reloads.last().map(|last| last_reload(&last)),
+        "circuits": circuits.len(),
+        "circuits_enabled": circuits.values().filter(|circuit| circuit.enabled).count(),
+        "sessions": auth.sessions,
+        "geo_ready": live.policy.geo_ready(),
+        "store": { "writable": state.store.writable(), "bytes": store.bytes, "entries": entries, "dropped": dropped },
+        "queue": store.queue_depth,
+    });
+    Ok(json(body.to_string()))
+}
+
+fn last_reload(last: &Last) -> Value {
+    let (problems, needs_restart) = match &last.outcome {
+        Outcome::Applied { needs_restart, .. } => (Vec::new(), needs_restart.as_slice()),
+        Outcome::Unchanged { .. } => (Vec::new(), [].as_slice()),
+        Outcome::Refused(report) => (problems(report), [].as_slice()),
+        Outcome::Unrecorded(unavailable) => (vec![json!({ "message": unavailable.to_string() })], [].as_slice()),
+    };
+    json!({
+        "time": last.time.to_string(),
+        "successful": last.outcome.successful(),
+        "cause": last.cause.code(),
+        "problems": problems,
+        "needs_restart": needs_restart,
+    })
+}
+
+/// An answer that is JSON already.
+pub(super) fn json(body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
