@@ -1,8 +1,124 @@
-//! The command line.
+//! The command line: results on stdout, all else on stderr.
+//!
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 4 server not reachable, 130 interrupted.
+//! A pipe that the reader closed ends a command quietly with 0. No secret is ever a flag.
 
+mod check;
+mod client;
+mod completions;
+mod demo;
+mod failure;
+mod files;
+mod hash;
+mod healthcheck;
+mod init;
+mod line;
+mod logs;
+mod output;
+mod reload;
+mod run;
+mod session;
+mod version;
+
+use std::path::PathBuf;
 use std::process::ExitCode;
+
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+
+use failure::Failure;
+use output::Output;
+
+/// An authenticating reverse proxy with a log of every attempt and every request.
+#[derive(Debug, Parser)]
+#[command(name = "vestibule", version, propagate_version = true, arg_required_else_help = true)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Flags of every command.
+#[derive(Debug, Args)]
+struct Global {
+    /// The main file; else ./vestibule.toml, then /etc/vestibule/vestibule.toml
+    #[arg(short, long, global = true, value_name = "FILE", env = "VESTIBULE_CONFIG")]
+    config: Option<PathBuf>,
+    /// Where the running server's admin port is; else what [admin] listen says. The token is taken from
+    /// VESTIBULE_ADMIN_TOKEN
+    #[arg(long, global = true, value_name = "URL", env = "VESTIBULE_ADMIN_URL")]
+    admin_url: Option<String>,
+    /// When to colour
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = Color::Auto)]
+    color: Color,
+    /// Say less on stderr; twice: nothing
+    #[arg(short, long, global = true, action = ArgAction::Count, conflicts_with = "verbose")]
+    quiet: u8,
+    /// Say more on stderr
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    verbose: u8,
+}
+
+/// `--color`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Everywhere
+    Always,
+    /// Nowhere
+    Never,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve in the foreground
+    Run,
+    /// Serve example circuits from a temporary folder, to try things out
+    Demo(demo::Args),
+    /// Write a first vestibule.toml; prints the admin token and a PIN once
+    Init(init::Args),
+    /// Say every problem of the configuration at once
+    Check(check::Args),
+    /// Make the running server read its files again
+    Reload,
+    /// Hash a secret for the file; it is read from the terminal or from stdin
+    Hash(hash::Args),
+    /// List sessions, or end them
+    Session(session::Args),
+    /// Read the logs of the running server
+    Logs(logs::Args),
+    /// Ask the running server whether it is ready
+    Healthcheck,
+    /// Print a completion script for a shell
+    Completions(completions::Args),
+    /// Print the version
+    Version,
+}
 
 /// Reads the arguments, runs the command, says how it went.
 pub fn main() -> ExitCode {
-    todo!()
+    let Cli { global, command } = Cli::parse();
+    let mut output = Output::stdout(&global);
+    let done = dispatch(&global, command, &mut output).and_then(|()| output.finish());
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(&global),
+    }
+}
+
+fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<(), Failure> {
+    match command {
+        Command::Run => run::run(global),
+        Command::Demo(args) => demo::run(&args, global, output),
+        Command::Init(args) => init::run(&args, global, output),
+        Command::Check(args) => check::run(&args, global, output),
+        Command::Reload => reload::run(global, output),
+        Command::Hash(args) => hash::run(&args, global, output),
+        Command::Session(args) => session::run(&args, global, output),
+        Command::Logs(args) => logs::run(&args, global, output),
+        Command::Healthcheck => healthcheck::run(global, output),
+        Command::Completions(args) => completions::run(&args, output),
+        Command::Version => version::run(output),
+    }
 }

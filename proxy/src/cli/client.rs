@@ -1,0 +1,121 @@
+//! The admin API, as commands use it.
+
+use std::env;
+use std::future::Future;
+use std::time::Duration;
+
+use anyhow::Context;
+use http::{Method, StatusCode};
+use serde_json::Value;
+use tokio::runtime::Runtime;
+
+use super::failure::Failure;
+use super::{Global, files};
+
+/// Longer than the server's own deadline of a query.
+const TIMEOUT: Duration = Duration::from_secs(20);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// The admin token is taken from here only: arguments are seen by everybody on the machine.
+const TOKEN_VARIABLE: &str = "VESTIBULE_ADMIN_TOKEN";
+
+/// Speaks with one admin port.
+pub(super) struct Client {
+    http: reqwest::Client,
+    runtime: Runtime,
+    base: String,
+    token: Option<String>,
+}
+
+/// What the server said.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: String,
+}
+
+impl Client {
+    pub(super) fn new(global: &Global) -> Result<Self, Failure> {
+        let token = env::var(TOKEN_VARIABLE).ok().filter(|token| !token.trim().is_empty());
+        let Some(token) = token else {
+            return Err(Failure::Usage(format!("set {TOKEN_VARIABLE} to a token of [admin.tokens]")));
+        };
+        Ok(Self { token: Some(token.trim().to_owned()), ..Self::without_token(global)? })
+    }
+
+    /// For what needs none.
+    pub(super) fn without_token(global: &Global) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("making a runtime")?;
+        let base = base(global).trim_end_matches('/').to_owned();
+        // No proxy of the environment and no redirect: the token is for this address alone.
+        let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        // The system's certificates are asked for where they are needed only; a small container has none.
+        let http = if base.starts_with("https:") { http } else { http.tls_certs_only([]) };
+        let http = http.connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).build().context("making an HTTP client")?;
+        Ok(Self { http, runtime, base, token: None })
+    }
+
+    pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Failure> {
+        self.send(Method::GET, path, query)
+    }
+
+    /// Any answer is good here, a refusal too; see [`Answer::json`].
+    pub(super) fn send(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Answer, Failure> {
+        let mut url = reqwest::Url::parse(&format!("{}{path}", self.base))
+            .map_err(|error| Failure::Usage(format!("{:?} is not an admin URL: {error}", self.base)))?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        let mut request = self.http.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let exchange = async {
+            let response = request.send().await?;
+            let status = response.status();
+            Ok(Answer { status, body: response.text().await? })
+        };
+        self.wait(exchange)?.map_err(|error| self.unreachable(error))
+    }
+
+    /// Lets time pass; the person at the terminal may end it.
+    pub(super) fn pause(&self, time: Duration) -> Result<(), Failure> {
+        self.wait(tokio::time::sleep(time))
+    }
+
+    fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+        self.runtime.block_on(async {
+            tokio::select! {
+                done = work => Ok(done),
+                _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+            }
+        })
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> Failure {
+        let cause = anyhow::Error::new(error.without_url());
+        Failure::Unreachable(format!("no answer from the admin port at {}: {cause:#}; does the server run?", self.base))
+    }
+}
+
+impl Answer {
+    /// The body of a good answer, or what the problem says.
+    pub(super) fn json(&self) -> Result<Value, Failure> {
+        let body = serde_json::from_str::<Value>(&self.body);
+        if self.status.is_success() {
+            return Ok(body.context("the admin port's answer is not JSON; is this its address?")?);
+        }
+        let detail = body.ok().and_then(|body| body.get("detail").and_then(Value::as_str).map(str::to_owned));
+        let detail = detail.unwrap_or_else(|| "no reason given".to_owned());
+        Err(Failure::failed(format!("the server answers {}: {detail}", self.status.as_u16())))
+    }
+}
+
+/// What was said, else what the file says, else the default.
+fn base(global: &Global) -> String {
+    let configured = || {
+        let path = files::path(global).ok()?;
+        let settings = files::load(&path).ok()?;
+        Some(format!("http://{}", settings.admin.listen))
+    };
+    global.admin_url.clone().or_else(configured).unwrap_or_else(|| "http://127.0.0.1:9180".to_owned())
+}
