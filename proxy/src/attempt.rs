@@ -273,3 +273,31 @@ fn policy(access: &Access) -> &'static str {
         Access::Allowlist { .. } => "allowlist",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    fn agent(bytes: &[u8]) -> Option<String> {
+        let headers = HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_bytes(bytes).unwrap())]);
+        user_agent(&headers).map(str::to_owned)
+    }
+
+    #[test]
+    fn a_user_agent_is_cut_between_characters() {
+        assert_eq!(agent(b"curl/8").as_deref(), Some("curl/8"));
+        assert_eq!(agent(b"\xff"), None);
+        let long = "é".repeat(USER_AGENT_BYTES);
+        assert_eq!(agent(long.as_bytes()).unwrap().len(), USER_AGENT_BYTES);
+        assert_eq!(agent(format!("a{long}").as_bytes()).unwrap().len(), USER_AGENT_BYTES - 1);
+    }
+
+    #[test]
+    fn attempts_are_named_in_the_order_of_time() {
+        let names: Vec<_> = [-1, 0, 1_000, 2_000_000, 1_763_887_256_000_000].into_iter().map(attempt_id).collect();
+        assert!(names.iter().skip(1).is_sorted(), "{names:?}");
+        assert_eq!(names[4].get(14..15), Some("7"));
+    }
+}

@@ -190,3 +190,86 @@ fn common(window: &Window) -> Common<'_> {
         node: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use vestibule_auth::Location;
+    use vestibule_config::{Circuit, load_text};
+
+    use super::*;
+
+    const FILE: &str = "[server]\ndata_dir = \"data\"\nlisten = [{ address = \"127.0.0.1:8080\" }]\n\
+        [circuits.open]\nhosts = [\"open.test\"]\nupstream = \"http://127.0.0.1:3000\"\naccess = \"public\"\n";
+
+    fn circuit() -> Arc<Circuit> {
+        let settings =
+            load_text(FILE, Timestamp::UNIX_EPOCH).unwrap_or_else(|report| panic!("{}", report.render(false)));
+        settings.circuits.get("open").unwrap().clone()
+    }
+
+    fn with_scene<T>(time_us: i64, source_ip: &str, act: impl FnOnce(&Scene<'_>) -> T) -> T {
+        act(&Scene {
+            time_us,
+            request_id: "r-1",
+            source_ip: source_ip.parse().unwrap(),
+            location: &Location::default(),
+            user_agent: None,
+            revision: &"abc".into(),
+            circuit: &circuit(),
+            host: "open.test",
+        })
+    }
+
+    fn key(key: &str) -> Key {
+        Key { limit: "browse".into(), key: key.into() }
+    }
+
+    #[test]
+    fn refusals_of_one_key_are_one_window() {
+        let exceeded = Exceeded::default();
+        for time_us in [5, 9, 7] {
+            with_scene(time_us, "192.0.2.1", |scene| exceeded.count(key("192.0.2.1"), scene));
+        }
+        with_scene(8, "192.0.2.2", |scene| exceeded.count(key("192.0.2.2"), scene));
+        let windows = exceeded.windows.lock();
+        let window = &windows[&key("192.0.2.1")];
+        assert_eq!((window.count, window.from_us, window.until_us), (3, 5, 9));
+        assert_eq!(windows[&key("192.0.2.2")].count, 1);
+    }
+
+    #[test]
+    fn a_flood_of_keys_is_counted_together() {
+        let exceeded = Exceeded::default();
+        with_scene(0, "192.0.2.1", |scene| {
+            for number in 0..KEYS + 500 {
+                exceeded.count(key(&number.to_string()), scene);
+            }
+            exceeded.count(key("0"), scene);
+        });
+        let windows = exceeded.windows.lock();
+        assert_eq!(windows.len(), KEYS + 1);
+        assert_eq!((windows[&key(OTHERS)].count, windows[&key("0")].count), (500, 2));
+    }
+
+    #[test]
+    fn a_key_is_named_as_its_limit_counts() {
+        let budget = Budget {
+            limit: "browse".into(),
+            quota: 1,
+            remaining: 0,
+            retry_after: Duration::ZERO,
+            reset: Duration::ZERO,
+        };
+        for (reason, account, name) in [
+            (Reason::RateLimitedIp, Some("maya@example.net"), "2001:db8:1:2::/64"),
+            (Reason::RateLimitedUser, Some("maya@example.net"), "maya@example.net"),
+            (Reason::UserLocked, Some("maya@example.net"), "maya@example.net"),
+            (Reason::RateLimitedUser, None, "2001:db8:1:2::/64"),
+            (Reason::RateLimitedCircuit, Some("maya@example.net"), "open"),
+        ] {
+            let over = Over { budget: &budget, reason, account };
+            with_scene(0, "2001:db8:1:2:3::9", |scene| assert_eq!(&*bucket(scene, &over), name));
+        }
+        assert_eq!(network("192.0.2.7".parse().unwrap()), "192.0.2.7");
+    }
+}
