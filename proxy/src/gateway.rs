@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::StatusCode;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -160,7 +161,7 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         let Some(request) = context.request.as_deref_mut() else { return missing_record() };
-        if !head.status.is_informational() || head.status == http::StatusCode::SWITCHING_PROTOCOLS {
+        if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
             let now = self.state.clock.elapsed();
             request.forward.as_mut().map(|forward| forward.answered(now));
         }
@@ -196,14 +197,13 @@ impl ProxyHttp for Gateway {
         if let Some(request) = context.request.as_deref_mut() {
             fail_to_proxy(session, error, request).await;
         }
-        let error_code = session.response_written().map_or(0, |head| head.status.as_u16());
-        FailToProxy { error_code, can_reuse_downstream: false }
+        FailToProxy { error_code: final_status(session), can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, context: &mut Context) {
         // It stays in the context until it is written: if this future is dropped, the guard still has it.
         let Some(request) = context.request.as_deref_mut() else { return };
-        request.ending.status = session.response_written().map_or(0, |head| head.status.as_u16());
+        request.ending.status = final_status(session);
         request.ending.bytes_in = u64::try_from(session.body_bytes_read()).unwrap_or(u64::MAX);
         request.ending.bytes_out = u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX);
         if let Some(error) = error {
@@ -241,8 +241,7 @@ async fn fail_to_proxy(session: &mut Session, error: &Error, request: &mut Reque
         let request_id = request.request_id();
         tracing::warn!(circuit, request_id, reason = reason.code(), cause = error.etype().as_str(), "upstream failed");
     }
-    if session.response_written().is_some_and(|head| !head.status.is_informational()) || reason == Reason::ClientClosed
-    {
+    if final_status(session) > 0 || reason == Reason::ClientClosed {
         // Nothing more can be said; the connection is closed.
         request.ending.reason.get_or_insert(reason);
         return;
@@ -250,6 +249,13 @@ async fn fail_to_proxy(session: &mut Session, error: &Error, request: &mut Reque
     let reply = fail(request, &session.req_header().headers, reason);
     // A client that is gone by now is no news: the entry says how it ended.
     let _ = answer::write(session, request, reply).await;
+}
+
+/// Of the answer that was begun; 0 where nothing but interim answers was sent.
+fn final_status(session: &Session) -> u16 {
+    let is_final = |status: &StatusCode| !status.is_informational() || *status == StatusCode::SWITCHING_PROTOCOLS;
+    let status = session.response_written().map(|head| head.status);
+    status.filter(is_final).map_or(0, |status| status.as_u16())
 }
 
 fn reason_unread(unread: &Unread) -> Reason {

@@ -75,9 +75,9 @@ impl Target {
         (!full).then_some(flight)
     }
 
-    /// The peer for the `attempt`th try of a request, counted from 0; `None` when every address was tried or the
-    /// name is not known.
-    pub(crate) async fn peer(&self, attempt: usize) -> Option<HttpPeer> {
+    /// The peer for the `attempt`th try of a request, counted from 0, and its place among the addresses; `None` when
+    /// every address was tried or the name is not known.
+    pub(crate) async fn peer(&self, attempt: usize) -> Option<(usize, HttpPeer)> {
         if self.peers.load().is_empty() {
             self.look_up().await;
         }
@@ -86,7 +86,7 @@ impl Target {
             return None;
         }
         let at = self.preferred.load(Ordering::Relaxed).wrapping_add(attempt) % peers.len();
-        peers.get(at).cloned()
+        peers.get(at).map(|peer| (at, peer.clone()))
     }
 
     /// Another address is left after the `attempt`th try failed to connect.
@@ -94,11 +94,9 @@ impl Target {
         attempt + 1 < self.peers.load().len()
     }
 
-    /// The `attempt`th try could connect, so that the next request begins there.
-    pub(crate) fn prefer(&self, attempt: usize) {
-        if attempt > 0 {
-            self.preferred.fetch_add(attempt, Ordering::Relaxed);
-        }
+    /// The address at this place could be connected to, so that the next request begins there.
+    pub(crate) fn prefer(&self, at: usize) {
+        self.preferred.store(at, Ordering::Relaxed);
     }
 
     /// Asks the resolver; a failure keeps what was known.

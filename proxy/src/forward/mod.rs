@@ -22,6 +22,7 @@ pub(crate) struct Forward {
     permit: Permit,
     _flight: Flight,
     attempt: usize,
+    address_at: usize,
     sent: Duration,
     /// From the first try to the head of the upstream's answer.
     pub(crate) answered_after: Option<Duration>,
@@ -32,7 +33,7 @@ pub(crate) struct Forward {
 impl Forward {
     /// `now` is on the clock that never goes back.
     pub(crate) fn new(permit: Permit, flight: Flight, now: Duration) -> Self {
-        Self { permit, _flight: flight, attempt: 0, sent: now, answered_after: None, body_bytes: 0 }
+        Self { permit, _flight: flight, attempt: 0, address_at: 0, sent: now, answered_after: None, body_bytes: 0 }
     }
 
     /// Who was let in.
@@ -55,9 +56,10 @@ pub(crate) async fn peer(request: &mut Request, is_upgrade: bool) -> Result<Box<
         return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
     };
     forward.body_bytes = 0;
-    let Some(mut peer) = route.target.peer(forward.attempt).await else {
+    let Some((at, mut peer)) = route.target.peer(forward.attempt).await else {
         return Err(Error::explain(ErrorType::ConnectNoRoute, "upstream name not found").into_up());
     };
+    forward.address_at = at;
     if is_upgrade {
         peer.options.read_timeout = Some(TUNNEL_IDLE);
     }
@@ -75,7 +77,9 @@ pub(crate) fn failed_to_connect(request: &mut Request) -> bool {
 /// A connection was made, so that the next request begins with its address.
 pub(crate) fn connected(request: &mut Request) {
     if let (Some(route), Some(forward)) = (&request.route, &mut request.forward) {
-        route.target.prefer(std::mem::take(&mut forward.attempt));
+        if std::mem::take(&mut forward.attempt) > 0 {
+            route.target.prefer(forward.address_at);
+        }
     }
 }
 
