@@ -33,7 +33,8 @@ pub(crate) async fn admit(state: &Arc<State>, request: &mut Request, head: &Requ
     let headers = &head.headers;
     let owner = owner(request.head.uri.path());
     let Some(route) = find(state, request, headers) else {
-        return Step::Answer(no_circuit(request, headers));
+        let reason = request.ending.reason.unwrap_or(Reason::CircuitNotFound);
+        return Step::Answer(fail(request, headers, reason));
     };
     if route.is_protected() && !state.store.writable() {
         return Step::Answer(fail(request, headers, Reason::LogUnavailable));
@@ -52,17 +53,6 @@ pub(crate) fn fail(request: &mut Request, headers: &HeaderMap, reason: Reason) -
         request.location = Some(Arc::new(request.live.policy.locate(request.client.address)));
     }
     respond::failure(reason, &request.asked(headers))
-}
-
-/// What a client learns of a circuit that is not in force is that there is none; the entry says more.
-fn no_circuit(request: &mut Request, headers: &HeaderMap) -> Reply {
-    let noted = request.ending.reason;
-    let told = if noted == Some(Reason::MalformedRequest) { Reason::MalformedRequest } else { Reason::CircuitNotFound };
-    let route = request.route.take();
-    let reply = fail(request, headers, told);
-    request.route = route;
-    request.ending.reason = noted.or(Some(told));
-    reply
 }
 
 /// The circuit in force behind the host; where there is none the reason is noted.

@@ -35,5 +35,6 @@ mod rig;
 mod routes;
 mod server;
 mod state;
+mod tunnel;
 mod upstream;
 mod visit;

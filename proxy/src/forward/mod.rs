@@ -3,6 +3,7 @@
 mod cookies;
 mod headers;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderValue, header};
@@ -12,6 +13,7 @@ use pingora::{Error, ErrorType, Result};
 use vestibule_auth::{Caller, Permit};
 
 use crate::context::Request;
+use crate::tunnel::TunnelConnector;
 use crate::upstream::Flight;
 
 /// Silence after which an upgraded connection is given up.
@@ -62,6 +64,9 @@ pub(crate) async fn peer(request: &mut Request, is_upgrade: bool) -> Result<Box<
     forward.address_at = at;
     if is_upgrade {
         peer.options.read_timeout = Some(TUNNEL_IDLE);
+        peer.options.custom_l4 = Some(Arc::new(TunnelConnector));
+        // Connections of this kind are not for other requests.
+        peer.group_key = !peer.group_key;
     }
     Ok(Box::new(peer))
 }

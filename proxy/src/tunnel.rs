@@ -1,0 +1,84 @@
+//! Connections to upstreams for upgrade requests.
+//!
+//! Pingora 0.9.1 takes the end of an upgrade request's empty body for the end of the tunnel when the upstream's 101 is
+//! read first, which ends some tunnels on a fast upstream at once (issue 946 there). A connection that lets the
+//! request's own task run before each first read after a write never comes into that order.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use async_trait::async_trait;
+use pingora::connectors::l4::Connect;
+use pingora::protocols::l4::socket::SocketAddr;
+use pingora::protocols::l4::stream::Stream;
+use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketStream};
+use pingora::{Error, ErrorType, Result};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+/// Makes such connections.
+#[derive(Debug)]
+pub(crate) struct TunnelConnector;
+
+#[async_trait]
+impl Connect for TunnelConnector {
+    async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
+        let address = address.as_inet().ok_or_else(|| Error::explain(ErrorType::ConnectError, "not TCP"))?;
+        let socket = TcpStream::connect(address).await.map_err(failed)?;
+        let yielding = Yielding { socket, has_written: false };
+        Ok(Stream::from(VirtualSocketStream::new(Box::new(yielding))))
+    }
+}
+
+/// The kinds that the built-in connector tells apart.
+fn failed(error: io::Error) -> Box<Error> {
+    let kind = match error.kind() {
+        io::ErrorKind::ConnectionRefused => ErrorType::ConnectRefused,
+        io::ErrorKind::TimedOut => ErrorType::ConnectTimedout,
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => ErrorType::ConnectNoRoute,
+        _ => ErrorType::ConnectError,
+    };
+    Error::because(kind, "connecting for an upgrade", error)
+}
+
+#[derive(Debug)]
+struct Yielding {
+    socket: TcpStream,
+    has_written: bool,
+}
+
+impl VirtualSocket for Yielding {
+    fn set_socket_option(&self, option: VirtualSockOpt) -> io::Result<()> {
+        match option {
+            VirtualSockOpt::NoDelay => self.socket.set_nodelay(true),
+            // Only hints; the connection works without.
+            _ => Ok(()),
+        }
+    }
+}
+
+impl AsyncRead for Yielding {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if std::mem::take(&mut self.has_written) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.socket).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Yielding {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.has_written = true;
+        Pin::new(&mut self.socket).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(cx)
+    }
+}
