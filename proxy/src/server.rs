@@ -1,11 +1,141 @@
 //! Puts the parts together, serves, drains.
 
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::IntoRawFd;
 use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use arc_swap::ArcSwap;
+use pingora::prelude::Server;
+use pingora::proxy::http_proxy;
+use pingora::server::RunArgs;
+use pingora::server::configuration::ServerConf;
+use pingora::services::background::background_service;
+use pingora::services::listening::Service;
+use tokio::sync::watch;
+use vestibule_auth::{Auth, Clock, SystemClock};
+use vestibule_config::{FileSource, Settings};
+use vestibule_logstore::{Options, Store};
+
+use crate::admin;
+use crate::attempt::Refused;
+use crate::audit::{Act, Actor};
+use crate::drain::{Drain, Drainable};
+use crate::edge::Edge;
+use crate::exceeded::Exceeded;
+use crate::gateway::Gateway;
+use crate::housekeeping::Housekeeping;
+use crate::metrics::Metrics;
+use crate::reload::{self, Reloads};
+use crate::request_id::RequestIds;
+use crate::state::{Live, State};
+
+/// Entries that wait for the log's writer, per lane, and their bytes; one more is dropped and counted, or waited for.
+const QUEUE_ENTRIES: usize = 65_536;
+const QUEUE_BYTES: usize = 64 << 20;
+
+/// Upstream connections that are kept open, per thread.
+const POOLED_CONNECTIONS: usize = 256;
 
 /// Serves until TERM or INT, drains, and closes the logs.
 ///
 /// # Errors
-/// When it cannot start: a port is taken, a folder cannot be written, the configuration has problems.
-pub(crate) fn serve(_config_path: &Path) -> anyhow::Result<()> {
-    todo!()
+/// When it cannot start: the configuration has problems (a [`vestibule_config::Report`]), a port is taken, a folder
+/// cannot be written. When the logs cannot be closed.
+pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
+    let clock = Arc::new(SystemClock::default());
+    let source = FileSource::new(|name| std::env::var(name).ok(), clock.now());
+    let settings = vestibule_config::load(config_path, &source).map_err(anyhow::Error::new)?;
+    let listeners = settings.server.listen.iter().map(|listener| bind(listener.address));
+    let listeners = listeners.collect::<anyhow::Result<Vec<_>>>()?;
+    let admin_listener = bind(settings.admin.listen)?;
+    let state = Arc::new(open(settings, config_path, clock)?);
+
+    note(&state, "system.start")?;
+    let admin = admin::start(state.clone(), admin_listener).context("starting the admin port")?;
+    reload::start(state.clone()).context("watching the configuration")?;
+    run(&state, listeners)?;
+
+    state.exceeded.flush_all(&state.store);
+    let noted = note(&state, "system.stop");
+    admin.stop();
+    let logs = state.store.close().context("closing the logs");
+    let sessions = state.auth.close().context("closing the state database");
+    noted.and(logs).and(sessions)
+}
+
+/// A port that is taken is an error of the start, not of the first connection.
+fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
+    listener.set_nonblocking(true).with_context(|| format!("cannot listen on {address}"))?;
+    Ok(listener)
+}
+
+fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyhow::Result<State> {
+    let data_dir = settings.server.data_dir.clone();
+    std::fs::create_dir_all(&data_dir).with_context(|| format!("data folder {data_dir:?} cannot be made"))?;
+    let options = Options { sync: settings.logs.sync, queue_entries: QUEUE_ENTRIES, queue_bytes: QUEUE_BYTES };
+    let store = Store::open(&data_dir.join("logs"), options)?;
+    let auth = Auth::open(&data_dir, clock.clone())?;
+    let live = Live::new(settings, &auth, None, clock.now());
+    Ok(State {
+        live: ArcSwap::from_pointee(live),
+        auth,
+        store,
+        metrics: Metrics::new(),
+        refused: Refused::default(),
+        exceeded: Exceeded::default(),
+        request_ids: RequestIds::new().context("the system has no randomness")?,
+        clock,
+        config_path: config_path.to_owned(),
+        reloads: Reloads::default(),
+        stopping: watch::Sender::new(false),
+    })
+}
+
+/// Pingora, from its start to the end of the drain.
+fn run(state: &Arc<State>, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
+    let conf = ServerConf {
+        threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        upstream_keepalive_pool_size: POOLED_CONNECTIONS,
+        ..ServerConf::default()
+    };
+    let mut server = Server::new_with_opt_and_conf(None, conf);
+    server.bootstrap();
+    let edge = Edge::new(http_proxy(&server.configuration, Gateway::new(state.clone())), state.clone());
+    let drain = Drain { state: state.clone(), open: edge.gauge() };
+    let mut service = Service::new("gateway".to_owned(), edge);
+    let mut sockets = Vec::new();
+    for listener in listeners {
+        let address = listener.local_addr().context("reading a listener's address")?.to_string();
+        service.add_tcp(&address);
+        tracing::info!(%address, "listening");
+        sockets.push((address, listener.into_raw_fd()));
+    }
+    server.add_service(Drainable { inner: service, stopping: state.stopping.subscribe(), sockets });
+    server.add_service(background_service("housekeeping", Housekeeping::new(state.clone())));
+    server.run(RunArgs { shutdown_signal: Box::new(drain) });
+    Ok(())
+}
+
+/// Start and stop are entries of the audit log, on disk before anything follows.
+fn note(state: &State, action: &str) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().context("making a runtime")?;
+    let details = serde_json::json!({ "version": env!("CARGO_PKG_VERSION") }).to_string();
+    let act = Act {
+        actor: &Actor::system(state.clock.now()),
+        action_type: "admin",
+        action,
+        resource_type: "system",
+        resource: None,
+        status: "success",
+        http_status: None,
+        before: None,
+        after: None,
+        details: Some(&details),
+        count: 1,
+    };
+    runtime.block_on(act.commit(state)).with_context(|| format!("recording {action}"))?;
+    Ok(())
 }
