@@ -35,6 +35,7 @@ pub fn command(arguments: &[&str]) -> Command {
     for name in ["VESTIBULE_CONFIG", "VESTIBULE_ADMIN_URL", "VESTIBULE_ADMIN_TOKEN", "RUST_LOG"] {
         command.env_remove(name);
     }
+    command.env("RUST_BACKTRACE", "0");
     command
 }
 

@@ -51,10 +51,10 @@ fn a_configuration_with_problems_is_3_and_every_problem_has_its_line() {
                 \"public\"\nip_block = [\"10.1.2.3/8\"]\n\n[circuits.c]\nproject = \"a\"\nhosts = [\"c.localhost\"]\nupstream \
                 = \"http://127.0.0.1:9\"\n";
     std::fs::write(&file, text).unwrap();
-    let (code, _, err) = run(&["check", "-c", file.to_str().unwrap()], "");
-    assert_eq!(code, 3, "{err}");
+    let (code, out, err) = run(&["check", "-c", file.to_str().unwrap()], "");
+    assert_eq!((code, err.as_str()), (3, ""), "the report is the result: {out}");
     for part in [":8:", "a/b", ":13:", "10.0.0.0/8", "access"] {
-        assert!(err.contains(part), "{part}: {err}");
+        assert!(out.contains(part), "{part}: {out}");
     }
     let started = run(&["run", "-c", file.to_str().unwrap()], "");
     assert_eq!(started.0, 3, "a circuit without a policy never serves: {}", started.2);
@@ -62,8 +62,8 @@ fn a_configuration_with_problems_is_3_and_every_problem_has_its_line() {
 
 #[test]
 fn a_missing_file_is_an_error_that_names_it() {
-    let (code, _, err) = run(&["check", "-c", "/nowhere/vestibule.toml"], "");
-    assert!(code != 0 && err.contains("/nowhere/vestibule.toml"), "{code} {err}");
+    let (code, out, err) = run(&["check", "-c", "/nowhere/vestibule.toml"], "");
+    assert!(code != 0 && (out + &err).contains("/nowhere/vestibule.toml"), "{code} {err}");
 }
 
 #[test]

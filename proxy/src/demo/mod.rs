@@ -3,9 +3,10 @@
 
 mod upstream;
 
-use std::fs;
+use std::fs::{self, OpenOptions};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -53,7 +54,8 @@ impl Demo {
             .replace(&format!("sha256:{NO_TOKEN}"), &hash);
         fs::write(folder.path().join("places.mmdb"), PLACES)?;
         let demo = Self { folder, proxy, admin, token: token.to_string() };
-        fs::write(demo.config(), config)?;
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(demo.config())?;
+        file.write_all(config.as_bytes())?;
         Ok(demo)
     }
 
