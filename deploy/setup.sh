@@ -66,7 +66,7 @@ install_compilers() {
   fi
   if ! libclang_is_here && ! apt_install libclang-dev; then
     wheel libclang 18.1.1 libclang || fail "libclang is missing; as root: apt-get install libclang-dev"
-    export LIBCLANG_PATH="$tools/libclang/clang/native"
+    export LIBCLANG_PATH="$tools/libclang/libclang-18.1.1.data/platlib/clang/native"
     # The wheel has the library without the compiler's own headers.
     export BINDGEN_EXTRA_CLANG_ARGS="-isystem $(gcc -print-file-name=include)"
   fi
