@@ -123,7 +123,8 @@ impl ProxyHttp for Gateway {
         _digest: Option<&Digest>,
         context: &mut Context,
     ) -> Result<()> {
-        context.request.as_deref_mut().map(forward::connected);
+        let Some(request) = context.request.as_deref_mut() else { return missing_record() };
+        forward::connected(request);
         Ok(())
     }
 
@@ -162,8 +163,7 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let Some(request) = context.request.as_deref_mut() else { return missing_record() };
         if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
-            let now = self.state.clock.elapsed();
-            request.forward.as_mut().map(|forward| forward.answered(now));
+            forward::answered(request, self.state.clock.elapsed());
         }
         forward::incoming(head, &request.request_id)
     }

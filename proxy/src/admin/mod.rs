@@ -27,7 +27,7 @@ use vestibule_config::admin::{LogName, Role};
 
 use crate::state::State;
 use door::Call;
-pub(crate) use listener::{Admin, start};
+pub(crate) use listener::start;
 use problem::Problem;
 
 /// Every endpoint. A change of state is never a GET.

@@ -42,11 +42,6 @@ impl Forward {
     pub(crate) fn caller(&self) -> &Caller {
         self.permit.caller()
     }
-
-    /// The head of the upstream's answer has come.
-    pub(crate) fn answered(&mut self, now: Duration) {
-        self.answered_after.get_or_insert(now.saturating_sub(self.sent));
-    }
 }
 
 /// The peer of the next try.
@@ -81,10 +76,16 @@ pub(crate) fn failed_to_connect(request: &mut Request) -> bool {
 
 /// A connection was made, so that the next request begins with its address.
 pub(crate) fn connected(request: &mut Request) {
-    if let (Some(route), Some(forward)) = (&request.route, &mut request.forward) {
-        if std::mem::take(&mut forward.attempt) > 0 {
-            route.target.prefer(forward.address_at);
-        }
+    let (Some(route), Some(forward)) = (&request.route, &mut request.forward) else { return };
+    if std::mem::take(&mut forward.attempt) > 0 {
+        route.target.prefer(forward.address_at);
+    }
+}
+
+/// The head of the upstream's answer has come.
+pub(crate) fn answered(request: &mut Request, now: Duration) {
+    if let Some(forward) = &mut request.forward {
+        forward.answered_after.get_or_insert(now.saturating_sub(forward.sent));
     }
 }
 
