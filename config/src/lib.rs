@@ -36,6 +36,7 @@ mod root;
 mod scenario;
 mod service_token;
 mod shape;
+mod show;
 mod source;
 mod suggest;
 mod text;

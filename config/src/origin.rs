@@ -24,7 +24,9 @@ impl Origins {
 
     fn add(&mut self, path: &mut Vec<String>, entries: &[Entry], texts: &Texts) {
         for entry in entries {
-            path.push(entry.key.clone());
+            // People are known by their folded address.
+            let person = path.len() == 1 && path.iter().any(|key| key == "users");
+            path.push(if person { entry.key.to_ascii_lowercase() } else { entry.key.clone() });
             if let Some(place) = texts.place(entry.span) {
                 self.0.insert(path.clone(), format!("{}:{}", place.file, place.line));
             }

@@ -404,7 +404,8 @@ impl Shape for bool {
     }
 }
 
-fn quoted_key(key: &str) -> String {
+/// A key as a file writes it, in quotes only where it needs them.
+pub(crate) fn quoted_key(key: &str) -> String {
     let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
     if bare { key.to_owned() } else { format!("{key:?}") }
 }

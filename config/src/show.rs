@@ -1,0 +1,250 @@
+//! The settings in force, as `vestibule config show` prints them.
+
+use std::fmt::Display;
+
+use crate::access::{Access, AllowEntry, SharedSecret, Ways};
+use crate::admin::Admin;
+use crate::circuit::{AddressRules, Circuit};
+use crate::limit::{LoginLimits, RateLimit};
+use crate::logs::Logs;
+use crate::server::Server;
+use crate::units::display_duration;
+use crate::user::User;
+use crate::{Settings, Upstream};
+
+/// In place of every secret.
+const HIDDEN: &str = "[hidden]";
+/// Elements of a list that are printed; the rest is counted.
+const LISTED_MAX: usize = 200;
+
+impl Settings {
+    /// As TOML, secrets hidden. With `origins` each line ends in the place that set it, or in `default`.
+    pub fn show(&self, origins: bool) -> String {
+        let mut page = Page { settings: self, origins, text: String::new(), table: Vec::new() };
+        page.server(&self.server);
+        if let Some(geo) = &self.geo {
+            page.table(&["geo"]);
+            page.set("database", text(geo.database.display()));
+            page.set("when_unavailable", text(geo.when_unavailable.as_str()));
+        }
+        page.table(&["sessions"]);
+        page.set("max_age", text(display_duration(self.sessions.max_age)));
+        page.set("idle", text(display_duration(self.sessions.idle)));
+        page.set_some("per_person", self.sessions.per_person);
+        self.users.values().for_each(|user| page.user(user));
+        for project in self.projects.values() {
+            page.table(&["projects", project.name.as_str()]);
+            page.set_some("label", project.label.as_ref().map(text));
+            page.set("members", list(project.members.iter().map(AllowEntry::to_string)));
+        }
+        page.table(&["ip_sets"]);
+        for (name, networks) in &self.ip_sets {
+            page.set(name.as_str(), list(networks));
+        }
+        self.rate_limits.values().for_each(|limit| page.rate_limit(limit));
+        page.login_limits(&self.login_limits);
+        self.circuits.values().for_each(|circuit| page.circuit(circuit));
+        page.logs(&self.logs);
+        page.admin(&self.admin);
+        page.text
+    }
+}
+
+/// The text so far, and the table that its next line belongs to.
+struct Page<'a> {
+    settings: &'a Settings,
+    origins: bool,
+    text: String,
+    table: Vec<String>,
+}
+
+impl Page<'_> {
+    fn server(&mut self, server: &Server) {
+        self.table(&["server"]);
+        self.set("data_dir", text(server.data_dir.display()));
+        let listeners = server.listen.iter().map(|listener| format!("{{ address = {} }}", text(listener.address)));
+        self.set("listen", format!("[{}]", listeners.collect::<Vec<_>>().join(", ")));
+        self.set("trusted_proxies", list(&server.trusted_proxies));
+        self.set("shutdown_grace", text(display_duration(server.shutdown_grace)));
+        self.set("insecure_sign_in", server.insecure_sign_in);
+        let limits = &server.limits;
+        self.table(&["server", "limits"]);
+        self.set("header_bytes", text(limits.header_bytes));
+        self.set("header_timeout", text(display_duration(limits.header_timeout)));
+        self.set("idle_timeout", text(display_duration(limits.idle_timeout)));
+        self.set("body_bytes", text(limits.body_bytes));
+        self.set("connections", limits.connections);
+        self.set("connections_per_ip", limits.connections_per_ip);
+    }
+
+    fn user(&mut self, user: &User) {
+        self.table(&["users", user.email.as_str()]);
+        self.set_some("name", user.name.as_ref().map(text));
+        self.set_some("password_hash", user.password_hash.as_ref().map(|_| text(HIDDEN)));
+        self.set_some("pin_hash", user.pin_hash.as_ref().map(|_| text(HIDDEN)));
+        self.set("groups", list(&user.groups));
+        self.set("state", text(user.state.as_str()));
+    }
+
+    fn rate_limit(&mut self, limit: &RateLimit) {
+        self.table(&["rate_limits", limit.name.as_str()]);
+        self.set("per", text(limit.per.as_str()));
+        self.set("rate", text(limit.rate));
+        self.set("burst", limit.burst);
+    }
+
+    fn login_limits(&mut self, limits: &LoginLimits) {
+        self.table(&["login_limits"]);
+        self.set("per_ip", text(limits.per_ip));
+        self.set("per_user", text(limits.per_user));
+        self.set("per_circuit", text(limits.per_circuit));
+        self.table(&["login_limits", "failures"]);
+        self.set("count", limits.failures.count);
+        self.set("within", text(display_duration(limits.failures.within)));
+        self.set("lock", text(display_duration(limits.failures.lock)));
+        self.table(&["login_limits", "shared_failures"]);
+        self.set("count", limits.shared_failures.count);
+        self.set("within", text(display_duration(limits.shared_failures.within)));
+    }
+
+    fn circuit(&mut self, circuit: &Circuit) {
+        let path = &["circuits", circuit.name.as_str()];
+        self.table(path);
+        self.set_some("project", circuit.project.as_ref().map(text));
+        self.set("hosts", list(&circuit.hosts));
+        self.access(&circuit.access);
+        self.rules(&circuit.rules);
+        let limits = list(circuit.rate_limits.iter().map(|limit| &limit.name));
+        self.set_or("rate_limits", limits, &["defaults", "rate_limits"]);
+        self.set_some("expires", circuit.expires);
+        self.set("enabled", circuit.enabled);
+        self.upstream(&circuit.upstream, path);
+        let general = self.settings.sessions;
+        self.table(&[path.as_slice(), &["session"]].concat());
+        let max_age = text(display_duration(circuit.session.max_age));
+        let idle = text(display_duration(circuit.session.idle));
+        // The stricter one is in force, and that is the general one where they are equal.
+        match circuit.session.max_age < general.max_age {
+            true => self.set("max_age", max_age),
+            false => self.set_from("max_age", max_age, &["sessions", "max_age"]),
+        }
+        match circuit.session.idle < general.idle {
+            true => self.set("idle", idle),
+            false => self.set_from("idle", idle, &["sessions", "idle"]),
+        }
+        self.table(&[path.as_slice(), &["identity"]].concat());
+        self.set("user", text(&circuit.identity.user));
+        self.set("groups", text(&circuit.identity.groups));
+        self.set("jwt", text(&circuit.identity.jwt));
+    }
+
+    fn access(&mut self, access: &Access) {
+        let (policy, allow, ways) = match access {
+            Access::Public => ("public", None, None),
+            Access::Members(ways) => ("members", None, Some(ways)),
+            Access::Allowlist { allow, ways } => ("allowlist", Some(allow), Some(ways)),
+        };
+        self.set("access", text(policy));
+        self.set_some("allow", allow.map(|allow| list(allow.iter().map(AllowEntry::to_string))));
+        let Some(Ways { login, shared }) = ways else { return };
+        self.set("login", list(login.iter().map(|way| way.as_str())));
+        if let Some(SharedSecret { password_hash, pin_hash }) = shared {
+            let held = [("password_hash", password_hash.is_some()), ("pin_hash", pin_hash.is_some())];
+            let held = held.iter().filter(|(_, held)| *held).map(|(name, _)| format!("{name} = {}", text(HIDDEN)));
+            self.set("shared", format!("{{ {} }}", held.collect::<Vec<_>>().join(", ")));
+        }
+    }
+
+    fn rules(&mut self, rules: &AddressRules) {
+        self.set_some("ip_allow", rules.ip_allow.as_ref().map(list));
+        self.set("ip_block", list(&rules.ip_block));
+        self.set_some("country_allow", rules.country_allow.as_ref().map(list));
+        self.set("country_block", list(&rules.country_block));
+    }
+
+    fn upstream(&mut self, upstream: &Upstream, circuit: &[&str]) {
+        self.table(&[circuit, &["upstream"]].concat());
+        self.set_or("url", text(&upstream.url), &[circuit, &["upstream"]].concat());
+        self.set("host_header", text(upstream.host_header.as_str()));
+        self.set("timeout", text(display_duration(upstream.timeout)));
+        self.set_some("max_in_flight", upstream.max_in_flight);
+    }
+
+    fn logs(&mut self, logs: &Logs) {
+        self.table(&["logs"]);
+        self.set("sync", text(display_duration(logs.sync)));
+        self.set("on_full", text(logs.on_full.as_str()));
+        self.set("redact_query", list(&logs.redact_query));
+    }
+
+    fn admin(&mut self, admin: &Admin) {
+        self.table(&["admin"]);
+        self.set("listen", text(admin.listen));
+        self.set("hosts", list(&admin.hosts));
+        for (name, token) in &admin.tokens {
+            self.table(&["admin", "tokens", name.as_str()]);
+            self.set("role", text(token.role.as_str()));
+            self.set("hash", text(HIDDEN));
+            self.set_some("logs", token.logs.as_ref().map(|logs| list(logs.iter().map(|log| log.as_str()))));
+        }
+    }
+
+    fn table(&mut self, path: &[&str]) {
+        let gap = if self.text.is_empty() { "" } else { "\n" };
+        let keys: Vec<String> = path.iter().map(|key| crate::shape::quoted_key(key)).collect();
+        self.text.push_str(&format!("{gap}[{}]\n", keys.join(".")));
+        self.table = path.iter().map(ToString::to_string).collect();
+    }
+
+    fn set_some(&mut self, key: &str, value: Option<impl Display>) {
+        if let Some(value) = value {
+            self.set(key, value);
+        }
+    }
+
+    fn set(&mut self, key: &str, value: impl Display) {
+        self.set_or(key, value, &[]);
+    }
+
+    /// Where the key does not stand in its own place, `elsewhere` is where its value comes from.
+    fn set_or(&mut self, key: &str, value: impl Display, elsewhere: &[&str]) {
+        let path: Vec<String> = self.table.iter().cloned().chain([key.to_owned()]).collect();
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let own = self.settings.origins.at(&path).is_some();
+        self.set_from(key, value, if own { &path } else { elsewhere });
+    }
+
+    fn set_from(&mut self, key: &str, value: impl Display, path: &[&str]) {
+        let key = crate::shape::quoted_key(key);
+        let origin = self.settings.origins.at(path).unwrap_or("default");
+        let comment = if self.origins { format!("  # {origin}") } else { String::new() };
+        self.text.push_str(&format!("{key} = {value}{comment}\n"));
+    }
+}
+
+impl Display for AllowEntry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Email(email) => write!(f, "{email}"),
+            Self::Domain(domain) => write!(f, "domain:{domain}"),
+            Self::Group(group) => write!(f, "group:{group}"),
+            Self::Token(token) => write!(f, "token:{token}"),
+        }
+    }
+}
+
+/// A string with its quotes.
+fn text(text: impl Display) -> String {
+    toml::Value::String(text.to_string()).to_string()
+}
+
+/// A list of strings, cut where it is long; how many are left out stands as its last element.
+fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
+    let mut items = items.into_iter();
+    let mut shown: Vec<String> = items.by_ref().take(LISTED_MAX).map(text).collect();
+    let rest = items.count();
+    if rest > 0 {
+        shown.push(text(format!("and {rest} more")));
+    }
+    format!("[{}]", shown.join(", "))
+}

@@ -1,0 +1,68 @@
+//! What `vestibule config show` prints.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+use std::path::Path;
+
+use jiff::Timestamp;
+use vestibule_config::{Settings, known_keys, load_text};
+
+fn everything() -> Settings {
+    let text = std::fs::read_to_string(Path::new("cases/show/everything.toml")).unwrap();
+    load_text(&text, Timestamp::UNIX_EPOCH).unwrap_or_else(|report| panic!("{report}"))
+}
+
+#[test]
+fn the_page_says_what_is_in_force_and_where_it_comes_from() {
+    let shown = everything().show(true);
+    let expected = Path::new("cases/show/everything.txt");
+    if std::env::var_os("BLESS").is_some() {
+        std::fs::write(expected, &shown).unwrap();
+    }
+    assert_eq!(shown, std::fs::read_to_string(expected).unwrap());
+}
+
+#[test]
+fn no_key_that_works_is_left_out() {
+    let table: toml::Table = everything().show(false).parse().unwrap();
+    // `defaults` has gone into the circuits, and `include` into the tree.
+    let works =
+        known_keys().into_iter().filter(|(key, works)| *works && !key.starts_with("defaults") && key != "include");
+    let missing: Vec<String> =
+        works.map(|(key, _)| key).filter(|key| !stands(&toml::Value::Table(table.clone()), key)).collect();
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+/// Whether a key stands in the table; `*` is any key and `[]` any element.
+fn stands(value: &toml::Value, path: &str) -> bool {
+    let (key, rest) = path.split_once('.').unwrap_or((path, ""));
+    let name = key.trim_end_matches("[]");
+    let below: Vec<&toml::Value> = match value.as_table() {
+        Some(table) if name == "*" => table.values().collect(),
+        Some(table) => table.get(name).into_iter().collect(),
+        None => Vec::new(),
+    };
+    below.into_iter().any(|found| match found.as_array() {
+        Some(list) if key.ends_with("[]") => list.iter().any(|element| stands(element, rest)),
+        _ => rest.is_empty() || stands(found, rest),
+    })
+}
+
+#[test]
+fn secrets_are_hidden() {
+    let settings = everything();
+    for text in [settings.show(false), settings.show(true), format!("{settings:?}")] {
+        assert!(!text.contains("argon2id") && !text.contains("abababab"), "{text}");
+    }
+}
+
+#[test]
+fn the_page_can_be_read_again() {
+    let hash = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$7XVzbYJZHPBPWkqHzqnGeDNVvPTRoYVPr5SCTHsyGm8";
+    let token = format!("hash = \"sha256:{}\"", "ab".repeat(32));
+    let first = everything().show(false);
+    let whole =
+        first.replace("hash = \"[hidden]\"", &token).replace(&format!("_{token}"), &format!("_hash = \"{hash}\""));
+    let again = load_text(&whole, Timestamp::UNIX_EPOCH).unwrap_or_else(|report| panic!("{report}"));
+    assert_eq!(again.show(false), first);
+}
