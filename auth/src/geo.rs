@@ -1,5 +1,8 @@
 //! Where an address is.
 
+#[cfg(test)]
+mod tests;
+
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -121,6 +124,3 @@ impl GeoDb {
 fn known(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
-
-#[cfg(test)]
-mod tests;

@@ -1,10 +1,13 @@
 //! Sessions: opaque random cookies whose SHA-256 alone is stored.
 
+mod change;
+mod list;
 mod live;
 mod row;
 mod store;
 #[cfg(test)]
 mod tests;
+mod upkeep;
 
 use std::sync::Arc;
 

@@ -11,7 +11,8 @@ use crate::keyed::Keyed;
 use crate::state::State as Database;
 
 const HOUR: Duration = Duration::from_secs(3600);
-const LIMITS: SessionLimits = SessionLimits { max_age: Duration::from_secs(24 * 3600), idle: HOUR, per_person: 3 };
+const LIMITS: SessionLimits =
+    SessionLimits { max_age: Duration::from_secs(24 * 3600), idle: HOUR, per_person: Some(3) };
 
 struct Bench {
     folder: tempfile::TempDir,
@@ -158,7 +159,7 @@ fn a_session_ends_at_its_age_or_when_it_rests() {
 #[test]
 fn the_stricter_of_sign_in_and_now_counts() {
     let bench = Bench::new();
-    let hours = |age: u32, idle: u32| SessionLimits { max_age: HOUR * age, idle: HOUR * idle, per_person: 9 };
+    let hours = |age: u32, idle: u32| SessionLimits { max_age: HOUR * age, idle: HOUR * idle, per_person: Some(9) };
     for (then, now, after, good) in [
         (hours(2, 2), hours(9, 9), HOUR * 2, false),
         (hours(9, 9), hours(2, 2), HOUR * 2, false),

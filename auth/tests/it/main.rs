@@ -1,0 +1,10 @@
+//! Policy without sockets: real configuration, real state database, a clock moved by hand.
+
+#![expect(clippy::unwrap_used, reason = "an unexpected answer fails the test")]
+#![expect(clippy::panic, reason = "an unexpected answer fails the test")]
+
+mod house;
+mod limits;
+mod matrix;
+mod reload;
+mod sign_in;
