@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 /// Every policy against every caller, as a program sees it: the last status, and the reason where it is refused.
 /// `sign-in` marks an answer to the form itself.
 const MATRIX: &str = "\
-           pub                     mem                               list                              pw                                pin
+caller     pub                     mem                               list                              pw                                pin
 nobody     200                     401 no_credentials                401 no_credentials                401 no_credentials                401 no_credentials
 maya       200                     200                               200                               sign-in 401 invalid_credentials   sign-in 401 invalid_credentials
 noor       200                     200                               sign-in 403 not_on_allowlist      sign-in 401 invalid_credentials   sign-in 401 invalid_credentials
@@ -64,7 +64,7 @@ fn the_access_matrix_holds() {
         ("china", |gateway, host| visit(gateway, host, &cookie(gateway, host), "198.51.100.9")),
     ];
 
-    let mut seen = format!("{:11}{:24}{:34}{:34}{:34}pin\n", "", "pub", "mem", "list", "pw");
+    let mut seen = format!("{:11}{:24}{:34}{:34}{:34}pin\n", "caller", "pub", "mem", "list", "pw");
     for (name, caller) in callers {
         let cells = HOSTS.map(|host| caller(&gateway, host));
         let [public, mem, list, pw, pin] = cells;

@@ -79,7 +79,8 @@ impl Client {
 
     /// Lets time pass; the person at the terminal may end it.
     pub(super) fn pause(&self, time: Duration) -> Result<(), Failure> {
-        self.wait(tokio::time::sleep(time))
+        // Made inside: a timer needs the runtime that it is made in.
+        self.wait(async { tokio::time::sleep(time).await })
     }
 
     fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
