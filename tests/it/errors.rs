@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use harness::house::{MAYA, plan};
 use harness::secrets::PASSWORD;
-use harness::{Gateway, House, Setup, Upstream, until};
+use harness::{Connection, Gateway, House, Setup, Upstream, until};
 
 /// Sends bytes as they are and reads until the other side closes or is silent.
 fn raw(gateway: &Gateway, bytes: &[u8]) -> String {
@@ -119,10 +119,16 @@ fn smuggled_requests_do_not_reach_the_upstream() {
 #[test]
 fn connections_beyond_the_bound_of_an_address_are_closed() {
     let house = House::with_server("trusted_proxies = []\n[server.limits]\nconnections_per_ip = 4");
-    let held: Vec<_> = (0..4).map(|_| TcpStream::connect(house.gateway.proxy()).unwrap()).collect();
-    until(Duration::from_secs(3), "a connection too many to be closed", || {
-        house.get("pub.localhost", "/").try_send().map_or(Some(()), |answer| (answer.status == 503).then_some(()))
-    });
+    let held: Vec<_> = (0..4)
+        .map(|_| {
+            // Answered, so that it is surely among those that are counted.
+            let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+            assert_eq!(connection.send(&house.get("pub.localhost", "/")).unwrap().status, 200);
+            connection
+        })
+        .collect();
+    assert!(house.get("pub.localhost", "/").try_send().is_err(), "the fifth is closed without an answer");
+    house.gateway.logs_when("requests", "reason=connection_limit", 1);
     drop(held);
     until(Duration::from_secs(3), "room again", || {
         house.get("pub.localhost", "/").try_send().ok().filter(|answer| answer.status == 200)
