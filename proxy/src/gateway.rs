@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::StatusCode;
+use http::{StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
@@ -88,8 +88,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
-        let idle_tunnel = session.is_upgrade_req();
-        session.set_read_timeout((!idle_tunnel).then_some(BODY_READ_TIMEOUT));
+        let is_tunnel = asks_for_websocket(session.req_header());
+        session.set_read_timeout((!is_tunnel).then_some(BODY_READ_TIMEOUT));
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
         to_origin_form(session.req_header_mut());
@@ -111,7 +111,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let Some(request) = context.request.as_deref_mut() else { return missing_record() };
-        forward::peer(request, session.is_upgrade_req()).await
+        forward::peer(request, asks_for_websocket(session.req_header())).await
     }
 
     async fn connected_to_upstream(
@@ -264,6 +264,11 @@ fn reason_unread(unread: &Unread) -> Reason {
         Unread::TooSlow => Reason::HeadTimeout,
         Unread::Gone => Reason::ClientClosed,
     }
+}
+
+/// The one upgrade that is passed on; any other is served as if it had not been asked for.
+fn asks_for_websocket(head: &RequestHeader) -> bool {
+    head.headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
 /// Absolute form names the same host as `Host`, which the edge has seen to; the upstream gets origin form. Of a
