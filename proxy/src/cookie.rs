@@ -5,6 +5,8 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::header::{COOKIE, HeaderMap};
 
+use crate::pages::rounded_up;
+
 /// Where the client's scheme is https; a browser takes it only with Secure, `Path=/` and no Domain.
 const SECURE_NAME: &str = "__Host-vestibule";
 /// On plain HTTP, where browsers refuse the prefix.
@@ -34,9 +36,10 @@ pub(crate) fn is_sent(headers: &HeaderMap, secure: bool) -> bool {
     values(headers, secure).next().is_some()
 }
 
-/// `Set-Cookie` for a new session, kept by the browser for `lifetime`.
+/// `Set-Cookie` for a new session, kept by the browser for `lifetime`, in whole seconds rounded up: the session itself
+/// ends exactly, on our side.
 pub(crate) fn set(value: &str, secure: bool, lifetime: Duration) -> Option<HeaderValue> {
-    let (name, attributes, seconds) = (name(secure), attributes(secure), lifetime.as_secs());
+    let (name, attributes, seconds) = (name(secure), attributes(secure), rounded_up(lifetime));
     let mut header = HeaderValue::from_str(&format!("{name}={value}; Max-Age={seconds}; {attributes}")).ok()?;
     header.set_sensitive(true);
     Some(header)
@@ -121,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_cookie_is_set_and_cleared_with_the_same_attributes() {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_millis(3_599_001);
         assert_eq!(
             set("v", true, hour).unwrap(),
             "__Host-vestibule=v; Max-Age=3600; Path=/; Secure; HttpOnly; SameSite=Lax"
