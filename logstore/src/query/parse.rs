@@ -206,3 +206,6 @@ fn fields(log: Log, name: &str, value: &str) -> Result<Vec<Field>, BadParameter>
 fn truth(name: &str, value: &str) -> Result<bool, BadParameter> {
     value.parse().map_err(|_| bad(name, format!("{value:?} is neither; write true or false")))
 }
+
+#[cfg(test)]
+mod tests;
