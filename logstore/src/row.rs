@@ -50,8 +50,7 @@ impl Row {
     /// What a field holds; none if absent or not a field of this log.
     pub fn value(&self, name: &str) -> Option<Value<'_>> {
         let field = self.log.field(name)?;
-        let stored = Slots::read(&self.bytes).ok()?;
-        self.value_of(field, &stored)
+        self.value_of(field)
     }
 
     /// Every field, absent ones null, on one line.
@@ -63,8 +62,6 @@ impl Row {
 
     /// These fields, absent ones null, on one line.
     pub(crate) fn write_json<'a>(&self, fields: impl Iterator<Item = &'a Field>, out: &mut String) {
-        // Damaged bytes cannot get here: a row is read once before it is handed out.
-        let stored = Slots::read(&self.bytes).unwrap_or_default();
         out.push('{');
         for (at, field) in fields.enumerate() {
             if at > 0 {
@@ -72,49 +69,48 @@ impl Row {
             }
             json::string(field.name, out);
             out.push(':');
-            json::value(self.value_of(field, &stored), out);
+            json::value(self.value_of(field), out);
         }
         out.push('}');
     }
 
-    fn value_of<'a>(&self, field: &Field, stored: &Slots<'a>) -> Option<Value<'a>> {
+    fn value_of(&self, field: &Field) -> Option<Value<'_>> {
         match field.kind {
             Kind::Id => Some(Value::Id(self.id)),
             Kind::Position => Some(Value::Number(self.seq)),
             Kind::Time | Kind::Text | Kind::Word(_) | Kind::Number | Kind::Count | Kind::Address | Kind::Json => {
-                stored.value(field)
+                Stored::of(&self.bytes).value(field)
             }
         }
     }
 }
 
-const SLOTS: usize = 64;
+/// The stored fields of one entry. Numbers that this version does not know are passed over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stored<'a>(&'a [u8]);
 
-/// The stored fields of one entry, by number. Numbers that this version does not know are passed over.
-#[derive(Debug)]
-pub(crate) struct Slots<'a>([Option<Raw<'a>>; SLOTS]);
-
-impl Default for Slots<'_> {
-    fn default() -> Self {
-        Self([None; SLOTS])
+impl<'a> Stored<'a> {
+    pub(crate) const fn of(bytes: &'a [u8]) -> Self {
+        Self(bytes)
     }
-}
 
-impl<'a> Slots<'a> {
-    pub(crate) fn read(bytes: &'a [u8]) -> Result<Self, NotCanonical> {
-        let mut slots = Self::default();
-        for field in Fields::of(bytes) {
-            let (number, raw) = field?;
-            if let Some(slot) = slots.0.get_mut(number as usize) {
-                *slot = Some(raw);
-            }
-        }
-        Ok(slots)
+    /// Whether all of it can be read. What comes after unreadable bytes counts as absent.
+    pub(crate) fn check(self) -> Result<(), NotCanonical> {
+        Fields::of(self.0).try_for_each(|field| field.map(|_| ()))
+    }
+
+    /// Numbers ascend, so that the search ends early.
+    fn raw(self, number: u32) -> Option<Raw<'a>> {
+        Fields::of(self.0)
+            .map_while(Result::ok)
+            .find(|(at, _)| *at >= number)
+            .filter(|(at, _)| *at == number)
+            .map(|(_, raw)| raw)
     }
 
     /// What a stored field holds, or its implicit value.
-    pub(crate) fn value(&self, field: &Field) -> Option<Value<'a>> {
-        let raw = self.0.get(field.number as usize).copied().flatten();
+    pub(crate) fn value(self, field: &Field) -> Option<Value<'a>> {
+        let raw = self.raw(field.number);
         match (field.kind, raw) {
             (Kind::Number | Kind::Count, None) => field.implicit.map(Value::Number),
             (Kind::Number | Kind::Count, Some(Raw::Number(number))) => Some(Value::Number(number)),

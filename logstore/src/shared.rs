@@ -113,9 +113,7 @@ impl Shared {
     /// From here on nothing is taken.
     pub(crate) fn close(&self) {
         self.closing.store(true, Ordering::Release);
-        if let Some(writer) = self.writer.get() {
-            writer.unpark();
-        }
+        self.hurry();
     }
 
     /// Called by the writer before anything else.
@@ -124,13 +122,20 @@ impl Shared {
         drop(self.writer.set(thread));
     }
 
-    /// Called after something was queued. Wakes the writer only if it sleeps: a wake-up costs more than the rest.
+    /// Called after something was queued that nobody waits for. Wakes the writer only if it sleeps: a wake-up costs more than the rest.
     pub(crate) fn wake(&self) {
         fence(Ordering::SeqCst);
         if self.sleeping.load(Ordering::Relaxed)
             && self.sleeping.swap(false, Ordering::Relaxed)
             && let Some(writer) = self.writer.get()
         {
+            writer.unpark();
+        }
+    }
+
+    /// Wakes the writer also between two looks at the queues: someone waits.
+    pub(crate) fn hurry(&self) {
+        if let Some(writer) = self.writer.get() {
             writer.unpark();
         }
     }

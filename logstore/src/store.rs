@@ -15,7 +15,7 @@ use crate::database::{self, Opened};
 use crate::entry::{Entry, Log};
 use crate::error::{Error, QueryError, Unavailable};
 use crate::id::Ids;
-use crate::lane::{Item, Lane};
+use crate::lane::Item;
 use crate::loss::Cause;
 use crate::query::{self, Page, Query};
 use crate::row::Row;
@@ -72,9 +72,8 @@ impl Store {
     /// As [`Self::append`], but waits for room when the queue is full, at most 5 s.
     pub async fn append_or_wait(&self, entry: &Entry<'_>) {
         let shared = &self.handle.shared;
-        if let Err(item) =
-            wait_for_room(shared.lane(entry.log()), self.item(entry, None), APPEND_ROOM, |item| self.push(item)).await
-        {
+        let item = self.item(entry, None);
+        if let Err(item) = wait_for_room(shared, item, APPEND_ROOM, |item| self.push(item)).await {
             self.lose(&item);
         }
     }
@@ -92,7 +91,7 @@ impl Store {
             self.lose(&item);
             return Err(shared.unavailable());
         }
-        if let Err(item) = wait_for_room(shared.lane(item.log), item, COMMIT_ROOM, |item| self.push(item)).await {
+        if let Err(item) = wait_for_room(shared, item, COMMIT_ROOM, |item| self.push(item)).await {
             self.lose(&item);
             return Err(Unavailable { cause: "more entries wait than the queue holds".into() });
         }
@@ -137,11 +136,16 @@ impl Store {
         self.handle.shared.store
     }
 
-    /// Numbers for the metrics page and the status.
+    /// Entries waiting for the writer. Cheap.
+    pub fn queue_depth(&self) -> u64 {
+        (self.handle.shared.decisions.len() + self.handle.shared.requests.len()) as u64
+    }
+
+    /// Numbers for the metrics page and the status. Reads the folder.
     pub fn figures(&self) -> Figures {
         let shared = &self.handle.shared;
         Figures {
-            queue_depth: (shared.decisions.len() + shared.requests.len()) as u64,
+            queue_depth: self.queue_depth(),
             entries: Log::ALL.map(|log| (log.name(), shared.timeline(log).read().rows())),
             dropped: Log::ALL.map(|log| (log.name(), shared.losses.total(log))),
             bytes: bytes_in(&shared.dir),
@@ -173,10 +177,19 @@ impl Store {
         }
         let lane = shared.lane(item.log);
         match (item.log, &item.waiter) {
-            (Log::Requests, _) | (Log::Access | Log::Audit, Some(_)) => lane.push(item)?,
-            (Log::Access | Log::Audit, None) => lane.push_yielding(item)?,
+            (_, Some(_)) => {
+                lane.push(item)?;
+                shared.hurry();
+            }
+            (Log::Requests, None) => {
+                lane.push(item)?;
+                shared.wake();
+            }
+            (Log::Access | Log::Audit, None) => {
+                lane.push_yielding(item)?;
+                shared.wake();
+            }
         }
-        shared.wake();
         Ok(())
     }
 
@@ -219,7 +232,7 @@ impl Drop for Handle {
 }
 
 async fn wait_for_room(
-    lane: &Lane,
+    shared: &Shared,
     item: Item,
     longest: Duration,
     push: impl Fn(Item) -> Result<(), Item>,
@@ -227,6 +240,7 @@ async fn wait_for_room(
     let Err(item) = push(item) else {
         return Ok(());
     };
+    let lane = shared.lane(item.log);
     let mut item = Some(item);
     let waited = timeout(longest, async {
         while let Some(waiting) = item.take() {
@@ -235,6 +249,7 @@ async fn wait_for_room(
                 return;
             };
             item = Some(back);
+            shared.hurry();
             room.await;
         }
     })

@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::text::Needle;
 use crate::entry::{Field, Kind, Log};
-use crate::row::{Slots, Value};
+use crate::row::{Stored, Value};
 
 /// One condition: any of the tests holds, or none of them does.
 #[derive(Debug, Clone)]
@@ -58,7 +58,7 @@ pub(crate) enum Outcome {
 }
 
 impl Filter {
-    pub(crate) fn holds(&self, seq: u64, stored: &Slots<'_>) -> bool {
+    pub(crate) fn holds(&self, seq: u64, stored: Stored<'_>) -> bool {
         let any = match self.subject {
             Subject::Field(field) => {
                 let value = if matches!(field.kind, Kind::Position | Kind::Id) {
@@ -96,7 +96,7 @@ impl Test {
         }
     }
 
-    fn holds_of_request(&self, stored: &Slots<'_>) -> bool {
+    fn holds_of_request(&self, stored: Stored<'_>) -> bool {
         let Self::Request(outcome) = self else {
             return false;
         };
@@ -116,12 +116,17 @@ impl Test {
 }
 
 /// Whether the text stands in any text field.
-pub(crate) fn found_anywhere(needle: &Needle, log: Log, bytes: &[u8], stored: &Slots<'_>) -> bool {
+pub(crate) fn found_anywhere(needle: &Needle, log: Log, bytes: &[u8], stored: Stored<'_>) -> bool {
     let in_texts = needle.may_be_in(bytes);
-    log.fields().iter().any(|field| match stored.value(field) {
-        Some(Value::Text(text) | Value::Json(text)) => in_texts && needle.is_in(text),
-        Some(Value::Address(address)) => needle.is_in(&address.to_string()),
-        Some(Value::Id(_) | Value::Number(_) | Value::Time(_)) | None => false,
+    log.fields().iter().any(|field| match field.kind {
+        Kind::Text | Kind::Word(_) | Kind::Json => {
+            in_texts && stored.value(field).and_then(text).is_some_and(|text| needle.is_in(text))
+        }
+        Kind::Address => match stored.value(field) {
+            Some(Value::Address(address)) => needle.is_in(&address.to_string()),
+            Some(Value::Id(_) | Value::Number(_) | Value::Time(_) | Value::Text(_) | Value::Json(_)) | None => false,
+        },
+        Kind::Id | Kind::Position | Kind::Time | Kind::Number | Kind::Count => false,
     })
 }
 

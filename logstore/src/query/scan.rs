@@ -16,7 +16,7 @@ use crate::column::{Column, hot_key, hot_seq};
 use crate::database::column;
 use crate::entry::Log;
 use crate::error::QueryError;
-use crate::row::{Row, Slots};
+use crate::row::{Row, Stored};
 use crate::shared::Shared;
 use crate::timeline::Unit;
 
@@ -55,17 +55,17 @@ pub(crate) fn row_at(shared: &Shared, log: Log, seq: u64) -> Result<Option<Row>,
     let Some(bytes) = db.get_cf(&column(db, Column::Hot), hot_key(log, seq))? else {
         return Ok(None);
     };
-    Slots::read(&bytes).map_err(|_| QueryError::Damaged { log: log.name(), seq })?;
+    checked(log, seq, &bytes)?;
     Ok(Some(Row::new(log, seq, shared.ids.id(log, seq), bytes.into())))
 }
 
 /// Whether an entry matches filters, text and times.
 pub(crate) fn matches(query: &Query, seq: u64, bytes: &[u8]) -> bool {
-    (query.since..=query.until).contains(&time_of(bytes))
-        && Slots::read(bytes).is_ok_and(|stored| matches_fields(query, seq, bytes, &stored))
+    (query.since..=query.until).contains(&time_of(bytes)) && matches_fields(query, seq, bytes)
 }
 
-fn matches_fields(query: &Query, seq: u64, bytes: &[u8], stored: &Slots<'_>) -> bool {
+fn matches_fields(query: &Query, seq: u64, bytes: &[u8]) -> bool {
+    let stored = Stored::of(bytes);
     query.filters.iter().all(|filter| filter.holds(seq, stored))
         && query
             .text
@@ -82,6 +82,7 @@ impl Query {
         self.cursor.map_or(self.order, |cursor| cursor.walk())
     }
 
+    /// Without filters the entries need not be read to be counted.
     fn is_unfiltered(&self) -> bool {
         self.filters.is_empty() && self.text.is_none()
     }
@@ -177,7 +178,8 @@ impl<'q> Search<'q> {
             let wanted = rank >= start
                 && (query.since..=query.until).contains(&time)
                 && self.worst_wanted().is_none_or(|worst| rank < worst);
-            if wanted && (query.is_unfiltered() || matches_fields(query, seq, bytes, &read(query.log, seq, bytes)?)) {
+            if wanted && matches_fields(query, seq, bytes) {
+                checked(query.log, seq, bytes)?;
                 self.best.push(Found { rank, bytes: bytes.into() });
                 if self.best.len() > query.limit + 1 {
                     self.best.pop();
@@ -202,8 +204,7 @@ fn count(db: &DB, query: &Query, units: &[Unit], ends: Instant) -> Result<Option
             return Ok(None);
         }
         each_row(&mut rows, query.log, unit, |seq, time, bytes| {
-            let counted = (query.since..=query.until).contains(&time)
-                && (query.is_unfiltered() || matches_fields(query, seq, bytes, &read(query.log, seq, bytes)?));
+            let counted = (query.since..=query.until).contains(&time) && matches_fields(query, seq, bytes);
             total += u64::from(counted);
             Ok(())
         })?;
@@ -243,8 +244,8 @@ fn each_row(
     Ok(rows.status()?)
 }
 
-fn read(log: Log, seq: u64, bytes: &[u8]) -> Result<Slots<'_>, QueryError> {
-    Slots::read(bytes).map_err(|_| QueryError::Damaged { log: log.name(), seq })
+fn checked(log: Log, seq: u64, bytes: &[u8]) -> Result<(), QueryError> {
+    Stored::of(bytes).check().map_err(|_| QueryError::Damaged { log: log.name(), seq })
 }
 
 fn first_rank(order: Order, unit: &Unit) -> Rank {

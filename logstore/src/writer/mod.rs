@@ -1,8 +1,8 @@
 //! The one thread that writes.
 //!
 //! It takes what is queued, gives each entry its position, writes all of it as one batch, and syncs: at once when
-//! someone waits, else once per sync interval. While entries come it looks every 2 ms; after a second without any it
-//! sleeps until it is woken. RocksDB's write stalls stall this thread only; what the queues then cannot hold is lost
+//! someone waits, else once per sync interval. While entries come it looks every 5 ms, and at once when someone waits;
+//! after a second without any it sleeps until it is woken. RocksDB's write stalls stall this thread only; what the queues then cannot hold is lost
 //! and marked.
 
 mod failure;
@@ -30,7 +30,7 @@ const BATCH: usize = 4096;
 const BATCH_DECISIONS: usize = 2048;
 
 /// Between two looks at the queues while entries come.
-const POLL: Duration = Duration::from_millis(2);
+const POLL: Duration = Duration::from_millis(5);
 
 /// Without entries for this long the writer sleeps.
 const IDLE: Duration = Duration::from_secs(1);
@@ -86,6 +86,7 @@ impl Writer {
         loop {
             // Asked before the queues are emptied: what was queued before the closing is written.
             let closing = self.shared.closing();
+            self.unwritten = None;
             self.take();
             self.mark_losses(closing);
             let full = self.batch.len() >= BATCH;
