@@ -99,21 +99,22 @@ impl Limiter {
     }
 }
 
-/// All must pass. A refusal takes nothing from any bucket, and its wait suffices for all of them; `floor` is a wait
-/// that other layers ask for.
+/// All must pass. A refusal takes nothing from any of the first 64 buckets, and its wait suffices for all of them;
+/// `floor` is a wait that other layers ask for.
 pub(crate) fn check_all<'a>(
-    limits: impl Iterator<Item = (&'a Limiter, Key)>,
+    limits: impl Iterator<Item = (&'a Limiter, Key)> + Clone,
     floor: Duration,
 ) -> Result<Passed, (usize, Budget)> {
-    let mut taken: Vec<(&Limiter, Key)> = Vec::new();
+    // Those that passed, a bit each, so that the common case allocates nothing.
+    let mut taken = 0_u64;
     let mut passed = Passed { tightest: None, wait: Duration::ZERO };
     let mut refused: Option<(usize, Budget)> = None;
-    for (at, (limit, key)) in limits.enumerate() {
+    for (at, (limit, key)) in limits.clone().enumerate() {
         match limit.check(&key) {
             Check::Pass(budget) => {
                 passed.wait = passed.wait.max(limit.next_after(&budget));
                 passed.tightest = tightest(passed.tightest.take(), Some(budget));
-                taken.push((limit, key));
+                taken |= bit(at);
             }
             Check::Limited(budget) => match &mut refused {
                 None => refused = Some((at, budget)),
@@ -122,12 +123,16 @@ pub(crate) fn check_all<'a>(
         }
     }
     let Some((at, mut budget)) = refused else { return Ok(passed) };
-    for (limit, key) in taken {
+    for (_, (limit, key)) in limits.enumerate().filter(|(at, _)| taken & bit(*at) != 0) {
         limit.give_back(&key);
     }
     budget.retry_after = budget.retry_after.max(floor);
     budget.reset = budget.reset.max(budget.retry_after);
     Err((at, budget))
+}
+
+fn bit(at: usize) -> u64 {
+    u32::try_from(at).ok().and_then(|at| 1_u64.checked_shl(at)).unwrap_or(0)
 }
 
 /// What is left after all limits of a layer passed.
