@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::door::Call;
@@ -33,12 +34,12 @@ pub(super) fn status(call: &Call) -> Result<Response, Problem> {
     let circuits = &live.settings.circuits;
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "time": now.to_string(),
-        "started": call.port.started.to_string(),
+        "time": rfc3339(now),
+        "started": rfc3339(call.port.started),
         "uptime_seconds": uptime,
         "stopping": *state.stopping.borrow(),
         "revision": &*live.settings.revision,
-        "revision_since": live.since.to_string(),
+        "revision_since": rfc3339(live.since),
         "config": state.config_path.display().to_string(),
         "last_reload": state.reloads.last().map(|last| last_reload(&last)),
         "circuits": circuits.len(),
@@ -59,12 +60,17 @@ fn last_reload(last: &Last) -> Value {
         Outcome::Unrecorded(unavailable) => (vec![json!({ "message": unavailable.to_string() })], [].as_slice()),
     };
     json!({
-        "time": last.time.to_string(),
+        "time": rfc3339(last.time),
         "successful": last.outcome.successful(),
         "cause": last.cause.code(),
         "problems": problems,
         "needs_restart": needs_restart,
     })
+}
+
+/// To the microsecond, as in the logs.
+pub(super) fn rfc3339(time: Timestamp) -> String {
+    format!("{time:.6}")
 }
 
 /// An answer that is JSON already.

@@ -1,6 +1,7 @@
 //! The admin API, as commands use it.
 
 use std::env;
+use std::fs;
 use std::future::Future;
 use std::time::Duration;
 
@@ -111,12 +112,28 @@ impl Answer {
     }
 }
 
-/// What was said, else what the file says, else the default.
+/// What was said, else what the file says, else the default. The file may be broken otherwise: `reload` is asked for
+/// to learn how.
 fn base(global: &Global) -> String {
-    let configured = || {
-        let path = files::path(global).ok()?;
-        let settings = files::load(&path).ok()?;
-        Some(format!("http://{}", settings.admin.listen))
-    };
-    global.admin_url.clone().or_else(configured).unwrap_or_else(|| "http://127.0.0.1:9180".to_owned())
+    let configured = || listen_of(&fs::read_to_string(files::path(global).ok()?).ok()?);
+    let listen = configured().unwrap_or_else(|| "127.0.0.1:9180".to_owned());
+    global.admin_url.clone().unwrap_or_else(|| format!("http://{listen}"))
+}
+
+fn listen_of(text: &str) -> Option<String> {
+    let file: toml::Table = text.parse().ok()?;
+    Some(file.get("admin")?.get("listen")?.as_str()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_mistakes_still_says_where_the_admin_port_is() {
+        let at = Some("127.0.0.1:9999".to_owned());
+        assert_eq!(listen_of("unknown = 1\n[admin]\nlisten = \"127.0.0.1:9999\"\nhots = []"), at);
+        assert_eq!(listen_of("[admin]\nhosts = []"), None);
+        assert_eq!(listen_of("[admin\nlisten = \"127.0.0.1:9999\""), None);
+    }
 }
