@@ -6,6 +6,7 @@
 mod check;
 mod client;
 mod completions;
+mod config;
 mod demo;
 mod failure;
 mod files;
@@ -80,6 +81,8 @@ enum Command {
     Init(init::Args),
     /// Say every problem of the configuration at once
     Check(check::Args),
+    /// Show the effective configuration
+    Config(config::Args),
     /// Make the running server read its files again
     Reload,
     /// Hash a secret for the file; it is read from the terminal or from stdin
@@ -113,6 +116,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Demo(args) => demo::run(&args, global, output),
         Command::Init(args) => init::run(&args, global, output),
         Command::Check(args) => check::run(&args, global, output),
+        Command::Config(args) => config::run(&args, global, output),
         Command::Reload => reload::run(global, output),
         Command::Hash(args) => hash::run(&args, global, output),
         Command::Session(args) => session::run(&args, global, output),
