@@ -167,7 +167,7 @@ fn check_ways(
                 reading.findings.error(span, format!("{:?} stands here twice", way.as_str())).help("remove one");
             }
             Login::Way(way) => ways.push(way),
-            Login::Provider(name) => later(span, &format!("\"sso:{name}\""), "use \"password\" or \"pin\"", reading),
+            Login::Provider(name) => later(span, &format!("sso:{name}"), "use \"password\" or \"pin\"", reading),
         }
     }
     Some(Ways { login: ways, shared: shared.optional().and_then(|shared| shared.check(reading)) })
@@ -207,7 +207,7 @@ impl Shape for AllowEntry {
         let span = node.span;
         let entry = word::read::<Self>(node, reading)?;
         if let Self::Token(name) = &entry {
-            later(span, &format!("\"token:{name}\""), "let people in by \"password\" or \"pin\"", reading);
+            later(span, &format!("token:{name}"), "let people in by \"password\" or \"pin\"", reading);
         }
         Some(entry)
     }

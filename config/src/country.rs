@@ -14,6 +14,8 @@ SA SB SC SD SE SG SH SI SJ SK SL SM SN SO SR SS ST SV SX SY SZ TC TD TF TG TH TJ
 UA UG UM US UY UZ VA VC VE VG VI VN VU WF WS XK YE YT ZA ZM ZW";
 
 impl Word for CountryCode {
+    const EXAMPLE: &str = "\"DE\"";
+
     fn parse(text: &str) -> Result<Self, Wrong> {
         let code = text.to_ascii_uppercase();
         if CODES.split(' ').any(|known| known == code) {

@@ -90,7 +90,11 @@ impl RawIdentity {
             if folded(first.0.as_str()) == folded(second.0.as_str()) {
                 let (late, early) = if first.1 > second.1 { (first, second) } else { (second, first) };
                 let message = format!("the header {:?} would carry two things", late.0.as_str());
-                reading.findings.error(late.1, message).help("write another name").also(early.1, "also here");
+                let finding = reading.findings.error(late.1, message).help("write another name");
+                // A default has no place of its own.
+                if early.1 != table {
+                    finding.also(early.1, "also here");
+                }
             }
         }
         IdentityHeaders { user: user.0, groups: groups.0, jwt: jwt.0 }
@@ -98,6 +102,8 @@ impl RawIdentity {
 }
 
 impl Word for HeaderName {
+    const EXAMPLE: &str = "\"X-Auth-User\"";
+
     fn parse(text: &str) -> Result<Self, Wrong> {
         let name = Self::from_bytes(text.as_bytes()).map_err(|_| {
             Wrong::new(format!("{text:?} is not a header name")).help("write one such as \"X-Auth-User\"")

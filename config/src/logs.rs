@@ -132,6 +132,8 @@ impl Default for Logs {
 }
 
 impl Word for SyncEvery {
+    const EXAMPLE: &str = "\"50ms\"";
+
     fn parse(text: &str) -> Result<Self, Wrong> {
         let sync = units::duration_with_ms(text)?;
         if sync.is_zero() || sync > SYNC_MAX {

@@ -71,6 +71,8 @@ impl Word for Name {
 }
 
 impl Word for Email {
+    const EXAMPLE: &str = "\"maya@example.net\"";
+
     fn parse(text: &str) -> Result<Self, Wrong> {
         let wrong =
             || Wrong::new(format!("{text:?} is not an e-mail address")).help("write one such as \"maya@example.net\"");
@@ -84,6 +86,8 @@ impl Word for Email {
 }
 
 impl Word for Host {
+    const EXAMPLE: &str = "\"wiki.example.net\"";
+
     fn parse(text: &str) -> Result<Self, Wrong> {
         let wrong = |why: &str| Wrong::new(format!("{text:?} is not a host name: {why}"));
         if !text.is_ascii() {
@@ -100,7 +104,8 @@ impl Word for Host {
             return Err(wrong("it has a path").help(format!("write {host:?}")));
         }
         if let Some((host, _)) = text.split_once(':').filter(|(_, port)| !port.contains(':')) {
-            return Err(wrong("it has a port").help(format!("write {host:?}; a circuit answers on every port")));
+            return Err(wrong("it has a port")
+                .help(format!("write {:?}; the port makes no difference", host.to_ascii_lowercase())));
         }
         if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
             return Err(wrong("it has capital letters").help(format!("write {:?}", text.to_ascii_lowercase())));

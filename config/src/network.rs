@@ -34,6 +34,8 @@ shape! {
 }
 
 impl Word for IpNet {
+    const EXAMPLE: &str = "\"192.0.2.0/24\"";
+
     fn parse(text: &str) -> Result<Self, Wrong> {
         let wrong = || {
             Wrong::new(format!("{text:?} is not an address or network"))

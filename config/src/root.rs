@@ -91,7 +91,7 @@ impl RawFile {
             logs,
             admin,
         } = self;
-        let server = server.required("[server]", "…", root, reading).and_then(|server| server.check(reading));
+        let server = check_server(server, root, reading);
         let has_geo = !geo.is_absent();
         let geo = geo.optional().and_then(|geo| geo.check(reading));
         let sessions = sessions.optional().map_or_else(SessionLimits::default, RawSessions::check);
@@ -143,6 +143,13 @@ impl RawDefaults {
         let Self { table: _unused, rate_limits } = self;
         rate_limits.or_default()
     }
+}
+
+fn check_server(server: Field<RawServer>, root: Span, reading: &mut Reading<'_>) -> Option<Server> {
+    if server.is_absent() {
+        reading.findings.error(root, "[server] is missing").help("write [server] with data_dir and listen");
+    }
+    server.optional()?.check(reading)
 }
 
 fn check_users(users: Named<Email, RawUser>, reading: &mut Reading<'_>) -> BTreeMap<Email, User> {

@@ -134,7 +134,7 @@ impl RawLimits {
             && !HEADER_BYTES.contains(value)
         {
             let (least, most) = (HEADER_BYTES.start(), HEADER_BYTES.end());
-            let finding = reading.findings.error(*span, "header_bytes is out of range");
+            let finding = reading.findings.error(*span, "\"header_bytes\" is out of range");
             finding.help(format!("write a size from \"{least}\" to \"{most}\""));
         }
         Limits {
@@ -162,6 +162,8 @@ impl Default for Limits {
 }
 
 impl Word for SocketAddr {
+    const EXAMPLE: &str = "\"[::]:8080\"";
+
     fn parse(text: &str) -> Result<Self, Wrong> {
         text.parse().map_err(|_| {
             Wrong::new(format!("{text:?} is not an address and port"))

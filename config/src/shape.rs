@@ -214,14 +214,16 @@ impl Table {
         if let Field::Given { value, .. } = self.take::<T>(name, reading)
             && !defaults.contains(&value)
         {
-            later(key, &format!("{name:?}"), meanwhile, reading);
+            let path = reading.path.iter().map(String::as_str).chain([name]).collect::<Vec<_>>().join(".");
+            later(key, &path, meanwhile, reading);
         }
     }
 }
 
 /// Reports what does not work yet.
+/// `what` is the key or value.
 pub(crate) fn later(span: Span, what: &str, meanwhile: &str, reading: &mut Reading<'_>) {
-    let finding = reading.findings.error(span, format!("{what} is not available yet"));
+    let finding = reading.findings.error(span, format!("{what:?} is not available yet"));
     if !meanwhile.is_empty() {
         finding.help(meanwhile);
     }
@@ -397,7 +399,7 @@ impl<K: PartialEq, T: PartialEq> PartialEq for Named<K, T> {
 impl Shape for bool {
     fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
         let Value::Boolean(value) = node.value else {
-            reading.wrong_kind(&node, "true or false");
+            reading.wrong_kind(&node, "true or false").help("write true or false, without quotes");
             return None;
         };
         Some(value)

@@ -10,7 +10,7 @@ pub(crate) fn one_of(introduction: &str, written: &str, words: &[impl AsRef<str>
         return format!("did you mean {word:?}?");
     }
     let words: Vec<String> = words.iter().map(|word| format!("{:?}", word.as_ref())).collect();
-    if words.is_empty() { "there is none".to_owned() } else { format!("{introduction}: {}", words.join(", ")) }
+    if words.is_empty() { format!("{introduction} none") } else { format!("{introduction}: {}", words.join(", ")) }
 }
 
 /// The word most like what was written, if one is alike.

@@ -43,6 +43,8 @@ const SIZES: &[(&str, u64)] = &[
 ];
 
 impl Word for Duration {
+    const EXAMPLE: &str = "\"30s\"";
+
     fn parse(text: &str) -> Result<Self, Wrong> {
         let duration = duration(text, TIMES)?;
         if duration.is_zero() {
@@ -53,12 +55,16 @@ impl Word for Duration {
 }
 
 impl Word for DurationOrZero {
+    const EXAMPLE: &str = "\"24h\"";
+
     fn parse(text: &str) -> Result<Self, Wrong> {
         duration(text, TIMES).map(Self)
     }
 }
 
 impl Word for ByteSize {
+    const EXAMPLE: &str = "\"32KiB\"";
+
     fn parse(text: &str) -> Result<Self, Wrong> {
         let wrong = || {
             Wrong::new(format!("{text:?} is not a size"))
@@ -77,6 +83,8 @@ impl Word for ByteSize {
 }
 
 impl Word for Rate {
+    const EXAMPLE: &str = "\"20/s\"";
+
     fn parse(text: &str) -> Result<Self, Wrong> {
         let wrong = || {
             Wrong::new(format!("{text:?} is not a rate"))

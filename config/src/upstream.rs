@@ -105,7 +105,7 @@ impl Shape for RawUpstream {
                 max_in_flight: Field::Absent,
             })),
             Value::Integer(_) | Value::Float | Value::Boolean(_) | Value::Datetime(_) | Value::List(_) => {
-                reading.wrong_kind(&node, "a URL or { url = \"…\" }");
+                reading.wrong_kind(&node, "a URL or { url = \"…\" }").help("write \"http://127.0.0.1:8080\"");
                 None
             }
         }

@@ -7,6 +7,9 @@ use crate::tree::{Node, Value};
 
 /// A type that is read from a string alone.
 pub(crate) trait Word: Sized {
+    /// As a file writes one, with the quotes.
+    const EXAMPLE: &str = "\"…\"";
+
     /// Reads it.
     ///
     /// # Errors
@@ -53,7 +56,7 @@ pub(crate) fn parse<T: Word>(text: &str, span: Span, reading: &mut Reading<'_>) 
 /// Reads a string and parses it.
 pub(crate) fn read<T: Word>(node: Node, reading: &mut Reading<'_>) -> Option<T> {
     let Node { span, value: Value::Text(text) } = node else {
-        reading.wrong_kind(&node, "a string");
+        reading.wrong_kind(&node, "a string").help(format!("write one such as {}", T::EXAMPLE));
         return None;
     };
     parse(&text, span, reading)
@@ -120,7 +123,7 @@ impl Shape for std::path::PathBuf {
         let span = node.span;
         let text: String = read(node, reading)?;
         if text.is_empty() {
-            reading.findings.error(span, "a path is empty");
+            reading.findings.error(span, "a path is empty").help("write the path of a file or folder");
             return None;
         }
         Some(reading.resolve(text))

@@ -1,5 +1,6 @@
-//! One file per mistake: `cases/invalid/NAME.toml` must be refused with exactly `NAME.txt`, and every file of
-//! `cases/valid` must pass without a warning. A message that changed is written anew with `BLESS=1`.
+//! One file per mistake: `cases/invalid/NAME.toml` must be refused with exactly `NAME.txt`, `cases/warning/NAME.toml`
+//! pass with exactly `NAME.txt`, and every file of `cases/valid` pass without a word. A message that changed is written
+//! anew with `BLESS=1`.
 
 #![expect(clippy::unwrap_used, reason = "a test may fail")]
 
@@ -33,23 +34,24 @@ fn files(folder: &str, extension: &str) -> BTreeSet<PathBuf> {
     paths.filter(|path| path.extension().is_some_and(|found| found == extension)).collect()
 }
 
-fn rendered(path: &Path) -> String {
+/// Whether the file is accepted, and everything that is said about it.
+fn rendered(path: &Path) -> (bool, String) {
     match load(path, &Cases(FileSource::new(|_| None, Timestamp::UNIX_EPOCH))) {
-        Ok(settings) => settings.report().render(false),
-        Err(report) => report.render(false),
+        Ok(settings) => (true, settings.report().render(false)),
+        Err(report) => (false, report.render(false)),
     }
 }
 
-#[test]
-fn every_mistake_has_its_message() {
+/// Compares every case of a folder with its message and tells those that differ.
+fn compare(folder: &str) {
     let mut wrong = Vec::new();
-    for case in files("invalid", "toml") {
+    for case in files(folder, "toml") {
         let expected = case.with_extension("txt");
-        let found = rendered(&case);
+        let (accepted, found) = rendered(&case);
         if std::env::var_os("BLESS").is_some() {
             std::fs::write(&expected, &found).unwrap();
         }
-        if std::fs::read_to_string(&expected).ok().as_ref() != Some(&found) {
+        if accepted != (folder == "warning") || std::fs::read_to_string(&expected).ok().as_ref() != Some(&found) {
             wrong.push(format!("{}:\n{found}", case.display()));
         }
     }
@@ -57,16 +59,38 @@ fn every_mistake_has_its_message() {
 }
 
 #[test]
+fn every_mistake_is_refused_with_its_message() {
+    compare("invalid");
+}
+
+#[test]
+fn every_doubt_passes_with_its_message() {
+    compare("warning");
+}
+
+#[test]
 fn every_file_has_its_partner() {
-    let stems = |extension: &str| -> BTreeSet<PathBuf> {
-        files("invalid", extension).into_iter().map(|path| path.with_extension("")).collect()
-    };
-    assert_eq!(stems("toml"), stems("txt"));
+    for folder in ["invalid", "warning"] {
+        let stems = |extension: &str| -> BTreeSet<PathBuf> {
+            files(folder, extension).into_iter().map(|path| path.with_extension("")).collect()
+        };
+        assert_eq!(stems("toml"), stems("txt"));
+    }
+}
+
+#[test]
+fn no_message_shows_a_secret() {
+    for case in files("invalid", "txt") {
+        let message = std::fs::read_to_string(&case).unwrap();
+        for secret in ["hunter2", "123456", "JBSWY", "tr0ub4dor", "me:secret", "vsta_0", "argon2id$", "$2b$"] {
+            assert!(!message.contains(secret), "{}: {secret}", case.display());
+        }
+    }
 }
 
 #[test]
 fn what_is_right_passes_without_a_warning() {
     for case in files("valid", "toml") {
-        assert_eq!(rendered(&case), "", "{}", case.display());
+        assert_eq!(rendered(&case), (true, String::new()), "{}", case.display());
     }
 }
