@@ -75,31 +75,29 @@ async fn an_attempt_alone_opens_nothing() {
     assert_eq!(caller.session.unwrap().id, id);
 }
 
-/// The fastest of some, so that a busy machine does not decide.
-async fn fastest(house: &House, credential: impl Fn() -> vestibule_auth::Credential) -> Duration {
-    let policy = house.policy(&WIKI.replace("count = 3", "count = 500"));
-    let mut best = Duration::MAX;
-    for _ in 0..9 {
-        let start = Instant::now();
-        Visit::from(HOME).sign_in(&policy, "wiki", credential()).await;
-        best = best.min(start.elapsed());
-    }
-    best
-}
-
 #[tokio::test]
 async fn known_and_unknown_accounts_cost_the_same() {
     let house = House::new();
-    let known = fastest(&house, || password_of("maya@example.net", "wrong")).await;
-    for (who, typed) in [
-        ("nobody@example.net", "wrong".to_owned()),
-        ("zoe@example.net", PASSWORD.to_owned()),
-        ("kim@example.net", "wrong".to_owned()),
-        ("maya@example.net", "x".repeat(100_000)),
-    ] {
-        let other = fastest(&house, || password_of(who, &typed)).await;
-        assert!(known.abs_diff(other) < known / 2, "{who}: {other:?}, a known one {known:?}");
+    let policy = house.policy(&WIKI.replace("count = 3", "count = 500"));
+    let long = "x".repeat(100_000);
+    let tries = [
+        ("maya@example.net", "wrong"),
+        ("nobody@example.net", "wrong"),
+        ("zoe@example.net", PASSWORD),
+        ("kim@example.net", "wrong"),
+        ("maya@example.net", &long),
+    ];
+    // The fastest of some rounds in turn, so that a busy machine does not decide.
+    let mut best = [Duration::MAX; 5];
+    for _ in 0..15 {
+        for (best, (who, typed)) in best.iter_mut().zip(tries) {
+            let start = Instant::now();
+            Visit::from(HOME).sign_in(&policy, "wiki", password_of(who, typed)).await;
+            *best = start.elapsed().min(*best);
+        }
     }
+    let (fastest, slowest) = (best.iter().min().unwrap(), best.iter().max().unwrap());
+    assert!(*slowest < *fastest * 2, "{best:?}");
 }
 
 #[tokio::test]
