@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::HeaderName;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
@@ -14,14 +12,15 @@ use crate::identity::RawIdentity;
 use crate::limit::RateLimit;
 use crate::name::{CountryCode, Host, Name};
 use crate::network::{self, LIST_MAX, Member};
-use crate::secret::TokenHash;
 use crate::session::{RawSession, SessionLimits};
-use crate::shape::{At, Field, Reading, Shape, Stage, shape};
+use crate::shape::{At, Field, Reading, Shape, shape};
 use crate::suggest;
 use crate::text::Span;
 use crate::tree::{Node, Value};
 use crate::upstream::{RawUpstream, UpstreamUrl};
-use crate::word::spellings;
+use crate::waiting::{
+    AllowMatch, Cors, Observed, RawCircuitLog, RawHeaderKey, RawHealth, RawPath, RawReputation, SecondFactor,
+};
 
 pub use crate::identity::IdentityHeaders;
 pub use crate::upstream::{HostHeader, Upstream, UpstreamAddress};
@@ -104,100 +103,6 @@ shape! {
         purpose: bool = false => "leave it out",
         hook: Name => "leave it out",
     }
-}
-
-shape! {
-    /// What `log` may say.
-    pub(crate) later struct RawCircuitLog {
-        requests: LoggedRequests = LoggedRequests::All => "leave it out: every request is recorded",
-        personal_data: PersonalData = PersonalData::Full => "leave it out: entries are whole",
-    }
-}
-
-shape! {
-    /// What `health` may say.
-    pub(crate) unread struct RawHealth {
-        path: String,
-        every: Duration,
-    }
-}
-
-shape! {
-    /// What `reputation` may say.
-    pub(crate) unread struct RawReputation {
-        enforce: Vec<Member>,
-        observe: Vec<Member>,
-    }
-}
-
-shape! {
-    /// What an element of `paths` may say.
-    pub(crate) unread struct RawPath {
-        prefix: String,
-        upstream: RawUpstream,
-        rewrite: Rewrite,
-        access: Policy,
-        allow: Vec<AllowEntry>,
-        login: Vec<Login>,
-        shared: RawShared,
-        header_auth: Vec<RawHeaderKey>,
-    }
-}
-
-shape! {
-    /// What an element of `header_auth` may say.
-    pub(crate) unread struct RawHeaderKey {
-        header: HeaderName,
-        hash: TokenHash,
-    }
-}
-
-shape! {
-    /// What the table `cors` may say.
-    unread struct RawCors {
-        origins: Vec<String>,
-        methods: Vec<String>,
-        headers: Vec<String>,
-    }
-}
-
-shape! {
-    unread struct RawReplace {
-        replace: String,
-    }
-}
-
-/// `rewrite`: a word or `{ replace = "/v2" }`.
-pub(crate) struct Rewrite;
-/// `cors`: `"pass"` or a table.
-#[derive(PartialEq)]
-pub(crate) struct Cors;
-
-macro_rules! choices {
-    ($($(#[$doc:meta])* $name:ident { $($text:literal => $variant:ident),+ $(,)? })+) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum $name { $($variant),+ }
-        spellings!(read $name { $($text => $variant),+ });
-    )+};
-}
-
-choices! {
-    /// `allow_match`: how the two allow lists combine.
-    AllowMatch { "all" => All, "any" => Any }
-    /// `log.requests`
-    LoggedRequests { "all" => All, "blocked" => Blocked }
-    /// `log.personal_data`
-    PersonalData { "full" => Full, "hashed" => Hashed, "none" => Nothing }
-    /// An element of `observe`.
-    Observed {
-        "ip_allow" => IpAllow, "ip_block" => IpBlock, "country" => Country, "scanner" => Scanner,
-        "reputation" => Reputation, "rate_limit" => RateLimit,
-    }
-    /// `second_factor`
-    SecondFactor { "totp" => Totp }
-    RewriteWord { "preserve" => Preserve, "strip" => Strip }
-    CorsWord { "pass" => Pass }
 }
 
 /// Countries of one list.
@@ -414,31 +319,5 @@ impl Shape for Timestamp {
             finding.help("write one such as 2027-01-31T18:00:00Z");
         }
         timestamp
-    }
-}
-
-impl Shape for Rewrite {
-    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
-        if matches!(node.value, Value::Table(_)) {
-            return RawReplace::read(node, reading).map(|_| Self);
-        }
-        RewriteWord::read(node, reading).map(|_| Self)
-    }
-
-    fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
-        RawReplace::keys(path, stage, visit);
-    }
-}
-
-impl Shape for Cors {
-    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
-        if matches!(node.value, Value::Table(_)) {
-            return RawCors::read(node, reading).map(|_| Self);
-        }
-        CorsWord::read(node, reading).map(|_| Self)
-    }
-
-    fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
-        RawCors::keys(path, stage, visit);
     }
 }

@@ -43,6 +43,7 @@ mod text;
 mod tls;
 mod tree;
 mod upstream;
+mod waiting;
 mod word;
 
 use std::collections::BTreeMap;

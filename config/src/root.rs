@@ -95,7 +95,9 @@ impl RawFile {
         let has_geo = !geo.is_absent();
         let geo = geo.optional().and_then(|geo| geo.check(reading));
         let sessions = sessions.optional().map_or_else(SessionLimits::default, RawSessions::check);
-        let users = check_users(users.or_default(), reading);
+        let users = users.or_default();
+        let own_secrets = own_secrets(&users);
+        let users = check_users(users, reading);
         let projects = check_projects(projects.or_default());
         let ip_sets = check_sets(ip_sets.or_default());
         let rate_limits = check_rate_limits(rate_limits.or_default(), reading);
@@ -104,10 +106,7 @@ impl RawFile {
         let admin = RawAdmin::check(admin.optional(), root, reading);
         let around = Surroundings {
             projects: &projects,
-            own_secrets: [
-                (SignInWay::Password, users.values().any(|user| user.password_hash.is_some())),
-                (SignInWay::Pin, users.values().any(|user| user.pin_hash.is_some())),
-            ],
+            own_secrets,
             ip_sets: &ip_sets,
             rate_limits: &rate_limits,
             default_limits: &default_limits,
@@ -165,6 +164,15 @@ fn check_users(users: Named<Email, RawUser>, reading: &mut Reading<'_>) -> BTree
         }
     }
     checked
+}
+
+/// Whether anybody has a secret of each kind; one that was reported as wrong counts.
+fn own_secrets(users: &Named<Email, RawUser>) -> [(SignInWay, bool); 2] {
+    let any = |held: fn(&RawUser) -> bool| users.0.iter().any(|(_, user)| user.as_ref().is_some_and(held));
+    [
+        (SignInWay::Password, any(|user| !user.password_hash.is_absent())),
+        (SignInWay::Pin, any(|user| !user.pin_hash.is_absent())),
+    ]
 }
 
 fn check_projects(projects: Named<Name, RawProject>) -> BTreeMap<Name, Option<Project>> {
