@@ -2,6 +2,7 @@
 
 use std::os::fd::RawFd;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -64,7 +65,7 @@ impl<S: ServiceWithDependents + 'static> ServiceWithDependents for Drainable<S> 
 #[async_trait]
 impl ShutdownSignalWatch for Drain {
     async fn recv(&self) -> ShutdownSignal {
-        wait_for_stop().await;
+        self.wait_for_stop().await;
         tracing::info!(connections = self.open.open(), "stopping");
         let grace = self.state.live.load().settings.server.shutdown_grace;
         self.state.stopping.send_replace(true);
@@ -77,6 +78,16 @@ impl ShutdownSignalWatch for Drain {
 }
 
 impl Drain {
+    async fn wait_for_stop(&self) {
+        let mut term = signal(SignalKind::terminate()).expect("TERM can be caught");
+        let mut int = signal(SignalKind::interrupt()).expect("INT can be caught");
+        self.state.serving.store(true, Ordering::Release);
+        tokio::select! {
+            _ = term.recv() => (),
+            _ = int.recv() => (),
+        }
+    }
+
     async fn drained(&self, deadline: Instant) {
         let ended = async {
             while self.open.open() > 0 {
@@ -86,15 +97,6 @@ impl Drain {
         if timeout_at(deadline, ended).await.is_err() {
             tracing::warn!(connections = self.open.open(), "grace period is over");
         }
-    }
-}
-
-async fn wait_for_stop() {
-    let mut term = signal(SignalKind::terminate()).expect("TERM can be caught");
-    let mut int = signal(SignalKind::interrupt()).expect("INT can be caught");
-    tokio::select! {
-        _ = term.recv() => (),
-        _ = int.recv() => (),
     }
 }
 

@@ -17,9 +17,6 @@ use crate::redact;
 use crate::reply::Mark;
 use crate::state::State;
 
-/// Longest path, query, referer or user agent in an entry, in bytes.
-const TEXT_MAX_BYTES: usize = 2048;
-
 /// Writes the entry of a request that has ended, waiting for room where the configuration says so.
 pub(crate) async fn finished(state: &State, request: &Request) {
     if request.silent {
@@ -86,10 +83,10 @@ pub(crate) fn refused(state: &State, refused: &Refused<'_>) {
             event_count: None,
             node: None,
         },
-        method: refused.method.map(cut),
+        method: refused.method,
         host: None,
-        path: path.map(cut),
-        query: query.as_deref().map(cut),
+        path,
+        query: query.as_deref(),
         protocol: None,
         status_code: u64::from(refused.status),
         action: "blocked",
@@ -159,8 +156,8 @@ fn entry<'a>(state: &State, request: &'a Request, texts: &'a Texts<'a>) -> Reque
         common: common(request, texts),
         method: Some(request.head.method.as_str()),
         host: request.host.as_deref(),
-        path: Some(cut(texts.path)),
-        query: texts.query.as_deref().map(cut),
+        path: Some(texts.path),
+        query: texts.query.as_deref(),
         protocol: Some(protocol(request.head.version)),
         status_code: u64::from(status),
         action: action(reason),
@@ -178,7 +175,7 @@ fn entry<'a>(state: &State, request: &'a Request, texts: &'a Texts<'a>) -> Reque
         duration_ms: millis(state.clock.elapsed().saturating_sub(request.started)),
         bytes_in,
         bytes_out,
-        referer: texts.referer.as_deref().map(cut),
+        referer: texts.referer.as_deref(),
         tls: None,
         metadata: None,
     }
@@ -194,7 +191,7 @@ fn common<'a>(request: &'a Request, texts: &'a Texts<'a>) -> Common<'a> {
         subdivision: location.and_then(|location| location.subdivision.as_deref()),
         city: location.and_then(|location| location.city.as_deref()),
         asn: location.and_then(|location| location.asn).map(u64::from),
-        user_agent: texts.user_agent.as_deref().map(cut),
+        user_agent: texts.user_agent.as_deref(),
         revision: Some(&request.live.settings.revision),
         event_count: None,
         node: None,
@@ -263,15 +260,6 @@ fn text(value: &HeaderValue) -> Cow<'_, str> {
     String::from_utf8_lossy(value.as_bytes())
 }
 
-/// At most [`TEXT_MAX_BYTES`], whole characters.
-fn cut(text: &str) -> &str {
-    let mut end = text.len().min(TEXT_MAX_BYTES);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    text.get(..end).unwrap_or_default()
-}
-
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -279,13 +267,6 @@ fn millis(duration: Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn long_text_is_cut_between_characters() {
-        assert_eq!(cut("short"), "short");
-        assert_eq!(cut(&"x".repeat(3000)).len(), 2048);
-        assert_eq!(cut(&"\u{20ac}".repeat(1000)).len(), 2046);
-    }
 
     #[test]
     fn a_permitted_request_that_failed_later_is_not_blocked() {

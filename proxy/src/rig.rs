@@ -76,6 +76,7 @@ impl Rig {
             reloads: Reloads::default(),
             refused: Refused::default(),
             exceeded: Exceeded::default(),
+            serving: true.into(),
             stopping: watch::Sender::new(false),
         });
         Self { state, clock, file, _folder: folder }

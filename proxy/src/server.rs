@@ -90,6 +90,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
         clock,
         config_path: config_path.to_owned(),
         reloads: Reloads::default(),
+        serving: false.into(),
         stopping: watch::Sender::new(false),
     })
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
@@ -39,6 +40,9 @@ pub(crate) struct State {
     pub(crate) config_path: PathBuf,
     /// Serialises reloads and remembers how the last one went.
     pub(crate) reloads: Reloads,
+    /// True once TERM and INT are heeded; before that they would end the process without closing the logs, so
+    /// `/readyz` answers 503.
+    pub(crate) serving: AtomicBool,
     /// True from the first TERM on.
     pub(crate) stopping: watch::Sender<bool>,
 }

@@ -51,7 +51,7 @@ fn a_hundred_kills_lose_no_attempt_and_only_the_last_requests() {
                 scope.spawn(|| load(&visit, proxy, &done, &visited));
             }
             // Another moment each round, so that every phase of the writer is hit.
-            std::thread::sleep(Duration::from_millis(100 + (round as u64 * 37) % 150));
+            std::thread::sleep(Duration::from_millis(250 + (round as u64 * 37) % 200));
             let killed = Instant::now();
             house.gateway.kill();
             done.store(true, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! For orchestrators and load balancers: text, without a token.
 
 use std::fmt::Write;
+use std::sync::atomic::Ordering;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -14,10 +15,10 @@ pub(super) fn live(_port: &Port) -> Response {
     text(StatusCode::OK, "live\n".to_owned())
 }
 
-/// 503 while stopping and while the store cannot write; degraded is still 200, because traffic is served as before.
+/// 503 while starting, while stopping, and while the store cannot write; degraded is still 200, because traffic is served as before.
 pub(super) fn ready(port: &Port) -> Response {
     let state = &port.state;
-    let running = !*state.stopping.borrow();
+    let running = state.serving.load(Ordering::Acquire) && !*state.stopping.borrow();
     let writable = state.store.writable();
     let configured = state.reloads.last().is_none_or(|last| last.outcome.successful());
     let located = state.live.load().policy.geo_ready();
@@ -28,7 +29,7 @@ pub(super) fn ready(port: &Port) -> Response {
     };
     let mut body = format!("{word}\n");
     let checks = [
-        ("process", running, "stopping"),
+        ("process", running, if *state.stopping.borrow() { "stopping" } else { "starting" }),
         ("store", writable, "cannot write"),
         ("config", configured, "last reload failed"),
         ("geo", located, "database cannot be read"),
