@@ -47,6 +47,9 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
     let clock = Arc::new(SystemClock::default());
     let source = FileSource::new(|name| std::env::var(name).ok(), clock.now());
     let settings = vestibule_config::load(config_path, &source).map_err(anyhow::Error::new)?;
+    if !settings.warnings.is_empty() {
+        tracing::warn!("the configuration has warnings\n{}", settings.report());
+    }
     let listeners = settings.server.listen.iter().map(|listener| bind(listener.address));
     let listeners = listeners.collect::<anyhow::Result<Vec<_>>>()?;
     let admin_listener = bind(settings.admin.listen)?;
