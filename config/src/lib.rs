@@ -54,7 +54,7 @@ use ipnet::IpNet;
 
 pub use access::{Access, AllowEntry, SharedSecret, SignInWay};
 pub use circuit::{AddressRules, Circuit, HostHeader, IdentityHeaders, Upstream, UpstreamAddress};
-pub use load::{FileSource, Source, discover, load, load_text};
+pub use load::{FileSource, Source, admin_listen, discover, load, load_text};
 pub use name::{CountryCode, Email, Host, Name};
 pub use origin::Origins;
 pub use problem::{Place, Problem, Related, Report, Severity};

@@ -70,6 +70,12 @@ pub fn load_text(text: &str, now: Timestamp) -> Result<Settings, Report> {
     load(Path::new(TextSource::NAME), &TextSource { text, now })
 }
 
+/// What `[admin] listen` says in a file that may have mistakes elsewhere, for commands that talk to a running server.
+pub fn admin_listen(text: &str) -> Option<String> {
+    let file: toml::Table = text.parse().ok()?;
+    Some(file.get("admin")?.get("listen")?.as_str()?.to_owned())
+}
+
 impl Settings {
     /// The warnings, ready to be shown.
     pub fn report(&self) -> Report {
@@ -154,4 +160,17 @@ fn included(entries: &[Entry], main: &Path, reading: &mut Reading<'_>) -> Vec<(P
         found.truncate(INCLUDED_MAX);
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_with_mistakes_still_says_where_the_admin_port_is() {
+        let at = Some("127.0.0.1:9999".to_owned());
+        assert_eq!(admin_listen("unknown = 1\n[admin]\nlisten = \"127.0.0.1:9999\"\nhots = []"), at);
+        assert_eq!(admin_listen("[admin]\nhosts = []"), None);
+        assert_eq!(admin_listen("[admin\nlisten = \"127.0.0.1:9999\""), None);
+    }
 }

@@ -9,6 +9,7 @@ use anyhow::Context;
 use http::{Method, StatusCode};
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use vestibule_config::admin_listen;
 
 use super::failure::Failure;
 use super::{Global, files};
@@ -115,25 +116,7 @@ impl Answer {
 /// What was said, else what the file says, else the default. The file may be broken otherwise: `reload` is asked for
 /// to learn how.
 fn base(global: &Global) -> String {
-    let configured = || listen_of(&fs::read_to_string(files::path(global).ok()?).ok()?);
+    let configured = || admin_listen(&fs::read_to_string(files::path(global).ok()?).ok()?);
     let listen = configured().unwrap_or_else(|| "127.0.0.1:9180".to_owned());
     global.admin_url.clone().unwrap_or_else(|| format!("http://{listen}"))
-}
-
-fn listen_of(text: &str) -> Option<String> {
-    let file: toml::Table = text.parse().ok()?;
-    Some(file.get("admin")?.get("listen")?.as_str()?.to_owned())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_file_with_mistakes_still_says_where_the_admin_port_is() {
-        let at = Some("127.0.0.1:9999".to_owned());
-        assert_eq!(listen_of("unknown = 1\n[admin]\nlisten = \"127.0.0.1:9999\"\nhots = []"), at);
-        assert_eq!(listen_of("[admin]\nhosts = []"), None);
-        assert_eq!(listen_of("[admin\nlisten = \"127.0.0.1:9999\""), None);
-    }
 }
