@@ -18,6 +18,12 @@ pub(crate) struct Authority<'a> {
     pub(crate) port: Option<&'a str>,
 }
 
+/// The port of an authority that [`parse`] has taken.
+pub(crate) fn port(authority: &str) -> Option<&str> {
+    let (_, port) = authority.rsplit_once(':')?;
+    (!port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())).then_some(port)
+}
+
 /// Reads `host[:port]`.
 ///
 /// # Errors

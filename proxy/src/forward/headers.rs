@@ -2,9 +2,9 @@
 
 use std::net::IpAddr;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use pingora::Result;
-use pingora::http::RequestHeader;
+use pingora::{ErrorType, OrErr, Result};
 use vestibule_auth::Caller;
 use vestibule_config::{HostHeader, IdentityHeaders, Upstream};
 
@@ -31,71 +31,83 @@ const CLAIMS: [&str; 12] = [
 /// Families of such names.
 const CLAIM_PREFIXES: [&str; 3] = ["x-vestibule", "x-forwarded-", "remote-"];
 
-/// Removes every client copy of what we or another proxy could set.
-pub(super) fn strip(out: &mut RequestHeader, routes: &Routes) {
-    let claims: Vec<_> = out.headers.keys().filter(|name| is_claim(name, routes)).cloned().collect();
-    for name in claims {
-        out.remove_header(&name);
-    }
+/// Fields that we add, at the most.
+const OWN_FIELDS: usize = 10;
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
+
+/// The client's fields without its copies of what we or another proxy could set, with room for ours.
+pub(super) fn carried(sent: &HeaderMap, routes: &Routes) -> HeaderMap {
     let is_service_token = |value: &HeaderValue| is_service_token(value.as_bytes());
-    if out.headers.get_all(header::AUTHORIZATION).iter().any(is_service_token) {
-        out.remove_header(&header::AUTHORIZATION);
+    let drops_authorization = sent.get_all(header::AUTHORIZATION).iter().any(is_service_token);
+    let mut fields = HeaderMap::with_capacity(sent.len() + OWN_FIELDS);
+    for (name, value) in sent {
+        if is_claim(name, routes) || (drops_authorization && name == header::AUTHORIZATION) {
+            continue;
+        }
+        fields.append(name.clone(), value.clone());
     }
+    fields
 }
 
 /// The client's host in its one spelling with the client's port, or the upstream's own.
-pub(super) fn set_host(out: &mut RequestHeader, upstream: &Upstream, request: &Request) -> Result<()> {
-    match upstream.host_header {
+pub(super) fn set_host(fields: &mut HeaderMap, upstream: &Upstream, request: &Request) -> Result<()> {
+    let host = match upstream.host_header {
         HostHeader::Upstream => {
             let own = upstream.url.split_once("://").map_or(&*upstream.url, |(_, rest)| rest);
-            out.insert_header(header::HOST, own.split('/').next().unwrap_or(own))
+            value(own.split('/').next().unwrap_or(own).to_owned())?
         }
         HostHeader::Client => {
-            let written = authority(&out.headers);
+            let written = authority(fields);
             let name = request.host.as_deref().unwrap_or_default();
-            let port = host::parse(written).ok().and_then(|authority| authority.port);
-            let canonical = match port {
+            let canonical = match host::port(written) {
                 None if written == name => return Ok(()),
                 None => name.to_owned(),
+                Some(port) if is_spelled(written, name, port) => return Ok(()),
                 Some(port) => format!("{name}:{port}"),
             };
-            out.insert_header(header::HOST, canonical)
+            value(canonical)?
         }
-    }
+    };
+    fields.insert(header::HOST, host);
+    Ok(())
 }
 
 /// Address, host and scheme of the client. What a trusted peer said is kept and appended to.
-pub(super) fn set_forwarding(out: &mut RequestHeader, sent: &HeaderMap, request: &Request) -> Result<()> {
+pub(super) fn set_forwarding(fields: &mut HeaderMap, sent: &HeaderMap, request: &Request) -> Result<()> {
     let client = &request.client;
-    let address = address_value(client.address);
+    let address = client.address.to_string();
     let authority = sent.get(header::HOST).cloned().unwrap_or(HeaderValue::from_static(""));
     let scheme = if client.secure { "https" } else { "http" };
-    let forwarded = format!("for={};host=\"{}\";proto={scheme}", node(client.address), text(&authority));
-    out.insert_header("x-real-ip", address.clone())?;
-    out.insert_header("x-forwarded-proto", HeaderValue::from_static(scheme))?;
-    out.insert_header("forwarded", forwarded)?;
-    if !client.peer_is_trusted {
-        out.insert_header("x-forwarded-for", address)?;
-        out.insert_header("x-forwarded-port", own_port(&authority, scheme))?;
-        return out.insert_header("x-forwarded-host", authority);
-    }
-    out.insert_header("x-forwarded-for", chain(sent, client.peer))?;
-    let port = kept(sent, "x-forwarded-port").unwrap_or_else(|| own_port(&authority, scheme));
-    out.insert_header("x-forwarded-port", port)?;
-    out.insert_header("x-forwarded-host", kept(sent, "x-forwarded-host").unwrap_or(authority))
+    fields.insert(header::FORWARDED, value(forwarded(client.address, &address, text(&authority), scheme))?);
+    fields.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
+    let address = value(address)?;
+    fields.insert(X_REAL_IP, address.clone());
+    let (chain, port, host) = if client.peer_is_trusted {
+        (chain(sent, client.peer)?, kept(sent, &X_FORWARDED_PORT), kept(sent, &X_FORWARDED_HOST))
+    } else {
+        (address, None, None)
+    };
+    fields.insert(X_FORWARDED_FOR, chain);
+    fields.insert(X_FORWARDED_PORT, port.unwrap_or_else(|| own_port(&authority, scheme)));
+    fields.insert(X_FORWARDED_HOST, host.unwrap_or(authority));
+    Ok(())
 }
 
 /// Who was let in; nothing for a public circuit, and no header for what is not known.
-pub(super) fn set_identity(out: &mut RequestHeader, names: &IdentityHeaders, caller: &Caller) -> Result<()> {
-    let Caller::Known(identity) = caller else { return Ok(()) };
+pub(super) fn set_identity(fields: &mut HeaderMap, names: &IdentityHeaders, caller: &Caller) {
+    let Caller::Known(identity) = caller else { return };
     if let Some(email) = identity.email.as_deref().and_then(printable) {
-        out.insert_header(names.user.clone(), email)?;
+        fields.insert(names.user.clone(), email);
     }
     let groups = identity.groups.iter().map(String::as_str).collect::<Vec<_>>().join(",");
     if let Some(groups) = printable(&groups) {
-        out.insert_header(names.groups.clone(), groups)?;
+        fields.insert(names.groups.clone(), groups);
     }
-    Ok(())
 }
 
 /// Backends fold names in different ways (`_`, `.` and `-` become one), so that a name with anything but letters,
@@ -115,37 +127,39 @@ fn is_service_token(value: &[u8]) -> bool {
     scheme.eq_ignore_ascii_case(b"bearer") && token.trim_ascii_start().starts_with(b"vst_")
 }
 
-fn chain(sent: &HeaderMap, peer: IpAddr) -> HeaderValue {
+fn chain(sent: &HeaderMap, peer: IpAddr) -> Result<HeaderValue> {
     let mut chain = Vec::new();
-    for line in sent.get_all("x-forwarded-for") {
+    for line in sent.get_all(X_FORWARDED_FOR) {
         chain.extend_from_slice(line.as_bytes());
         chain.extend_from_slice(b", ");
     }
     chain.extend_from_slice(peer.to_string().as_bytes());
-    HeaderValue::from_bytes(&chain).unwrap_or_else(|_| address_value(peer))
+    value(chain)
 }
 
 /// The one value that a trusted peer sent.
-fn kept(sent: &HeaderMap, name: &str) -> Option<HeaderValue> {
+fn kept(sent: &HeaderMap, name: &HeaderName) -> Option<HeaderValue> {
     sent.get(name).filter(|value| !value.is_empty()).cloned()
 }
 
 fn own_port(authority: &HeaderValue, scheme: &str) -> HeaderValue {
-    let written = host::parse(text(authority)).ok().and_then(|authority| authority.port);
     let default = HeaderValue::from_static(if scheme == "https" { "443" } else { "80" });
-    written.and_then(|port| HeaderValue::from_str(port).ok()).unwrap_or(default)
+    host::port(text(authority)).and_then(|port| HeaderValue::from_str(port).ok()).unwrap_or(default)
 }
 
-fn address_value(address: IpAddr) -> HeaderValue {
-    HeaderValue::from_str(&address.to_string()).expect("addresses are visible ASCII")
+/// `name:port`, exactly so.
+fn is_spelled(written: &str, name: &str, port: &str) -> bool {
+    written.strip_suffix(port).and_then(|rest| rest.strip_suffix(':')) == Some(name)
 }
 
-/// RFC 7239 wants IPv6 in brackets and quotes.
-fn node(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("\"[{address}]\""),
-    }
+/// RFC 7239; it wants IPv6 in brackets and quotes.
+fn forwarded(client: IpAddr, address: &str, host: &str, scheme: &str) -> String {
+    let (open, close) = if client.is_ipv6() { ("\"[", "]\"") } else { ("", "") };
+    ["for=", open, address, close, ";host=\"", host, "\";proto=", scheme].concat()
+}
+
+fn value(text: impl Into<Bytes>) -> Result<HeaderValue> {
+    HeaderValue::from_maybe_shared(text.into()).or_err(ErrorType::InvalidHTTPHeader, "forwarding header")
 }
 
 fn text(value: &HeaderValue) -> &str {
@@ -166,15 +180,15 @@ mod tests {
     use super::*;
 
     fn stripped(names: &[&str]) -> Vec<String> {
-        let mut head = RequestHeader::build("GET", b"/", None).unwrap();
+        let mut sent = HeaderMap::new();
         for name in names {
-            head.append_header(name.to_string(), "forged").unwrap();
-            head.append_header(name.to_string(), "twice").unwrap();
+            let name = HeaderName::from_bytes(name.as_bytes()).unwrap();
+            sent.append(name.clone(), HeaderValue::from_static("forged"));
+            sent.append(name, HeaderValue::from_static("twice"));
         }
         let mut routes = Routes::default();
         routes.add_identity_names([HeaderName::from_static("x-auth-user")]);
-        strip(&mut head, &routes);
-        head.headers.keys().map(ToString::to_string).collect()
+        carried(&sent, &routes).keys().map(ToString::to_string).collect()
     }
 
     #[test]
@@ -243,8 +257,9 @@ mod tests {
 
     #[test]
     fn addresses_are_written_as_rfc_7239_wants() {
-        assert_eq!(node("192.0.2.1".parse().unwrap()), "192.0.2.1");
-        assert_eq!(node("2001:db8::1".parse().unwrap()), "\"[2001:db8::1]\"");
+        let forwarded = |address: &str| forwarded(address.parse().unwrap(), address, "a.test:81", "http");
+        assert_eq!(forwarded("192.0.2.1"), "for=192.0.2.1;host=\"a.test:81\";proto=http");
+        assert_eq!(forwarded("2001:db8::1"), "for=\"[2001:db8::1]\";host=\"a.test:81\";proto=http");
     }
 
     #[test]
@@ -254,8 +269,8 @@ mod tests {
             groups: HeaderName::from_static("x-groups"),
             jwt: HeaderName::from_static("x-jwt"),
         };
-        let mut head = RequestHeader::build("GET", b"/", None).unwrap();
-        set_identity(&mut head, &names, &Caller::Anyone).unwrap();
-        assert!(head.headers.is_empty());
+        let mut fields = HeaderMap::new();
+        set_identity(&mut fields, &names, &Caller::Anyone);
+        assert!(fields.is_empty());
     }
 }
