@@ -56,10 +56,10 @@ pub(crate) trait Stored {
     const IMPLICIT: Option<u64>;
 
     /// Appends the field unless it is absent or has its implicit value.
-    fn put(&self, field: &Field, out: &mut Vec<u8>);
+    fn put(&self, field: u32, kind: Kind, out: &mut Vec<u8>);
 
-    /// The word, if this is one that is not in the field's closed list.
-    fn stray(&self, _field: &Field) -> Option<&str> {
+    /// The text, where it is one.
+    fn word(&self) -> Option<&str> {
         None
     }
 }
@@ -67,19 +67,19 @@ pub(crate) trait Stored {
 impl Stored for u64 {
     const IMPLICIT: Option<u64> = Some(0);
 
-    fn put(&self, field: &Field, out: &mut Vec<u8>) {
-        if field.implicit != Some(*self) {
-            put_number(field.number, *self, out);
-        }
+    #[inline]
+    fn put(&self, field: u32, kind: Kind, out: &mut Vec<u8>) {
+        put_unless(Field::implicit_of(kind, Self::IMPLICIT), field, *self, out);
     }
 }
 
 impl Stored for Option<u64> {
     const IMPLICIT: Option<u64> = None;
 
-    fn put(&self, field: &Field, out: &mut Vec<u8>) {
+    #[inline]
+    fn put(&self, field: u32, kind: Kind, out: &mut Vec<u8>) {
         if let Some(number) = self {
-            number.put(field, out);
+            put_unless(Field::implicit_of(kind, Self::IMPLICIT), field, *number, out);
         }
     }
 }
@@ -87,8 +87,9 @@ impl Stored for Option<u64> {
 impl Stored for i64 {
     const IMPLICIT: Option<u64> = Some(0);
 
-    fn put(&self, field: &Field, out: &mut Vec<u8>) {
-        self.cast_unsigned().put(field, out);
+    #[inline]
+    fn put(&self, field: u32, kind: Kind, out: &mut Vec<u8>) {
+        put_unless(Field::implicit_of(kind, Self::IMPLICIT), field, self.cast_unsigned(), out);
     }
 }
 
@@ -96,46 +97,51 @@ impl Stored for &str {
     const IMPLICIT: Option<u64> = None;
 
     /// An empty text is the same as none.
-    fn put(&self, field: &Field, out: &mut Vec<u8>) {
+    #[inline]
+    fn put(&self, field: u32, kind: Kind, out: &mut Vec<u8>) {
         if self.is_empty() {
             return;
         }
-        let fit = if matches!(field.kind, Kind::Json) { codec::fit_json(self) } else { codec::fit_text(self) };
-        put_bytes(field.number, fit.as_bytes(), out);
+        let fit = if matches!(kind, Kind::Json) { codec::fit_json(self) } else { codec::fit_text(self) };
+        put_bytes(field, fit.as_bytes(), out);
     }
 
-    fn stray(&self, field: &Field) -> Option<&str> {
-        if let Kind::Word(list) = field.kind
-            && !list.contains(self)
-        {
-            return Some(self);
-        }
-        None
+    fn word(&self) -> Option<&str> {
+        Some(self)
     }
 }
 
 impl Stored for Option<&str> {
     const IMPLICIT: Option<u64> = None;
 
-    fn put(&self, field: &Field, out: &mut Vec<u8>) {
+    #[inline]
+    fn put(&self, field: u32, kind: Kind, out: &mut Vec<u8>) {
         if let Some(text) = self {
-            text.put(field, out);
+            text.put(field, kind, out);
         }
     }
 
-    fn stray(&self, field: &Field) -> Option<&str> {
-        self.as_ref().and_then(|word| word.stray(field))
+    fn word(&self) -> Option<&str> {
+        *self
     }
 }
 
 impl Stored for Option<IpAddr> {
     const IMPLICIT: Option<u64> = None;
 
-    fn put(&self, field: &Field, out: &mut Vec<u8>) {
+    #[inline]
+    fn put(&self, field: u32, _kind: Kind, out: &mut Vec<u8>) {
         match self.map(|address| address.to_canonical()) {
-            Some(IpAddr::V4(address)) => put_bytes(field.number, &address.octets(), out),
-            Some(IpAddr::V6(address)) => put_bytes(field.number, &address.octets(), out),
+            Some(IpAddr::V4(address)) => put_bytes(field, &address.octets(), out),
+            Some(IpAddr::V6(address)) => put_bytes(field, &address.octets(), out),
             None => (),
         }
+    }
+}
+
+#[inline]
+fn put_unless(implicit: Option<u64>, field: u32, number: u64, out: &mut Vec<u8>) {
+    if implicit != Some(number) {
+        put_number(field, number, out);
     }
 }

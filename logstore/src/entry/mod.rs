@@ -114,7 +114,7 @@ impl Entry<'_> {
     /// values left out. Equal entries have equal bytes, and any protobuf reader can read them.
     pub fn encode(&self) -> Vec<u8> {
         // Most entries fit, so that one allocation is enough.
-        let mut out = Vec::with_capacity(384);
+        let mut out = Vec::with_capacity(512);
         match self {
             Self::Access(entry) => entry.encode(&mut out),
             Self::Request(entry) => entry.encode(&mut out),
@@ -163,19 +163,19 @@ macro_rules! table {
 
             fn encode(&self, out: &mut Vec<u8>) {
                 $( self.$common.encode(out); )?
-                let mut fields = Self::OWN.iter();
-                $( if let Some(field) = fields.next() { self.$field.put(field, out); } )+
+                // The numbers and kinds are constants here, so that the encoder of an entry is one straight line.
+                $( self.$field.put($number, const { $kind }, out); )+
             }
 
             fn stray_word(&self) -> Option<(&'static str, &str)> {
                 $( if let Some(found) = self.$common.stray_word() {
                     return Some(found);
                 } )?
-                let mut fields = Self::OWN.iter();
-                $( if let Some(field) = fields.next()
-                    && let Some(word) = self.$field.stray(field)
+                $( if let Kind::Word(list) = const { $kind }
+                    && let Some(word) = self.$field.word()
+                    && !list.contains(&word)
                 {
-                    return Some((field.name, word));
+                    return Some((stringify!($field), word));
                 } )+
                 None
             }

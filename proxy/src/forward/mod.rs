@@ -19,6 +19,9 @@ use crate::upstream::Flight;
 /// Joins the answer, the upstream and the logs.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Says that an answer is our own.
+const MARK: HeaderName = HeaderName::from_static("x-vestibule");
+
 /// Silence after which an upgraded connection is given up.
 const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
 
@@ -134,7 +137,7 @@ fn replace_fields(out: &mut RequestHeader, fields: HeaderMap) -> Result<()> {
 /// # Errors
 /// None in practice; the header map may be full.
 pub(crate) fn incoming(answer: &mut ResponseHeader, request_id: &HeaderValue) -> Result<()> {
-    answer.remove_header("x-vestibule");
+    answer.remove_header(&MARK);
     let cookies = answer.headers.get_all(header::SET_COOKIE);
     if cookies.iter().any(|cookie| cookies::sets_ours(cookie.as_bytes())) {
         let kept: Vec<_> = cookies.iter().filter(|cookie| !cookies::sets_ours(cookie.as_bytes())).cloned().collect();
