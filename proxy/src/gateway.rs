@@ -8,6 +8,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use http::{StatusCode, header};
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
@@ -86,6 +87,9 @@ impl ProxyHttp for Gateway {
     fn new_ctx(&self) -> Context {
         Context::new(self.state.clone())
     }
+
+    /// None: bodies pass as they are, and Pingora's default would make a compressor for every request.
+    fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
         let is_tunnel = asks_for_websocket(session.req_header());

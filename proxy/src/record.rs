@@ -22,13 +22,14 @@ pub(crate) async fn finished(state: &State, request: &Request) {
     if request.silent {
         return;
     }
+    let duration = state.clock.elapsed().saturating_sub(request.started);
     let texts = Texts::of(request);
-    let entry = entry(state, request, &texts);
+    let entry = entry(request, duration, &texts);
     match request.live.settings.logs.on_full {
         OnFull::Drop => state.store.append(&Entry::Request(&entry)),
         OnFull::Block => state.store.append_or_wait(&Entry::Request(&entry)).await,
     }
-    count(state, request);
+    count(state, request, duration);
 }
 
 /// Writes the entry of a request that nobody finished: a panic, or the end of the process.
@@ -36,10 +37,11 @@ pub(crate) fn abandoned(state: &State, request: &Request) {
     if request.silent {
         return;
     }
+    let duration = state.clock.elapsed().saturating_sub(request.started);
     let texts = Texts::of(request);
-    let entry = entry(state, request, &texts);
+    let entry = entry(request, duration, &texts);
     state.store.append(&Entry::Request(&entry));
-    count(state, request);
+    count(state, request, duration);
 }
 
 /// A request that never became one: its head is no head, or came too slowly, or nobody had room for it.
@@ -145,7 +147,7 @@ impl<'a> Texts<'a> {
     }
 }
 
-fn entry<'a>(state: &State, request: &'a Request, texts: &'a Texts<'a>) -> RequestEntry<'a> {
+fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> RequestEntry<'a> {
     let Ending { status, mark, reason, bytes_in, bytes_out } = request.ending;
     let forward = request.forward.as_ref();
     let session = request.session.as_deref();
@@ -172,7 +174,7 @@ fn entry<'a>(state: &State, request: &'a Request, texts: &'a Texts<'a>) -> Reque
         project: request.route.as_ref().and_then(|route| route.project.as_deref()),
         upstream: forward.and(request.route.as_ref()).map(|route| &*route.circuit.upstream.url),
         upstream_ms: forward.and_then(|forward| forward.answered_after).map(millis),
-        duration_ms: millis(state.clock.elapsed().saturating_sub(request.started)),
+        duration_ms: millis(duration),
         bytes_in,
         bytes_out,
         referer: texts.referer.as_deref(),
@@ -198,7 +200,7 @@ fn common<'a>(request: &'a Request, texts: &'a Texts<'a>) -> Common<'a> {
     }
 }
 
-fn count(state: &State, request: &Request) {
+fn count(state: &State, request: &Request, duration: Duration) {
     let nobody: Arc<str>;
     let circuit = match &request.route {
         Some(route) => &route.name,
@@ -213,7 +215,7 @@ fn count(state: &State, request: &Request) {
         origin: origin(request.ending.mark),
         status: request.ending.status,
         reason: request.ending.reason,
-        duration: state.clock.elapsed().saturating_sub(request.started),
+        duration,
         upstream: request.forward.as_ref().and_then(|forward| forward.answered_after),
     });
 }

@@ -10,11 +10,15 @@ use vestibule_config::{Access, Circuit, Settings};
 
 use crate::upstream::Target;
 
+/// Every header of ours begins so, in what we add and in what we remove.
+pub(crate) const OWN_PREFIX: &str = "x-vestibule";
+
 /// All circuits of one configuration, by each of their hosts.
 #[derive(Default)]
 pub(crate) struct Routes {
     hosts: HashMap<Arc<str>, Arc<Route>>,
-    /// Names that any circuit's `identity` sets; no client's copy passes on any circuit.
+    /// Names that any circuit's `identity` sets, but for the default ones, which are removed as a family; no client's
+    /// copy passes on any circuit.
     identity_names: HashSet<HeaderName>,
 }
 
@@ -91,7 +95,7 @@ impl Routes {
 
     /// Names that mean an identity to some upstream.
     pub(crate) fn add_identity_names(&mut self, names: impl IntoIterator<Item = HeaderName>) {
-        self.identity_names.extend(names);
+        self.identity_names.extend(names.into_iter().filter(|name| !name.as_str().starts_with(OWN_PREFIX)));
     }
 
     /// Each circuit once for each of its hosts.

@@ -1,9 +1,9 @@
 //! The one thread that writes.
 //!
 //! It takes what is queued, gives each entry its position, writes all of it as one batch, and syncs: at once when
-//! someone waits, else once per sync interval. While entries come it looks every 5 ms, and at once when someone waits;
-//! after a second without any it sleeps until it is woken. RocksDB's write stalls stall this thread only; what the queues then cannot hold is lost
-//! and marked.
+//! someone waits, else once per sync interval. While entries come it looks every 10 ms, and at once when someone waits;
+//! after a second without any it sleeps until it is woken. RocksDB's write stalls stall this thread only; what the
+//! queues then cannot hold is lost and marked.
 
 mod failure;
 
@@ -30,7 +30,10 @@ const BATCH: usize = 4096;
 const BATCH_DECISIONS: usize = 2048;
 
 /// Between two looks at the queues while entries come.
-const POLL: Duration = Duration::from_millis(5);
+const POLL: Duration = Duration::from_millis(10);
+
+/// What an fsync usually takes at the most; it begins that much earlier.
+const DISK: Duration = Duration::from_millis(5);
 
 /// Without entries for this long the writer sleeps.
 const IDLE: Duration = Duration::from_secs(1);
@@ -213,7 +216,11 @@ impl Writer {
     /// Early enough that polling and the disk's own time fit into the interval.
     fn sync_after(&self) -> Duration {
         let sync = self.shared.options.sync;
-        sync.saturating_sub(Duration::from_millis(10)).max(sync / 2)
+        sync.saturating_sub(self.poll() + DISK).max(sync / 2)
+    }
+
+    fn poll(&self) -> Duration {
+        POLL.min(self.shared.options.sync / 4)
     }
 
     /// A folder that takes no files lets RocksDB write until its next file only.
@@ -233,7 +240,8 @@ impl Writer {
 
     fn rest(&self) {
         if self.busy.elapsed() < IDLE || self.dirty.is_some() || self.losing.is_some() {
-            thread::park_timeout(POLL);
+            let due = self.dirty.map(|since| self.sync_after().saturating_sub(since.elapsed()));
+            thread::park_timeout(due.map_or(self.poll(), |due| due.min(self.poll())));
         } else if self.shared.may_sleep() {
             thread::park_timeout(FOLDER_CHECK);
         }

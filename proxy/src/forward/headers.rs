@@ -10,7 +10,7 @@ use vestibule_config::{HostHeader, IdentityHeaders, Upstream};
 
 use crate::context::{Request, authority};
 use crate::host;
-use crate::routes::Routes;
+use crate::routes::{OWN_PREFIX, Routes};
 
 /// Names by which backends learn who the client is; every client copy is removed.
 const CLAIMS: [&str; 12] = [
@@ -29,7 +29,7 @@ const CLAIMS: [&str; 12] = [
 ];
 
 /// Families of such names.
-const CLAIM_PREFIXES: [&str; 3] = ["x-vestibule", "x-forwarded-", "remote-"];
+const CLAIM_PREFIXES: [&str; 3] = [OWN_PREFIX, "x-forwarded-", "remote-"];
 
 /// Fields that we add, at the most.
 const OWN_FIELDS: usize = 10;
