@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
@@ -291,6 +292,7 @@ impl Gateway {
         // Renamed into place, so that a running program never reads half a file.
         let next = self.folder.path().join("next");
         fs::write(&next, text).unwrap();
+        fs::set_permissions(&next, fs::Permissions::from_mode(0o600)).unwrap();
         fs::rename(next, self.config()).unwrap();
     }
 }

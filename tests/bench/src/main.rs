@@ -25,6 +25,7 @@ fn main() {
     while let Some(flag) = arguments.next() {
         let mut number = || arguments.next().and_then(|text| text.parse().ok()).expect("a number after the flag");
         match flag.as_str() {
+            // None of something leaves its part out.
             "--rounds" => plan.rounds = usize::try_from(number()).unwrap(),
             "--seconds" => plan.seconds = number(),
             "--memory-minutes" => plan.memory_minutes = number(),

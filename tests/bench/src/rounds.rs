@@ -15,6 +15,9 @@ struct Figures {
 
 /// Runs the rounds and prints the table.
 pub(crate) fn measure(plan: &Plan) {
+    if plan.rounds == 0 {
+        return;
+    }
     let folder = tempfile::tempdir().unwrap();
     let origin = contender::origin(folder.path());
     let nginx = contender::nginx_proxy(folder.path(), origin.address);
