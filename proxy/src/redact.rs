@@ -3,27 +3,39 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Stands where a value was.
 const REDACTED: &str = "[redacted]";
 
+/// Addresses within addresses that are looked into; a value that holds one more is hidden whole.
+const DEPTH: usize = 4;
+
+/// What a value that is an address again keeps readable after its secrets went.
+const IN_VALUE: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'/').remove(b'-').remove(b'_').remove(b'.').remove(b'~').remove(b'[').remove(b']');
+
 /// A query without `?`, the values of the named parameters replaced, every other byte as it was. Names are compared
-/// without case and percent-decoded; `names` are lower-case.
+/// without case and percent-decoded; `names` are lower-case. A value that is an address with a query itself, such as
+/// the `return` of the sign-in page, loses its secrets too.
 pub(crate) fn query<'a>(query: &'a str, names: &BTreeSet<String>) -> Cow<'a, str> {
-    if !parameters(query).any(|part| is_secret(part, names)) {
+    within(query, names, DEPTH)
+}
+
+fn within<'a>(query: &'a str, names: &BTreeSet<String>, depth: usize) -> Cow<'a, str> {
+    if parameters(query).all(|part| hidden(part, names, depth).is_none()) {
         return Cow::Borrowed(query);
     }
     let mut kept = String::with_capacity(query.len());
     let mut rest = query;
     for part in parameters(query) {
-        match part.split_once('=') {
-            Some((name, _)) if is_secret(part, names) => {
+        match hidden(part, names, depth) {
+            Some((name, value)) => {
                 kept.push_str(name);
                 kept.push('=');
-                kept.push_str(REDACTED);
+                kept.push_str(&value);
             }
-            _ => kept.push_str(part),
+            None => kept.push_str(part),
         }
         rest = rest.get(part.len()..).unwrap_or_default();
         let mut separator = rest.chars();
@@ -31,6 +43,27 @@ pub(crate) fn query<'a>(query: &'a str, names: &BTreeSet<String>) -> Cow<'a, str
         rest = separator.as_str();
     }
     Cow::Owned(kept)
+}
+
+/// The name of a parameter and what stands for its value, where that may not be kept as it is.
+fn hidden<'a>(part: &'a str, names: &BTreeSet<String>, depth: usize) -> Option<(&'a str, Cow<'static, str>)> {
+    let (name, value) = part.split_once('=')?;
+    if is_secret(part, names) {
+        return Some((name, Cow::Borrowed(REDACTED)));
+    }
+    if !value.bytes().any(|byte| matches!(byte, b'?' | b'%')) {
+        return None;
+    }
+    let plain = percent_decode_str(value).decode_utf8_lossy();
+    let (place, inner) = plain.split_once('?')?;
+    let Some(depth) = depth.checked_sub(1) else { return Some((name, Cow::Borrowed(REDACTED))) };
+    match within(inner, names, depth) {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(inner) => {
+            let address = format!("{place}?{inner}");
+            Some((name, Cow::Owned(utf8_percent_encode(&address, IN_VALUE).to_string())))
+        }
+    }
 }
 
 /// An absolute or relative address, its query redacted, user and password gone.
@@ -106,6 +139,29 @@ mod tests {
         ] {
             assert_eq!(query(before, &names()), after, "{before}");
         }
+    }
+
+    #[test]
+    fn an_address_in_a_value_loses_its_secrets_too() {
+        for (before, after) in [
+            ("return=%2Fx%3Ftoken%3Dabc", "return=/x%3Ftoken%3D[redacted]"),
+            ("return=%2Fx%3Fa%3D1%26token%3Dabc&b=1", "return=/x%3Fa%3D1%26token%3D[redacted]&b=1"),
+            ("next=/x?token=abc", "next=/x%3Ftoken%3D[redacted]"),
+            ("a=%2Fx%3Fb%3D%252Fy%253Fcode%253Dabc", "a=/x%3Fb%3D/y%253Fcode%253D[redacted]"),
+            ("return=%2Fx%3Fa%3D1", "return=%2Fx%3Fa%3D1"),
+            ("q=100%&r=what?", "q=100%&r=what?"),
+        ] {
+            assert_eq!(query(before, &names()), after, "{before}");
+        }
+    }
+
+    #[test]
+    fn addresses_too_deep_to_look_into_are_hidden_whole() {
+        let mut address = "/x?token=abc".to_owned();
+        for _ in 0..=DEPTH {
+            address = format!("/x?a={}", utf8_percent_encode(&address, NON_ALPHANUMERIC));
+        }
+        assert!(!super::address(&address, &names()).contains("abc"));
     }
 
     #[test]
