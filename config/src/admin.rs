@@ -100,8 +100,8 @@ shape! {
 const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST, 9180));
 
 impl RawAdmin {
-    /// `root` is where a missing `[admin]` is reported.
-    pub(crate) fn check(admin: Option<Self>, root: Span, reading: &mut Reading<'_>) -> Admin {
+    /// `root` is where a missing `[admin]` is reported; `listened` is what `[server]` listens on.
+    pub(crate) fn check(admin: Option<Self>, listened: &[SocketAddr], root: Span, reading: &mut Reading<'_>) -> Admin {
         let (table, listen, hosts, tokens) = match admin {
             Some(Self { table, listen, hosts, tokens }) => {
                 (table, listen.optional(), hosts.or_default(), tokens.or_default())
@@ -112,17 +112,19 @@ impl RawAdmin {
             let finding = reading.findings.warning(table, "no admin token: nobody can read the logs or the metrics");
             finding.help("write [admin.tokens.NAME] with role and hash");
         }
+        let span = listen.as_ref().map_or(table, |listen| listen.span);
+        let listen = check_listen(listen, reading);
+        if listened.iter().any(|other| take_the_same(*other, listen)) {
+            let finding = reading.findings.error(span, format!("[server] listens on \"{listen}\" already"));
+            finding.help("write listen = \"127.0.0.1:PORT\" with a port that nothing else uses");
+        }
         let mut checked = BTreeMap::new();
         for (name, token) in tokens.0 {
             if let Some(token) = token.and_then(|token| token.check(reading)) {
                 checked.insert(name.value, token);
             }
         }
-        Admin {
-            listen: check_listen(listen, reading),
-            hosts: hosts.iter().map(ToString::to_string).collect(),
-            tokens: checked,
-        }
+        Admin { listen, hosts: hosts.iter().map(ToString::to_string).collect(), tokens: checked }
     }
 }
 
@@ -133,6 +135,12 @@ impl RawToken {
         let hash = hash.required("hash", "\"sha256:…\"", table, reading);
         Some(AdminToken { role: role?, hash: hash?, logs: logs.optional() })
     }
+}
+
+/// Whether the second listener cannot have its address because of the first.
+fn take_the_same(first: SocketAddr, second: SocketAddr) -> bool {
+    let unspecified_takes = first.ip().is_unspecified() && (first.is_ipv6() || second.is_ipv4());
+    first.port() == second.port() && first.port() != 0 && (first.ip() == second.ip() || unspecified_takes)
 }
 
 fn check_listen(listen: Option<At<SocketAddr>>, reading: &mut Reading<'_>) -> SocketAddr {

@@ -103,7 +103,8 @@ impl RawFile {
         let rate_limits = check_rate_limits(rate_limits.or_default(), reading);
         let default_limits = defaults.optional().map(RawDefaults::check).unwrap_or_default();
         circuit::resolve_limits(&default_limits, &rate_limits, Some(reading));
-        let admin = RawAdmin::check(admin.optional(), root, reading);
+        let listened: Vec<_> = server.iter().flat_map(|server| &server.listen).map(|one| one.address).collect();
+        let admin = RawAdmin::check(admin.optional(), &listened, root, reading);
         let around = Surroundings {
             projects: &projects,
             own_secrets,
