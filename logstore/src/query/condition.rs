@@ -121,7 +121,7 @@ fn equal(log: Log, field: &Field, parameter: &str, value: &str) -> Result<Test, 
         Kind::Json => Ok(Test::Holds(value.to_owned())),
         Kind::Word(list) => match word(log, field, list, value) {
             Some(word) => Ok(Test::Equals(word.to_owned())),
-            None => refuse(format!("a {}; write one of: {}", field.name, list.join(", "))),
+            None => refuse(format!("{}; write one of: {}", indefinite(field.name), list.join(", "))),
         },
         Kind::Number | Kind::Count | Kind::Position => match number(field, value) {
             Some(range) => Ok(Test::Number(range)),
@@ -141,6 +141,12 @@ fn equal(log: Log, field: &Field, parameter: &str, value: &str) -> Result<Test, 
             Err(_) => refuse("an id; write a UUID".into()),
         },
     }
+}
+
+/// `an action`, `a result`.
+fn indefinite(name: &str) -> String {
+    let article = if name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {name}")
 }
 
 fn word(log: Log, field: &Field, list: &'static [&'static str], value: &str) -> Option<&'static str> {
@@ -189,7 +195,7 @@ fn of_request(
         let known = words.iter().find(|(word, _)| word.eq_ignore_ascii_case(&value));
         known.map(|(_, outcome)| Test::Request(*outcome)).ok_or_else(|| {
             let list: Vec<_> = words.iter().map(|(word, _)| *word).collect();
-            bad(parameter, format!("{value:?} is not a {name}; write one of: {}", list.join(", ")))
+            bad(parameter, format!("{value:?} is not {}; write one of: {}", indefinite(name), list.join(", ")))
         })
     });
     Ok(Filter {

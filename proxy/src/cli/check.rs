@@ -63,5 +63,10 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
 fn summary(settings: &Settings, path: &Path, valid: bool) -> String {
     let Settings { circuits, warnings, revision, .. } = settings;
     let word = if valid { "valid" } else { "refused by --strict" };
-    format!("{}: {word}; {} circuits, {} warnings, revision {revision}", path.display(), circuits.len(), warnings.len())
+    let (circuits, warnings) = (counted(circuits.len(), "circuit"), counted(warnings.len(), "warning"));
+    format!("{}: {word}; {circuits}, {warnings}, revision {revision}", path.display())
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    format!("{count} {noun}{}", if count == 1 { "" } else { "s" })
 }

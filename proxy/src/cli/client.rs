@@ -109,6 +109,10 @@ impl Answer {
         }
         let detail = body.ok().and_then(|body| body.get("detail").and_then(Value::as_str).map(str::to_owned));
         let detail = detail.unwrap_or_else(|| "no reason given".to_owned());
+        if self.status == StatusCode::BAD_REQUEST {
+            // The server read what was typed, and says what is wrong with it.
+            return Err(Failure::Usage(detail));
+        }
         Err(Failure::failed(format!("the server answers {}: {detail}", self.status.as_u16())))
     }
 }

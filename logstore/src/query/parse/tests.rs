@@ -33,6 +33,8 @@ fn an_unknown_parameter_field_or_value_is_named_with_what_to_write() {
         "status=allowed",
         "status: \"allowed\" is not a status; write one of: initiated, pending, success, failure",
     );
+    refused(Requests, "action=let_in", "action: \"let_in\" is not an action; write one of: allowed, blocked");
+    refused(Requests, "outcome=x", "outcome: \"x\" is not an outcome; write one of: allowed, denied, error");
     refused(Requests, "status=ok", "status: \"ok\" is not a status; write one of: success, failed");
     refused(Requests, "status.min=1", "status.min: takes no such operator; write status or status.not");
     refused(Requests, "status_code=40x", "status_code: \"40x\" is not a status; write 404 or 4xx");
