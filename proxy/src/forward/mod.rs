@@ -6,7 +6,7 @@ mod headers;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
@@ -137,6 +137,8 @@ fn replace_fields(out: &mut RequestHeader, fields: HeaderMap) -> Result<()> {
 /// # Errors
 /// None in practice; the header map may be full.
 pub(crate) fn incoming(answer: &mut ResponseHeader, request_id: &HeaderValue) -> Result<()> {
+    // The version is this connection's, not that of the one behind (RFC 9110, 2.5).
+    answer.set_version(Version::HTTP_11);
     answer.remove_header(&MARK);
     let cookies = answer.headers.get_all(header::SET_COOKIE);
     if cookies.iter().any(|cookie| cookies::sets_ours(cookie.as_bytes())) {
@@ -152,6 +154,14 @@ pub(crate) fn incoming(answer: &mut ResponseHeader, request_id: &HeaderValue) ->
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_old_upstream_does_not_make_the_answer_old() {
+        let mut answer = ResponseHeader::build(200, None).unwrap();
+        answer.set_version(Version::HTTP_10);
+        incoming(&mut answer, &HeaderValue::from_static("ours")).unwrap();
+        assert_eq!(answer.version, Version::HTTP_11);
+    }
 
     #[test]
     fn an_upstream_cannot_set_our_cookies_or_mark() {
