@@ -24,6 +24,7 @@ pub(crate) struct Metrics {
     rate_limited: Family<LimitLabels, Counter>,
     disabled: Family<CircuitLabels, Counter>,
     refused_connections: Counter,
+    admin_refused: Family<ReasonLabels, Counter>,
     request_duration: Histogram,
     upstream_duration: Histogram,
     active_connections: Gauge,
@@ -73,6 +74,11 @@ struct LimitLabels {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct CircuitLabels {
     circuit: Arc<str>,
 }
@@ -116,6 +122,7 @@ impl Metrics {
             rate_limited: Family::default(),
             disabled: Family::default(),
             refused_connections: Counter::default(),
+            admin_refused: Family::default(),
             request_duration: Histogram::new(DURATION_BUCKETS),
             upstream_duration: Histogram::new(DURATION_BUCKETS),
             active_connections: Gauge::default(),
@@ -168,6 +175,11 @@ impl Metrics {
         self.refused_connections.inc();
     }
 
+    /// The admin port refused a request; `reason` as its answer says.
+    pub(crate) fn admin_refused(&self, reason: &'static str) {
+        self.admin_refused.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
     /// A client connected.
     pub(crate) fn connection_opened(&self) {
         self.active_connections.inc();
@@ -199,6 +211,7 @@ impl Metrics {
         add(to, "rate_limited", "Requests and attempts over a limit", &self.rate_limited);
         add(to, "disabled_requests", "Requests for circuits that are switched off", &self.disabled);
         add(to, "connections_refused", "Connections over a cap", &self.refused_connections);
+        add(to, "admin_refused", "Requests that the admin port refused", &self.admin_refused);
         add(to, "request_duration_seconds", "Head to last byte", &self.request_duration);
         add(to, "upstream_duration_seconds", "Until the upstream's head", &self.upstream_duration);
         add(to, "active_connections", "Clients connected", &self.active_connections);
@@ -280,6 +293,7 @@ mod tests {
         });
         metrics.attempt(&circuit, Method::Pin, "failed");
         metrics.rate_limited(&circuit, &"browse".into());
+        metrics.admin_refused("busy");
         let auth = vestibule_auth::Figures {
             limiter_keys: vec![("browse".to_owned(), 7)],
             sessions: 3,
@@ -291,6 +305,7 @@ mod tests {
             "vestibule_denials_total{circuit=\"wiki\",reason=\"ip_restricted\"} 1",
             "vestibule_attempts_total{circuit=\"wiki\",method=\"pin\",result=\"failed\"} 1",
             "vestibule_rate_limited_total{circuit=\"wiki\",limit=\"browse\"} 1",
+            "vestibule_admin_refused_total{reason=\"busy\"} 1",
             "vestibule_request_duration_seconds_count 1",
             "vestibule_upstream_duration_seconds_count 1",
             "vestibule_active_connections 0",

@@ -59,7 +59,10 @@ pub(super) async fn admit(port: Arc<Port>, route: Option<&'static Route>, reques
     let id = request_id.to_str().unwrap_or_default();
     let mut response = match answer(&port, route, &request.into_parts().0, id).await {
         Ok(response) => response,
-        Err(problem) => problem.into_response(id),
+        Err(problem) => {
+            port.state.metrics.admin_refused(problem.reason);
+            problem.into_response(id)
+        }
     };
     let headers = response.headers_mut();
     headers.extend(FIXED_HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
