@@ -171,15 +171,14 @@ impl Attempts {
         admitted.forgive();
     }
 
-    /// It was not. A lock is on disk when this returns, other counts within a second.
+    /// It was not. When this returns the count outlives the process, and a lock the power too: killing the process
+    /// gives nobody another try.
     pub(crate) async fn failed(&self, admitted: Admitted, state: &Arc<crate::state::State>) {
-        if !admitted.attempt.is_some_and(Attempt::fail) {
-            return;
-        }
+        let Some(locked) = admitted.attempt.map(Attempt::fail) else { return };
         let (failures, state) = (self.history.failures.clone(), state.clone());
-        let written = tokio::task::spawn_blocking(move || failures.flush().and_then(|()| state.sync())).await;
-        if let Ok(Err(error)) = written {
-            tracing::error!(error = &error as &dyn std::error::Error, "lock cannot be stored");
+        let write = move || failures.flush().and_then(|()| if locked { state.sync() } else { Ok(()) });
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
+            tracing::error!(error = &error as &dyn std::error::Error, "failed attempt cannot be stored");
         }
     }
 }

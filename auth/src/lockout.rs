@@ -49,6 +49,8 @@ pub(crate) struct Failures {
     clock: Arc<dyn Clock>,
     state: Arc<State>,
     table: Mutex<Counts>,
+    /// Held over a whole flush: rows reach the database in the order of their counts.
+    flushing: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -104,7 +106,7 @@ impl Failures {
             entries.len() < MAX_KEYS
         })?;
         let table = Mutex::new(Counts { entries, ..Counts::default() });
-        Ok(Arc::new(Self { clock, state, table }))
+        Ok(Arc::new(Self { clock, state, table, flushing: Mutex::default() }))
     }
 
     /// Begins an attempt, or says how long there may be none. Attempts under way count as failures until they end,
@@ -124,6 +126,7 @@ impl Failures {
 
     /// Writes what changed since the last call; not yet surely on disk.
     pub(crate) fn flush(&self) -> Result<(), Error> {
+        let _turn = self.flushing.lock();
         let mut batch = WriteBatch::default();
         {
             let offset = wall_offset(&*self.clock);

@@ -45,6 +45,18 @@ impl House {
         Self::at(self.folder, self.clock.now())
     }
 
+    /// What a process finds that follows one that was killed: the files as they are now, nothing closed.
+    pub(crate) fn after_a_kill(&self) -> Self {
+        use vestibule_auth::Clock;
+        let folder = tempfile::tempdir().unwrap();
+        let state = folder.path().join("state");
+        std::fs::create_dir(&state).unwrap();
+        for file in std::fs::read_dir(self.folder.path().join("state")).unwrap().map(Result::unwrap) {
+            std::fs::copy(file.path(), state.join(file.file_name())).unwrap();
+        }
+        Self::at(folder, self.clock.now())
+    }
+
     pub(crate) fn settings(&self, text: &str) -> Settings {
         use vestibule_auth::Clock;
         let head = format!(

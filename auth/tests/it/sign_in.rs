@@ -134,6 +134,21 @@ async fn a_locked_pair_hears_the_same_whatever_it_knows() {
 }
 
 #[tokio::test]
+async fn killing_the_process_gives_nobody_another_try() {
+    let house = House::new();
+    let policy = house.policy(WIKI);
+    let visit = Visit::from(HOME);
+    let wrong = || password_of("maya@example.net", "wrong");
+    for _ in 0..2 {
+        assert!(visit.sign_in(&policy, "wiki", wrong()).await.starts_with("failed"));
+    }
+    let house = house.after_a_kill();
+    let policy = house.policy(WIKI);
+    assert!(visit.sign_in(&policy, "wiki", wrong()).await.starts_with("failed"), "the third of three");
+    assert!(visit.sign_in(&policy, "wiki", password("maya@example.net")).await.ends_with("429 user_locked"));
+}
+
+#[tokio::test]
 async fn guessing_at_once_is_no_way_around_the_lock() {
     let house = House::new();
     let policy = house.policy(WIKI);
