@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use jiff::Timestamp;
 
+use crate::Settings;
 use crate::access::{Access, AllowEntry, Login, Policy, RawPolicy, RawShared, SignInWay};
 use crate::identity::RawIdentity;
 use crate::limit::RateLimit;
@@ -162,7 +163,7 @@ impl RawCircuit {
         let access = RawPolicy { access, allow, login, shared }.check(table, reading);
         let rules = check_rules(ip_allow, ip_block, country_allow, country_block, around, reading);
         let rate_limits = check_limits(rate_limits, around, reading);
-        warn_if_expired(&expires, reading);
+        check_expiry(&expires, &name.value, reading);
         Some(Circuit {
             name: name.value.clone(),
             project,
@@ -297,10 +298,18 @@ fn warn_of_missing_secrets(
     }
 }
 
-fn warn_if_expired(expires: &Field<Timestamp>, reading: &mut Reading<'_>) {
-    if let Field::Given { value, span, .. } = expires
-        && *value <= reading.source.now()
-    {
+/// An instant that passed while it stood here is a note. One that had passed when it was written is a mistake, which
+/// only those can tell who know what was in force before.
+fn check_expiry(expires: &Field<Timestamp>, name: &Name, reading: &mut Reading<'_>) {
+    let Field::Given { value, span, .. } = expires else { return };
+    if *value > reading.source.now() {
+        return;
+    }
+    let before = |settings: &Settings| settings.circuits.get(name).and_then(|circuit| circuit.expires);
+    if reading.source.in_force().is_some_and(|settings| before(settings) != Some(*value)) {
+        let finding = reading.findings.error(*span, "this instant has passed already");
+        finding.help("write a later one, or enabled = false to close the circuit now");
+    } else {
         let message = "this instant has passed: the circuit does not exist any more";
         reading.findings.warning(*span, message).help("write a later one, or remove the circuit");
     }

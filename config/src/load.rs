@@ -28,6 +28,10 @@ pub trait Source {
     fn env(&self, name: &str) -> Option<String>;
     /// For `expires`.
     fn now(&self) -> Timestamp;
+    /// What these files are to replace; absent at a start.
+    fn in_force(&self) -> Option<&Settings> {
+        None
+    }
     /// Permission bits of a file, where there are such.
     fn mode(&self, _path: &Path) -> Option<u32> {
         None

@@ -10,8 +10,8 @@ use parking_lot::Mutex;
 use vestibule_config::{FileSource, Report, Settings, Source};
 
 /// Reads and checks the files, and remembers what was read on the way, whether it was good or not.
-pub(super) fn load(path: &Path, now: Timestamp) -> (Result<Settings, Report>, Reading) {
-    let recorder = Recorder { source: source(now), reading: Mutex::default() };
+pub(super) fn load(path: &Path, now: Timestamp, in_force: &Settings) -> (Result<Settings, Report>, Reading) {
+    let recorder = Recorder { source: source(now), in_force, reading: Mutex::default() };
     let settings = vestibule_config::load(path, &recorder);
     (settings, recorder.reading.into_inner())
 }
@@ -59,12 +59,13 @@ fn fingerprint(text: &str) -> Digest {
 }
 
 /// Passes everything through and remembers it.
-struct Recorder<S> {
+struct Recorder<'a, S> {
     source: S,
+    in_force: &'a Settings,
     reading: Mutex<Reading>,
 }
 
-impl<S: Source> Source for Recorder<S> {
+impl<S: Source> Source for Recorder<'_, S> {
     fn read(&self, path: &Path) -> io::Result<String> {
         let read = self.source.read(path);
         self.reading.lock().files.insert(path.to_path_buf(), content(&read));
@@ -85,6 +86,10 @@ impl<S: Source> Source for Recorder<S> {
 
     fn now(&self) -> Timestamp {
         self.source.now()
+    }
+
+    fn in_force(&self) -> Option<&Settings> {
+        Some(self.in_force)
     }
 
     fn mode(&self, path: &Path) -> Option<u32> {

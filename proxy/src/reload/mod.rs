@@ -117,8 +117,8 @@ pub(crate) async fn reload(state: &Arc<State>, cause: Cause, actor: &Actor) -> O
 
 /// Files and environment, off the runtime: a network file system may take its time.
 async fn read(state: &Arc<State>, now: Timestamp) -> (Result<Settings, Report>, Reading) {
-    let path = state.config_path.clone();
-    let read = tokio::task::spawn_blocking(move || files::load(&path, now));
+    let (path, live) = (state.config_path.clone(), state.live.load_full());
+    let read = tokio::task::spawn_blocking(move || files::load(&path, now, &live.settings));
     read.await.expect("the loader returns its problems and does not panic")
 }
 

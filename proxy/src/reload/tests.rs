@@ -71,6 +71,25 @@ async fn a_bad_change_changes_nothing_and_is_told_with_its_place() {
 }
 
 #[tokio::test]
+async fn an_instant_has_passed_only_while_it_stood_there() {
+    let text = example();
+    let rig = Rig::new(&text);
+    let until = |instant: Timestamp| {
+        text.replace("[circuits.preview]\n", &format!("[circuits.preview]\nexpires = {instant}\n"))
+    };
+    rig.write(&until("2020-01-01T00:00:00Z".parse().unwrap()));
+    let Outcome::Refused(report) = by_hand(&rig).await else { panic!("it was never in force") };
+    assert!(report.to_string().contains("this instant has passed already"), "{report}");
+
+    let soon = rig.state.clock.now().saturating_add(Duration::from_secs(1)).unwrap();
+    rig.write(&until(soon));
+    assert!(by_hand(&rig).await.successful());
+    rig.clock.advance(Duration::from_secs(2));
+    rig.write(&format!("{}# a note\n", until(soon)));
+    assert!(matches!(by_hand(&rig).await, Outcome::Applied { warnings: 1.., .. }));
+}
+
+#[tokio::test]
 async fn unchanged_files_do_nothing_and_say_so() {
     let rig = Rig::new(&example());
     let live = rig.state.live.load_full();

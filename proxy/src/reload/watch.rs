@@ -81,8 +81,9 @@ async fn hint(events: &Notify) {
 /// What the server read at its start is not known here, so it is read again; a file that changed in between has
 /// another revision than the one in force.
 async fn first_reading(state: &Arc<State>) {
-    let (path, now) = (state.config_path.clone(), state.clock.now());
-    let Ok((settings, reading)) = tokio::task::spawn_blocking(move || files::load(&path, now)).await else { return };
+    let (path, now, live) = (state.config_path.clone(), state.clock.now(), state.live.load_full());
+    let load = move || files::load(&path, now, &live.settings);
+    let Ok((settings, reading)) = tokio::task::spawn_blocking(load).await else { return };
     let mut turn = state.reloads.turn.lock().await;
     let in_force = state.live.load().settings.revision.clone();
     if turn.is_none() && settings.is_ok_and(|settings| settings.revision == in_force) {
