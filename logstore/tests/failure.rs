@@ -178,7 +178,7 @@ async fn a_full_disk_refuses_commits_keeps_what_was_there_and_recovers_by_itself
     store.append(&Entry::Request(&request(1, "/meanwhile")));
 
     disk.empty();
-    wait_for("the store did not recover", Duration::from_secs(60), async || store.writable()).await;
+    wait_for("the store did not recover", Duration::from_secs(8), async || store.writable()).await;
     let after = store.commit(&Entry::Access(&access(3000, "after"))).await.unwrap();
     assert_eq!(after.seq, before as u64);
     wait_for("the loss is marked", Duration::from_secs(5), async || !all(&store, Log::Audit).is_empty()).await;

@@ -16,11 +16,11 @@ use crate::loss::{Cause, Gap};
 
 /// Between two tries: at first, doubled each time, at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// RocksDB recovers from a full disk by itself within seconds. If the folder takes files and the database still does
-/// not for this many tries, it is opened again.
-const TRIES_BEFORE_REOPEN: u32 = 5;
+/// After a full disk RocksDB may go on by itself, or refuse its write-ahead log for ever. If the folder takes files and
+/// the database still does not for this many tries, it is opened again: writing goes on within seconds either way.
+const TRIES_BEFORE_REOPEN: u32 = 2;
 
 impl Writer {
     pub(super) fn write_failed(&mut self, places: Places, cause: &str) {
