@@ -20,7 +20,8 @@ const OWN_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is still read of a request that was answered before its body ended, so that the answer is not lost to a
 /// reset; then the connection is closed.
 const LINGER_MAX_BYTES: usize = 1024 * 1024;
-const LINGER_TIMEOUT: Duration = Duration::from_secs(2);
+/// Shorter than the second within which an answer's entry can be read: the entry is made after it.
+const LINGER_TIMEOUT: Duration = Duration::from_millis(600);
 
 /// Why a body for our own pages was not read to its end.
 pub(crate) enum Unread {
