@@ -143,11 +143,11 @@ pub(crate) fn rate_limit_headers(budget: &Budget) -> [(HeaderName, HeaderValue);
 /// cleared.
 fn sign_in(reason: Reason, asked: &Asked<'_>) -> Reply {
     let mut reply = match classify(asked.headers) {
-        // 303 turns a form that was sent without a session into a GET of the page; it is not sent again later.
+        // A form that was sent without a session is not sent again later.
         Client::Navigation if is_read(asked.method) => {
             redirect(StatusCode::FOUND, &return_path::sign_in(asked.path_and_query))
         }
-        Client::Navigation => redirect(StatusCode::SEE_OTHER, &return_path::sign_in("/")),
+        Client::Navigation => redirect(StatusCode::FOUND, &return_path::sign_in("/")),
         Client::Program => unauthorized(reason, asked),
         Client::Grpc => told(StatusCode::UNAUTHORIZED, reason, None, asked),
     };

@@ -79,7 +79,7 @@ fn strangers_are_sent_to_sign_in_with_path_and_query() {
 
     request.method = Method::POST;
     let reply = refusal(&stranger, &request.asked());
-    assert_eq!(reply.status, StatusCode::SEE_OTHER);
+    assert_eq!(reply.status, StatusCode::FOUND);
     assert_eq!(header(&reply, "location"), Some("/.vestibule/login?return=%2F"));
 }
 
