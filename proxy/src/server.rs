@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -77,7 +78,8 @@ fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
 
 fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyhow::Result<State> {
     let data_dir = settings.server.data_dir.clone();
-    std::fs::create_dir_all(&data_dir).with_context(|| format!("data folder {data_dir:?} cannot be made"))?;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data_dir);
+    made.with_context(|| format!("data folder {data_dir:?} cannot be made"))?;
     let options = Options { sync: settings.logs.sync, queue_entries: QUEUE_ENTRIES, queue_bytes: QUEUE_BYTES };
     let store = Store::open(&data_dir.join("logs"), options)?;
     let auth = Auth::open(&data_dir, clock.clone())?;
