@@ -31,10 +31,10 @@ pub(crate) fn port(authority: &str) -> Option<&str> {
 /// differently.
 pub(crate) fn parse(text: &str) -> Result<Authority<'_>, BadHost> {
     let (name, port) = split_port(text)?;
-    if port.is_some_and(|port| port.len() > 5 || port.bytes().any(|byte| !byte.is_ascii_digit())) {
+    let port = port.filter(|port| !port.is_empty());
+    if port.is_some_and(|port| !is_port(port)) {
         return Err(BadHost);
     }
-    let port = port.filter(|port| !port.is_empty());
     let name = if name.starts_with('[') { name } else { name.strip_suffix('.').unwrap_or(name) };
     if !is_name(name) && !is_ipv6_literal(name) {
         return Err(BadHost);
@@ -58,6 +58,11 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), BadHost> {
         };
     }
     Ok(text.split_once(':').map_or((text, None), |(name, port)| (name, Some(port))))
+}
+
+/// Digits only: a number's own parser takes a sign, too.
+fn is_port(port: &str) -> bool {
+    port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
 }
 
 fn is_name(name: &str) -> bool {
@@ -117,6 +122,8 @@ mod tests {
             "pub.test:x",
             "pub.test:80:80",
             "pub.test:123456",
+            "pub.test:65536",
+            "pub.test:+80",
             ":80",
             "[::1",
             "[::1]x",
