@@ -52,7 +52,7 @@ impl Store {
         let Opened { db, store, id_key, timelines } = database::open(dir)?;
         let ids = Ids::new(&id_key).map_err(|_| Error::Damaged { what: "the key of the ids is not a key" })?;
         let shared = Arc::new(Shared::new(dir.into(), options, store, ids, db, timelines));
-        let writer = Writer::new(Arc::clone(&shared));
+        let writer = Writer::new(Arc::clone(&shared))?;
         let thread = thread::Builder::new().name("log-writer".into()).spawn(|| writer.run()).map_err(Error::Thread)?;
         shared.set_writer(thread.thread().clone());
         Ok(Self { handle: Arc::new(Handle { shared, writer: Mutex::new(Some(thread)) }) })

@@ -1,11 +1,12 @@
 //! The one thread that writes.
 //!
 //! It takes what is queued, gives each entry its position, writes all of it as one batch, and syncs: at once when
-//! someone waits, else once per sync interval. While entries come it looks every 10 ms, and at once when someone waits;
-//! after a second without any it sleeps until it is woken. RocksDB's write stalls stall this thread only; what the
-//! queues then cannot hold is lost and marked.
+//! someone waits, else once per sync interval, on a thread beside it. While entries come it looks every 10 ms, and at
+//! once when someone waits; after a second without any it sleeps until it is woken. RocksDB's write stalls stall this
+//! thread only; what the queues then cannot hold is lost and marked.
 
 mod failure;
+mod syncer;
 
 use std::sync::Arc;
 use std::thread;
@@ -13,12 +14,13 @@ use std::time::{Duration, Instant};
 
 use rocksdb::WriteBatch;
 
+use self::syncer::{Syncer, Waiters};
 use crate::Committed;
 use crate::column::{Column, hot_key, span_key};
 use crate::database::{self, column};
 use crate::entry::{Entry, Log};
 use crate::error::Error;
-use crate::lane::{Item, Waiter};
+use crate::lane::Item;
 use crate::loss::Cause;
 use crate::shared::Shared;
 use crate::timeline::Extension;
@@ -49,8 +51,9 @@ pub(crate) struct Writer {
     shared: Arc<Shared>,
     /// Taken from the queues, not yet written.
     batch: Vec<Item>,
-    /// Written, waiting for the sync.
-    waiters: Vec<(Waiter, Committed)>,
+    /// Written, waiting for the next sync.
+    waiters: Waiters,
+    syncer: Syncer,
     /// When the first of the entries that are not synced was written.
     dirty: Option<Instant>,
     /// Unmarked losses, when they began and when they last grew.
@@ -69,18 +72,21 @@ struct Places {
 }
 
 impl Writer {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    /// # Errors
+    /// When the system has no thread to give.
+    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, Error> {
         let now = Instant::now();
-        Self {
-            shared,
+        Ok(Self {
             batch: Vec::with_capacity(BATCH),
             waiters: Vec::new(),
+            syncer: Syncer::new(&shared)?,
+            shared,
             dirty: None,
             losing: None,
             busy: now,
             checked: now,
             unwritten: None,
-        }
+        })
     }
 
     /// Until the store is closed.
@@ -189,28 +195,21 @@ impl Writer {
     }
 
     fn sync_if_due(&mut self, closing: bool) {
-        let Some(since) = self.dirty else {
-            return;
-        };
-        if self.waiters.is_empty() && !closing && since.elapsed() < self.sync_after() {
-            return;
+        if let Some(Err(cause)) = self.syncer.outcome() {
+            return self.sync_failed(&cause);
         }
-        match self.sync() {
-            Ok(()) => {
-                self.dirty = None;
-                for (waiter, committed) in self.waiters.drain(..) {
-                    // Whoever gave up waiting does not need the answer.
-                    drop(waiter.send(Ok(committed)));
-                }
-            }
-            Err(cause) => self.sync_failed(&cause),
+        if self.is_sync_due(closing) {
+            self.dirty = None;
+            self.syncer.begin(std::mem::take(&mut self.waiters));
+        }
+        if closing && let Some(Err(cause)) = self.syncer.wait() {
+            self.sync_failed(&cause);
         }
     }
 
-    fn sync(&self) -> Result<(), String> {
-        let slot = self.shared.db.read();
-        let db = slot.as_ref().ok_or("the log store is not open")?;
-        db.flush_wal(true).map_err(|error| error.to_string())
+    fn is_sync_due(&self, closing: bool) -> bool {
+        let Some(since) = self.dirty else { return false };
+        !self.syncer.is_busy() && (closing || !self.waiters.is_empty() || since.elapsed() >= self.sync_after())
     }
 
     /// Early enough that polling and the disk's own time fit into the interval.
@@ -240,7 +239,9 @@ impl Writer {
 
     fn rest(&self) {
         if self.busy.elapsed() < IDLE || self.dirty.is_some() || self.losing.is_some() {
-            let due = self.dirty.map(|since| self.sync_after().saturating_sub(since.elapsed()));
+            // A sync that is under way wakes us at its end.
+            let dirty = self.dirty.filter(|_| !self.syncer.is_busy());
+            let due = dirty.map(|since| self.sync_after().saturating_sub(since.elapsed()));
             thread::park_timeout(due.map_or(self.poll(), |due| due.min(self.poll())));
         } else if self.shared.may_sleep() {
             thread::park_timeout(FOLDER_CHECK);

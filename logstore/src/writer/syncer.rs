@@ -1,0 +1,103 @@
+//! The thread that waits for the disk, so that the writer need not.
+//!
+//! A slow fsync holds back acknowledgements only: meanwhile the writer goes on handing entries to the system, where
+//! the end of this process cannot take them away.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::thread::{self, JoinHandle};
+
+use crate::Committed;
+use crate::error::{Error, Unavailable};
+use crate::lane::Waiter;
+use crate::shared::Shared;
+
+/// Whoever waits for the entries that are written and not yet synced.
+pub(super) type Waiters = Vec<(Waiter, Committed)>;
+
+/// One sync at a time.
+pub(super) struct Syncer {
+    /// Absent once it is being ended.
+    begin: Option<SyncSender<Waiters>>,
+    ended: Receiver<Result<(), String>>,
+    is_busy: bool,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Syncer {
+    /// # Errors
+    /// When the system has no thread to give.
+    pub(super) fn new(shared: &Arc<Shared>) -> Result<Self, Error> {
+        let (begin, orders) = sync_channel(1);
+        let (ends, ended) = sync_channel(1);
+        let shared = Arc::clone(shared);
+        let run = move || {
+            for waiters in orders {
+                let outcome = sync(&shared);
+                answer(waiters, outcome.as_ref());
+                if ends.send(outcome).is_err() {
+                    return;
+                }
+                shared.hurry();
+            }
+        };
+        let thread = thread::Builder::new().name("log-syncer".into()).spawn(run).map_err(Error::Thread)?;
+        Ok(Self { begin: Some(begin), ended, is_busy: false, thread: Some(thread) })
+    }
+
+    pub(super) fn is_busy(&self) -> bool {
+        self.is_busy
+    }
+
+    /// Syncs what was written before this call and tells `waiters`. Not while one is under way.
+    pub(super) fn begin(&mut self, waiters: Waiters) {
+        let sent = self.begin.as_ref().map(|begin| begin.send(waiters));
+        self.is_busy = matches!(sent, Some(Ok(())));
+    }
+
+    /// How the last one ended, once; nothing while it is under way.
+    pub(super) fn outcome(&mut self) -> Option<Result<(), String>> {
+        let outcome = match self.ended.try_recv() {
+            Ok(outcome) => outcome,
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) if !self.is_busy => return None,
+            Err(TryRecvError::Disconnected) => Err("the thread that syncs has ended".into()),
+        };
+        self.is_busy = false;
+        Some(outcome)
+    }
+
+    /// As [`Self::outcome`], but waits for it.
+    pub(super) fn wait(&mut self) -> Option<Result<(), String>> {
+        if !self.is_busy {
+            return None;
+        }
+        self.is_busy = false;
+        Some(self.ended.recv().unwrap_or_else(|_| Err("the thread that syncs has ended".into())))
+    }
+}
+
+impl Drop for Syncer {
+    fn drop(&mut self) {
+        drop(self.wait());
+        drop(self.begin.take());
+        if let Some(thread) = self.thread.take() {
+            // Its panic would have been seen as a failed sync.
+            drop(thread.join());
+        }
+    }
+}
+
+fn sync(shared: &Shared) -> Result<(), String> {
+    let slot = shared.db.read();
+    let db = slot.as_ref().ok_or("the log store is not open")?;
+    db.flush_wal(true).map_err(|error| error.to_string())
+}
+
+/// Whoever gave up waiting does not need the answer.
+fn answer(waiters: Waiters, outcome: Result<&(), &String>) {
+    for (waiter, committed) in waiters {
+        let answer = outcome.map(|()| committed).map_err(|cause| Unavailable { cause: cause.clone() });
+        drop(waiter.send(answer));
+    }
+}
