@@ -122,7 +122,7 @@ pub(crate) fn vestibule(origin: SocketAddr) -> Gateway {
     let circuits = house::circuits(&format!("http://{origin}"));
     let limits = "[rate_limits.much]\nper = \"ip\"\nrate = \"1000000/s\"\n[defaults]\nrate_limits = [\"much\"]\n\
                   [login_limits]\nper_ip = \"1000000/m\"\nper_user = \"1000000/m\"\nper_circuit = \"1000000/m\"\n\
-                  failures = { count = 1000000, within = \"5m\", lock = \"1s\" }\n";
+                  failures = { count = 1000, within = \"1s\", lock = \"1s\" }\n";
     Setup::new(&(house::people() + &circuits + limits)).start()
 }
 
