@@ -51,8 +51,11 @@ impl Syncer {
 
     /// Syncs what was written before this call and tells `waiters`. Not while one is under way.
     pub(super) fn begin(&mut self, waiters: Waiters) {
-        let sent = self.begin.as_ref().map(|begin| begin.send(waiters));
-        self.is_busy = matches!(sent, Some(Ok(())));
+        // If nobody takes it, the outcome is a failed sync: entries must not stay unsynced unnoticed.
+        self.is_busy = true;
+        if let Some(begin) = &self.begin {
+            drop(begin.send(waiters));
+        }
     }
 
     /// How the last one ended, once; nothing while it is under way.
