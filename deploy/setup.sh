@@ -45,8 +45,9 @@ wheel() {
   return 1
 }
 
+# libclang-cpp, which other packages bring, is another library.
 libclang_is_here() {
-  [ -n "${LIBCLANG_PATH:-}" ] || ldconfig -p 2>/dev/null | grep -q 'libclang[-.]' || compgen -G '/usr/lib/llvm-*/lib/libclang*.so*' >/dev/null
+  [ -n "${LIBCLANG_PATH:-}" ] || { ldconfig -p 2>/dev/null; ls -d /usr/lib/llvm-*/lib/libclang* 2>/dev/null; } | grep -Eq 'libclang(-[0-9.]+)?\.so'
 }
 
 install_compilers() {
