@@ -10,8 +10,8 @@ pub(crate) enum Column {
     /// Entries that are not in a segment.
     /// Key: [`hot_key`]. Value: canonical bytes of the entry.
     Hot,
-    /// Sealed segments; empty until they exist.
-    /// Key: log u8, first seq u64, column u16, part u8. Value: one compressed part.
+    /// Sealed segments.
+    /// Key: [`crate::segment::part_key`]. Value: one part and its checksum.
     Seg,
     /// Nodes of the Merkle trees; empty until they exist.
     /// Key: log u8, level u8, index u64. Value: node and what it covers.
@@ -21,12 +21,16 @@ pub(crate) enum Column {
     Note,
     /// Facts about the store, each under its own name.
     /// `format`: u32. `store`: UUID, 16 bytes. `id-key`: AES-128 key, 16 bytes. `probe`: written to see whether
-    /// writing works. `span`, log u8, index u64 ([`span_key`]): see [`crate::timeline::Span`].
+    /// writing works. `first`, log u8: u64, the first position that is kept. `requests`: u64, above every counter of a
+    /// request's id that was given out.
     Meta,
+    /// Rows that a later one stands for, see [`crate::hidden`].
+    /// Key: log u8, page u64. Value: a bit for each of the page's rows.
+    Over,
 }
 
 impl Column {
-    pub(crate) const ALL: [Self; 5] = [Self::Hot, Self::Seg, Self::Tree, Self::Note, Self::Meta];
+    pub(crate) const ALL: [Self; 6] = [Self::Hot, Self::Seg, Self::Tree, Self::Note, Self::Meta, Self::Over];
 
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -35,6 +39,7 @@ impl Column {
             Self::Tree => "tree",
             Self::Note => "note",
             Self::Meta => "meta",
+            Self::Over => "over",
         }
     }
 
@@ -55,7 +60,7 @@ impl Column {
                 options.set_compression_type(DBCompressionType::None);
                 options.set_target_file_size_base(64 << 20);
             }
-            Self::Tree | Self::Note | Self::Meta => {
+            Self::Tree | Self::Note | Self::Meta | Self::Over => {
                 options.set_compression_type(DBCompressionType::Lz4);
                 options.set_write_buffer_size(4 << 20);
             }
@@ -82,8 +87,7 @@ pub(crate) fn hot_seq(log: Log, key: &[u8]) -> Option<u64> {
     (first == log_byte(log)).then_some(u64::from_be_bytes(seq.try_into().ok()?))
 }
 
-/// Key of the times of one chunk of rows: `span`, log u8, index u64.
-pub(crate) fn span_key(log: Log, index: u64) -> [u8; 13] {
-    let [a, b, c, d, e, f, g, h] = index.to_be_bytes();
-    [b's', b'p', b'a', b'n', log_byte(log), a, b, c, d, e, f, g, h]
+/// Key of the first position that a log keeps: `first`, log u8.
+pub(crate) const fn first_key(log: Log) -> [u8; 6] {
+    [b'f', b'i', b'r', b's', b't', log_byte(log)]
 }

@@ -12,14 +12,22 @@ use rocksdb::{
 use uuid::Uuid;
 
 use crate::codec::time_of;
-use crate::column::{Column, hot_key, hot_seq, span_key};
+use crate::column::{Column, first_key, hot_key, hot_seq};
 use crate::entry::Log;
 use crate::error::Error;
+use crate::hidden::{Hidden, OpenAttempts};
 use crate::id::KEY_LEN;
-use crate::timeline::{Span, Timeline};
+use crate::piece;
+use crate::query::bits::Bits;
+use crate::request_ids::RESERVED;
+use crate::shared::Contents;
+use crate::timeline::Timeline;
 
-/// The keys and values that this version reads and writes.
-const FORMAT: u32 = 1;
+/// The keys and values that this version writes.
+const FORMAT: u32 = 2;
+
+/// The one before: no segments, and spans of times that are no longer kept. It becomes the present one when opened.
+const FORMAT_WITHOUT_SEGMENTS: u32 = 1;
 
 /// Blocks read from disk that are kept in memory, in bytes.
 const CACHE_BYTES: usize = 64 << 20;
@@ -34,7 +42,11 @@ pub(crate) struct Opened {
     pub(crate) store: Uuid,
     pub(crate) id_key: [u8; KEY_LEN],
     /// By [`Log::index`].
-    pub(crate) timelines: [Timeline; 3],
+    pub(crate) contents: [Contents; 3],
+    /// Attempts that may still change.
+    pub(crate) attempts: OpenAttempts,
+    /// Counters of requests from here on were never given out.
+    pub(crate) first_request: u64,
 }
 
 /// Opens or makes the database in a folder that only this user may enter.
@@ -43,8 +55,17 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, Error> {
     let cache = Cache::new_lru_cache(CACHE_BYTES);
     let db = DB::open_cf_descriptors(&options(), dir, descriptors(dir, &cache)).map_err(|error| refused(dir, error))?;
     let (store, id_key) = identity(&db)?;
-    let timelines = [timeline(&db, Log::Access)?, timeline(&db, Log::Requests)?, timeline(&db, Log::Audit)?];
-    Ok(Opened { db, store, id_key, timelines })
+    let mut attempts = OpenAttempts::default();
+    let [access, requests, audit] = Log::ALL.map(|log| contents(&db, log, &mut attempts));
+    let first_request = stored_number(&db, b"requests")?.unwrap_or(0);
+    reserve_requests(&db, first_request)?;
+    db.flush_wal(true)?;
+    Ok(Opened { db, store, id_key, contents: [access?, requests?, audit?], attempts, first_request })
+}
+
+/// Counters of requests from here to [`RESERVED`] further may be given out.
+pub(crate) fn reserve_requests(db: &DB, from: u64) -> Result<(), rocksdb::Error> {
+    db.put_cf(&column(db, Column::Meta), b"requests", (from + RESERVED).to_be_bytes())
 }
 
 /// A column family that was made when the database was opened.
@@ -111,7 +132,12 @@ fn identity(db: &DB) -> Result<(Uuid, [u8; KEY_LEN]), Error> {
     let Some(format) = db.get_cf(&meta, "format")? else {
         return first_identity(db);
     };
-    if format != FORMAT.to_be_bytes() {
+    if format == FORMAT_WITHOUT_SEGMENTS.to_be_bytes() {
+        let mut batch = WriteBatch::default();
+        batch.delete_range_cf(&meta, b"span".as_slice(), b"spao".as_slice());
+        batch.put_cf(&meta, "format", FORMAT.to_be_bytes());
+        db.write(batch)?;
+    } else if format != FORMAT.to_be_bytes() {
         return Err(Error::Format { found: format, known: FORMAT });
     }
     let store = db.get_cf(&meta, "store")?.and_then(|bytes| Uuid::from_slice(&bytes).ok());
@@ -133,41 +159,72 @@ fn first_identity(db: &DB) -> Result<(Uuid, [u8; KEY_LEN]), Error> {
     Ok((store, id_key))
 }
 
-/// The times of a log: of whole chunks as stored, of the rows after them from the rows.
-fn timeline(db: &DB, log: Log) -> Result<Timeline, Error> {
-    let mut timeline = Timeline::new(spans(db, log)?);
-    let first = timeline.rows();
-    let hot = column(db, Column::Hot);
+/// What a log holds: its segments, and of the rows after them the times.
+fn contents(db: &DB, log: Log, attempts: &mut OpenAttempts) -> Result<Contents, Error> {
+    let first = stored_number(db, &first_key(log))?.unwrap_or(0);
+    let mut pieces = piece::load(db, log)?;
+    pieces.retain(|piece| piece.positions().end > first);
+    // Of a segment that cannot be read the length is not known.
+    let from = pieces.last().map_or(first, |piece| if piece.fault().is_some() { piece.first } else { piece.end() });
+    let (hot_first, times, stood_for) = hot(db, log, from, attempts)?;
+    piece::end_before(&mut pieces, hot_first);
+    let sealed_end = pieces.last().map_or(first, |piece| piece.end());
+    let hot_first = hot_first.unwrap_or(sealed_end);
+    if hot_first != sealed_end && pieces.iter().all(|piece| piece.fault().is_none()) {
+        return Err(Error::Damaged { what: "entries between the segments and the rows after them are missing" });
+    }
+    let mut hidden = hidden(db, log)?;
+    hidden.add(&stood_for);
+    let mut timeline = Timeline::new(hot_first);
+    timeline.extend(times);
+    Ok(Contents { first, pieces: Arc::new(pieces), timeline, hidden: Arc::new(hidden) })
+}
+
+type HotRows = (Option<u64>, Vec<i64>, Vec<u64>);
+
+/// Of the rows that are not sealed: the first position, their times, and the rows that later ones stand for.
+fn hot(db: &DB, log: Log, from: u64, attempts: &mut OpenAttempts) -> Result<HotRows, Error> {
     let mut options = ReadOptions::default();
     options.set_iterate_upper_bound(hot_key(log, u64::MAX));
-    let mut rows = db.raw_iterator_cf_opt(&hot, options);
-    rows.seek(hot_key(log, first));
-    let mut times = Vec::new();
+    let mut rows = db.raw_iterator_cf_opt(&column(db, Column::Hot), options);
+    rows.seek(hot_key(log, from));
+    let first = rows.key().and_then(|key| hot_seq(log, key));
+    let (mut times, mut stood_for) = (Vec::new(), Vec::new());
     while let Some((key, bytes)) = rows.item() {
-        if hot_seq(log, key) != Some(first + times.len() as u64) {
+        let seq = first.map_or(0, |first| first + times.len() as u64);
+        if hot_seq(log, key) != Some(seq) {
             return Err(Error::Damaged { what: "a sequence of entries has a gap" });
+        }
+        if log == Log::Access {
+            stood_for.extend(attempts.see(seq, bytes));
         }
         times.push(time_of(bytes));
         rows.next();
     }
     rows.status()?;
-    let extension = timeline.extension(times);
-    timeline.extend(extension);
-    Ok(timeline)
+    Ok((first, times, stood_for))
 }
 
-fn spans(db: &DB, log: Log) -> Result<Vec<Span>, Error> {
-    let meta = column(db, Column::Meta);
+fn hidden(db: &DB, log: Log) -> Result<Hidden, Error> {
+    let mut hidden = Hidden::default();
     let mut options = ReadOptions::default();
-    options.set_iterate_upper_bound(span_key(log, u64::MAX));
-    let mut stored = db.raw_iterator_cf_opt(&meta, options);
-    stored.seek(span_key(log, 0));
-    let mut spans = Vec::new();
-    while let Some((key, bytes)) = stored.item() {
-        let span = Span::decode(bytes).filter(|_| key == span_key(log, spans.len() as u64));
-        spans.push(span.ok_or(Error::Damaged { what: "the times of a chunk of entries cannot be read" })?);
-        stored.next();
+    options.set_iterate_upper_bound(hot_key(log, u64::MAX));
+    let mut pages = db.raw_iterator_cf_opt(&column(db, Column::Over), options);
+    pages.seek(hot_key(log, 0));
+    while let Some((key, bits)) = pages.item() {
+        let page = hot_seq(log, key).zip(Bits::decode(bits));
+        let (page, bits) = page.ok_or(Error::Damaged { what: "the states of attempts cannot be read" })?;
+        hidden.load(page, bits);
+        pages.next();
     }
-    stored.status()?;
-    Ok(spans)
+    pages.status()?;
+    Ok(hidden)
+}
+
+fn stored_number(db: &DB, name: &[u8]) -> Result<Option<u64>, Error> {
+    let Some(bytes) = db.get_cf(&column(db, Column::Meta), name)? else {
+        return Ok(None);
+    };
+    let number = bytes.try_into().map(u64::from_be_bytes);
+    number.map(Some).map_err(|_| Error::Damaged { what: "a number of the store is not one" })
 }

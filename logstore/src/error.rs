@@ -79,6 +79,12 @@ pub enum QueryError {
     /// The store is closed, or is being opened again after a failure.
     #[error("the log store is not open")]
     Closed,
+    /// The answer cannot be cut short, and would take much longer than a page may.
+    #[error("the question takes too long; ask for a shorter time")]
+    TooLong,
+    /// The memory for the answer would be more than one may take.
+    #[error("the answer has too many different values; ask for a shorter time or another field")]
+    TooMany,
     /// Stored bytes are not an entry.
     #[error("entry {seq} of the {log} log cannot be read")]
     Damaged {

@@ -6,6 +6,7 @@
 
 use aws_lc_rs::cipher::{AES_128, EncryptingKey, UnboundCipherKey};
 use aws_lc_rs::error::Unspecified;
+use uuid::fmt::Hyphenated;
 use uuid::{Builder, Uuid};
 
 use crate::entry::Log;
@@ -21,6 +22,12 @@ const HALF: u64 = (1 << HALF_BITS) - 1;
 /// Bits of the position: enough for a million entries a second over two thousand years.
 const SEQ_BITS: u32 = 56;
 
+/// In place of a log: the ids of requests, which are counted over all logs.
+const REQUEST: u128 = 3;
+
+/// Texts that are unscrambled together: AES works on several blocks at the price of one.
+const TOGETHER: usize = 64;
+
 /// Makes and reads ids.
 pub(crate) struct Ids {
     key: EncryptingKey,
@@ -33,42 +40,111 @@ impl Ids {
 
     /// The name of the entry at a place.
     pub(crate) fn id(&self, log: Log, seq: u64) -> Uuid {
-        // Left: log and position. Right: the last bits of both halves are the check pattern.
-        let counter = u128::from(log.index() as u8) << SEQ_BITS | u128::from(seq & ((1 << SEQ_BITS) - 1));
-        let plain = counter << (2 * HALF_BITS - SEQ_BITS - 2);
-        let (mut left, mut right) = ((plain >> HALF_BITS) as u64 & HALF, plain as u64 & HALF);
-        for round in 0..ROUNDS {
-            (left, right) = (right, left ^ self.mix(round, right));
-        }
-        spread(u128::from(left) << HALF_BITS | u128::from(right))
+        self.name(log.index() as u128, seq)
     }
 
     /// The place that an id names; none if it was not made here.
     pub(crate) fn place(&self, id: &Uuid) -> Option<(Log, u64)> {
-        let bits = gather(id)?;
-        let (mut left, mut right) = ((bits >> HALF_BITS) as u64 & HALF, bits as u64 & HALF);
-        for round in (0..ROUNDS).rev() {
-            (left, right) = (right ^ self.mix(round, left), left);
-        }
-        let plain = u128::from(left) << HALF_BITS | u128::from(right);
-        let check_bits = 2 * HALF_BITS - SEQ_BITS - 2;
-        if plain & ((1 << check_bits) - 1) != 0 {
-            return None;
-        }
-        let counter = (plain >> check_bits) as u64;
-        let log = *Log::ALL.get((counter >> SEQ_BITS) as usize)?;
-        Some((log, counter & ((1 << SEQ_BITS) - 1)))
+        let mut halves = [halves(gather(id)?)];
+        self.unscramble(&mut halves);
+        let [(left, right)] = halves;
+        let (kind, seq) = plain(left, right)?;
+        Some((*Log::ALL.get(usize::try_from(kind).ok()?)?, seq))
     }
 
-    fn mix(&self, round: u8, half: u64) -> u64 {
-        let mut block = [0; 16];
-        let [first, .., b0, b1, b2, b3, b4, b5, b6, b7] = &mut block;
-        *first = round;
-        [*b0, *b1, *b2, *b3, *b4, *b5, *b6, *b7] = half.to_be_bytes();
-        self.key.encrypt(&mut block).expect("a whole block is a valid length");
-        let [.., b0, b1, b2, b3, b4, b5, b6, b7] = block;
-        u64::from_be_bytes([b0, b1, b2, b3, b4, b5, b6, b7]) & HALF
+    /// The id of the request with this counter.
+    pub(crate) fn request(&self, counter: u64) -> Uuid {
+        self.name(REQUEST, counter)
     }
+
+    /// Its text.
+    pub(crate) fn request_id(&self, counter: u64) -> String {
+        self.request(counter).to_string()
+    }
+
+    /// Of each text the counter of the request's id that it is; none for what was not made here or is written in
+    /// another way.
+    pub(crate) fn counters(&self, texts: &[Option<&[u8]>]) -> Vec<Option<u64>> {
+        let mut counters = Vec::with_capacity(texts.len());
+        let mut scrambled = Vec::with_capacity(TOGETHER);
+        for texts in texts.chunks(TOGETHER) {
+            let read = texts.iter().map(|text| text.and_then(|text| halves_of_text(text)));
+            let read: Vec<Option<(u64, u64)>> = read.collect();
+            scrambled.clear();
+            scrambled.extend(read.iter().map(|halves| halves.unwrap_or_default()));
+            self.unscramble(&mut scrambled);
+            counters.extend(read.iter().zip(&scrambled).map(|(read, (left, right))| {
+                let (kind, counter) = plain(*left, *right)?;
+                (read.is_some() && kind == REQUEST).then_some(counter)
+            }));
+        }
+        counters
+    }
+
+    /// The counter of the request's id that a text is.
+    pub(crate) fn counter(&self, text: &str) -> Option<u64> {
+        self.counters(&[Some(text.as_bytes())]).pop().flatten()
+    }
+
+    fn name(&self, kind: u128, seq: u64) -> Uuid {
+        // Left: kind and position. Right: the last bits of both halves are the check pattern.
+        let counter = kind << SEQ_BITS | u128::from(seq & SEQ_MAX);
+        let (mut left, mut right) = halves(counter << CHECK_BITS);
+        for round in 0..ROUNDS {
+            let mut blocks = [block(round, right)];
+            self.key.encrypt(blocks.as_flattened_mut()).expect("a whole block is a valid length");
+            let [mixed] = blocks;
+            (left, right) = (right, left ^ half_of(&mixed));
+        }
+        spread(u128::from(left) << HALF_BITS | u128::from(right))
+    }
+
+    fn unscramble(&self, all: &mut [(u64, u64)]) {
+        let mut blocks = vec![[0; 16]; all.len()];
+        for round in (0..ROUNDS).rev() {
+            for (block_of, (left, _)) in blocks.iter_mut().zip(all.iter()) {
+                *block_of = block(round, *left);
+            }
+            self.key.encrypt(blocks.as_flattened_mut()).expect("whole blocks are a valid length");
+            for (mixed, halves) in blocks.iter().zip(all.iter_mut()) {
+                let (left, right) = *halves;
+                *halves = (right ^ half_of(mixed), left);
+            }
+        }
+    }
+}
+
+const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
+const CHECK_BITS: u32 = 2 * HALF_BITS - SEQ_BITS - 2;
+
+fn halves(bits: u128) -> (u64, u64) {
+    ((bits >> HALF_BITS) as u64 & HALF, bits as u64 & HALF)
+}
+
+/// Kind and position, where the check pattern is there.
+fn plain(left: u64, right: u64) -> Option<(u128, u64)> {
+    let plain = u128::from(left) << HALF_BITS | u128::from(right);
+    if plain & ((1 << CHECK_BITS) - 1) != 0 {
+        return None;
+    }
+    let counter = plain >> CHECK_BITS;
+    Some((counter >> SEQ_BITS, counter as u64 & SEQ_MAX))
+}
+
+/// Only the one way in which ids are written here: an entry must come back as it was.
+fn halves_of_text(text: &[u8]) -> Option<(u64, u64)> {
+    if text.len() != Hyphenated::LENGTH || text.iter().any(u8::is_ascii_uppercase) {
+        return None;
+    }
+    Some(halves(gather(&Uuid::try_parse_ascii(text).ok()?)?))
+}
+
+fn block(round: u8, half: u64) -> [u8; 16] {
+    (u128::from(round) << 120 | u128::from(half)).to_be_bytes()
+}
+
+fn half_of(block: &[u8; 16]) -> u64 {
+    u128::from_be_bytes(*block) as u64 & HALF
 }
 
 /// 122 bits into the places that version and variant leave: 48, 12 and 62.

@@ -48,6 +48,18 @@ fn must_escape(character: char) -> bool {
         | '\u{feff}')
 }
 
+/// A member with first and last positions, if there are any.
+pub(crate) fn ranges(name: &str, ranges: &[(u64, u64)], out: &mut String) {
+    if ranges.is_empty() {
+        return;
+    }
+    put(out, format_args!(",\"{name}\":["));
+    for (at, (first, last)) in ranges.iter().enumerate() {
+        put(out, format_args!("{}{{\"first\":{first},\"last\":{last}}}", if at > 0 { "," } else { "" }));
+    }
+    out.push(']');
+}
+
 pub(crate) fn value(value: Option<Value<'_>>, out: &mut String) {
     match value {
         None => out.push_str("null"),

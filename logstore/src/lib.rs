@@ -9,22 +9,29 @@ mod column;
 mod database;
 pub mod entry;
 pub mod error;
+mod hidden;
 mod id;
 mod json;
 mod lane;
 mod loss;
+mod piece;
 pub mod query;
+mod request_ids;
 pub mod row;
+mod sealer;
+mod segment;
 mod shared;
 mod store;
 mod timeline;
+mod view;
 mod writer;
 
 use std::time::Duration;
 
 pub use entry::{AccessEntry, AuditEntry, Entry, Log, RequestEntry};
 pub use error::{BadParameter, Error, QueryError, Unavailable};
-pub use query::{Page, Query};
+pub use query::{Facets, Histogram, Page, Query};
+pub use request_ids::RequestIds;
 pub use row::Row;
 pub use store::Store;
 

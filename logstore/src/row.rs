@@ -110,32 +110,36 @@ impl<'a> Stored<'a> {
 
     /// What a stored field holds, or its implicit value.
     pub(crate) fn value(self, field: &Field) -> Option<Value<'a>> {
-        let raw = self.raw(field.number);
-        match (field.kind, raw) {
-            (Kind::Number | Kind::Count, None) => field.implicit.map(Value::Number),
-            (Kind::Number | Kind::Count, Some(Raw::Number(number))) => Some(Value::Number(number)),
-            (Kind::Time, None) => Some(Value::Time(0)),
-            (Kind::Time, Some(Raw::Number(time))) => Some(Value::Time(time.cast_signed())),
-            (Kind::Text | Kind::Word(_), Some(Raw::Bytes(text))) => str::from_utf8(text).ok().map(Value::Text),
-            (Kind::Json, Some(Raw::Bytes(text))) => str::from_utf8(text).ok().map(Value::Json),
-            (Kind::Address, Some(Raw::Bytes(octets))) => address(octets).map(Value::Address),
-            (
-                Kind::Id
-                | Kind::Position
-                | Kind::Time
-                | Kind::Text
-                | Kind::Word(_)
-                | Kind::Number
-                | Kind::Count
-                | Kind::Address
-                | Kind::Json,
-                None | Some(Raw::Number(_) | Raw::Bytes(_)),
-            ) => None,
-        }
+        value_of(field, self.raw(field.number))
     }
 }
 
-fn address(octets: &[u8]) -> Option<IpAddr> {
+/// What is meant by what is stored, or by nothing being stored.
+pub(crate) fn value_of<'a>(field: &Field, raw: Option<Raw<'a>>) -> Option<Value<'a>> {
+    match (field.kind, raw) {
+        (Kind::Number | Kind::Count, None) => field.implicit.map(Value::Number),
+        (Kind::Number | Kind::Count, Some(Raw::Number(number))) => Some(Value::Number(number)),
+        (Kind::Time, None) => Some(Value::Time(0)),
+        (Kind::Time, Some(Raw::Number(time))) => Some(Value::Time(time.cast_signed())),
+        (Kind::Text | Kind::Word(_), Some(Raw::Bytes(text))) => str::from_utf8(text).ok().map(Value::Text),
+        (Kind::Json, Some(Raw::Bytes(text))) => str::from_utf8(text).ok().map(Value::Json),
+        (Kind::Address, Some(Raw::Bytes(octets))) => address(octets).map(Value::Address),
+        (
+            Kind::Id
+            | Kind::Position
+            | Kind::Time
+            | Kind::Text
+            | Kind::Word(_)
+            | Kind::Number
+            | Kind::Count
+            | Kind::Address
+            | Kind::Json,
+            None | Some(Raw::Number(_) | Raw::Bytes(_)),
+        ) => None,
+    }
+}
+
+pub(crate) fn address(octets: &[u8]) -> Option<IpAddr> {
     if let Ok(octets) = <[u8; 4]>::try_from(octets) {
         return Some(Ipv4Addr::from(octets).into());
     }

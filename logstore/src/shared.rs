@@ -1,8 +1,8 @@
 //! What the writer, the readers and those who make entries have in common.
 
 use std::path::PathBuf;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering, fence};
 use std::thread::Thread;
 
 use parking_lot::{Mutex, RwLock};
@@ -15,22 +15,42 @@ use crate::error::Unavailable;
 use crate::id::Ids;
 use crate::lane::Lane;
 use crate::loss::Losses;
+use crate::hidden::Hidden;
+use crate::piece::Pieces;
+use crate::request_ids::RequestIds;
 use crate::timeline::Timeline;
+
+/// What a log holds, as far as it is known without reading.
+#[derive(Default)]
+pub(crate) struct Contents {
+    /// The first position that is kept.
+    pub(crate) first: u64,
+    pub(crate) pieces: Pieces,
+    /// Of the rows after them.
+    pub(crate) timeline: Timeline,
+    pub(crate) hidden: Arc<Hidden>,
+}
 
 pub(crate) struct Shared {
     pub(crate) dir: PathBuf,
     pub(crate) options: Options,
     pub(crate) store: uuid::Uuid,
-    pub(crate) ids: Ids,
+    pub(crate) ids: Arc<Ids>,
     /// Attempts and audit entries.
     pub(crate) decisions: Lane,
     pub(crate) requests: Lane,
     /// Absent after the store was closed, and while it is opened again after a failure.
     pub(crate) db: RwLock<Option<DB>>,
-    timelines: [RwLock<Timeline>; 3],
+    contents: [RwLock<Contents>; 3],
+    /// Held by whoever reads segments; taken whole to remove files under them.
+    pub(crate) readers: RwLock<()>,
+    pub(crate) request_ids: RequestIds,
+    sealer: OnceLock<Thread>,
     pub(crate) losses: Losses,
     /// Values that were not in the closed list of their field.
     pub(crate) stray_words: AtomicU64,
+    /// Microseconds since 1970, as whoever tends the store last said.
+    pub(crate) now: AtomicI64,
     failure: Mutex<Option<String>>,
     writable: AtomicBool,
     closing: AtomicBool,
@@ -46,9 +66,10 @@ impl Shared {
         dir: PathBuf,
         options: Options,
         store: uuid::Uuid,
-        ids: Ids,
+        ids: Arc<Ids>,
         db: DB,
-        timelines: [Timeline; 3],
+        contents: [Contents; 3],
+        request_ids: RequestIds,
     ) -> Self {
         Self {
             dir,
@@ -58,9 +79,13 @@ impl Shared {
             requests: Lane::new(options.queue_entries, options.queue_bytes),
             options,
             db: RwLock::new(Some(db)),
-            timelines: timelines.map(RwLock::new),
+            contents: contents.map(RwLock::new),
+            readers: RwLock::new(()),
+            request_ids,
+            sealer: OnceLock::new(),
             losses: Losses::default(),
             stray_words: AtomicU64::new(0),
+            now: AtomicI64::new(i64::MIN),
             failure: Mutex::new(None),
             writable: AtomicBool::new(true),
             closing: AtomicBool::new(false),
@@ -77,8 +102,8 @@ impl Shared {
         }
     }
 
-    pub(crate) const fn timeline(&self, log: Log) -> &RwLock<Timeline> {
-        let [access, requests, audit] = &self.timelines;
+    pub(crate) const fn contents(&self, log: Log) -> &RwLock<Contents> {
+        let [access, requests, audit] = &self.contents;
         match log {
             Log::Access => access,
             Log::Requests => requests,
@@ -120,6 +145,19 @@ impl Shared {
     pub(crate) fn set_writer(&self, thread: Thread) {
         // Set once: a store has one writer.
         drop(self.writer.set(thread));
+    }
+
+    /// Called by whoever starts the sealer.
+    pub(crate) fn set_sealer(&self, thread: Thread) {
+        // Set once: a store has one sealer.
+        drop(self.sealer.set(thread));
+    }
+
+    /// Rows may be there to be sealed.
+    pub(crate) fn wake_sealer(&self) {
+        if let Some(sealer) = self.sealer.get() {
+            sealer.unpark();
+        }
     }
 
     /// Called after something was queued that nobody waits for. Wakes the writer only if it sleeps: a wake-up costs more than the rest.

@@ -12,13 +12,15 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::database::{self, Opened};
-use crate::entry::{Entry, Log};
+use crate::entry::{Entry, Field, Log};
 use crate::error::{Error, QueryError, Unavailable};
 use crate::id::Ids;
 use crate::lane::Item;
 use crate::loss::Cause;
-use crate::query::{self, Page, Query};
+use crate::query::{self, Facets, Histogram, Page, Query};
+use crate::request_ids::RequestIds;
 use crate::row::Row;
+use crate::sealer;
 use crate::shared::Shared;
 use crate::writer::Writer;
 use crate::{Committed, Figures, Options};
@@ -41,6 +43,7 @@ pub struct Store {
 struct Handle {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<Result<(), Error>>>>,
+    sealer: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Store {
@@ -49,13 +52,20 @@ impl Store {
     /// # Errors
     /// When the folder cannot be written, another process holds it, or its format is not known.
     pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
-        let Opened { db, store, id_key, timelines } = database::open(dir)?;
+        let Opened { db, store, id_key, contents, attempts, first_request } = database::open(dir)?;
         let ids = Ids::new(&id_key).map_err(|_| Error::Damaged { what: "the key of the ids is not a key" })?;
-        let shared = Arc::new(Shared::new(dir.into(), options, store, ids, db, timelines));
-        let writer = Writer::new(Arc::clone(&shared))?;
+        let ids = Arc::new(ids);
+        let request_ids = RequestIds::new(Arc::clone(&ids), first_request);
+        let shared = Arc::new(Shared::new(dir.into(), options, store, ids, db, contents, request_ids));
+        let writer = Writer::new(Arc::clone(&shared), attempts)?;
         let thread = thread::Builder::new().name("log-writer".into()).spawn(|| writer.run()).map_err(Error::Thread)?;
         shared.set_writer(thread.thread().clone());
-        Ok(Self { handle: Arc::new(Handle { shared, writer: Mutex::new(Some(thread)) }) })
+        let sealing = Arc::clone(&shared);
+        let sealer = thread::Builder::new().name("log-sealer".into()).spawn(move || sealer::run(&sealing));
+        let sealer = sealer.map_err(Error::Thread)?;
+        shared.set_sealer(sealer.thread().clone());
+        let (writer, sealer) = (Mutex::new(Some(thread)), Mutex::new(Some(sealer)));
+        Ok(Self { handle: Arc::new(Handle { shared, writer, sealer }) })
     }
 
     /// Queues one entry without waiting. A full queue drops it, counts it, and leaves a mark in the log: an audit
@@ -115,6 +125,28 @@ impl Store {
         query::run(&self.handle.shared, query)
     }
 
+    /// Matches of a question over time, by the values of a field if one is named. Blocks; bounded by `query.deadline`.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the answer has more than 10,000 steps or too many values.
+    pub fn histogram(&self, query: &Query, step: Duration, by: Option<&Field>) -> Result<Histogram, QueryError> {
+        query::histogram(&self.handle.shared, query, step, by)
+    }
+
+    /// The `top` most frequent values of each field among the matches of a question. Blocks; bounded by
+    /// `query.deadline`.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn facets(&self, query: &Query, fields: &[Field], top: usize) -> Result<Facets, QueryError> {
+        query::facets(&self.handle.shared, query, fields, top)
+    }
+
+    /// Makes the ids of requests: none comes twice, and each costs the store about a byte.
+    pub fn request_ids(&self) -> RequestIds {
+        self.handle.shared.request_ids.clone()
+    }
+
     /// One entry by its id. None too for an id that was not made here.
     ///
     /// # Errors
@@ -146,7 +178,7 @@ impl Store {
         let shared = &self.handle.shared;
         Figures {
             queue_depth: self.queue_depth(),
-            entries: Log::ALL.map(|log| (log.name(), shared.timeline(log).read().rows())),
+            entries: Log::ALL.map(|log| (log.name(), shared.contents(log).read().timeline.end())),
             dropped: Log::ALL.map(|log| (log.name(), shared.losses.total(log))),
             bytes: bytes_in(&shared.dir),
             stray_words: shared.stray_words.load(Ordering::Relaxed),
@@ -217,6 +249,10 @@ impl Handle {
         };
         self.shared.close();
         let ended = writer.join().unwrap_or_else(|_| Err(Error::Unwritten { cause: "the writer panicked".into() }));
+        self.shared.wake_sealer();
+        if let Some(Err(_)) = self.sealer.lock().take().map(JoinHandle::join) {
+            tracing::error!("the sealer panicked");
+        }
         // Waits for the queries that still read.
         drop(self.shared.db.write().take());
         ended

@@ -31,31 +31,6 @@ impl Span {
         let strays = times.iter().zip(0..).filter(|(time, _)| **time < min).map(|(time, at)| (*time, at)).collect();
         Self { min, max, strays }
     }
-
-    /// Value on disk: min i64, max i64, then for each stray its time i64 and place u16.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(16 + self.strays.len() * 10);
-        out.extend_from_slice(&self.min.to_be_bytes());
-        out.extend_from_slice(&self.max.to_be_bytes());
-        for (time, at) in &self.strays {
-            out.extend_from_slice(&time.to_be_bytes());
-            out.extend_from_slice(&at.to_be_bytes());
-        }
-        out
-    }
-
-    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
-        let (min, rest) = bytes.split_first_chunk()?;
-        let (max, mut rest) = rest.split_first_chunk()?;
-        let mut strays = Vec::new();
-        while let Some((time, after)) = rest.split_first_chunk() {
-            let (at, after) = after.split_first_chunk()?;
-            strays.push((i64::from_be_bytes(*time), u16::from_be_bytes(*at)));
-            rest = after;
-        }
-        rest.is_empty().then_some(())?;
-        Some(Self { min: i64::from_be_bytes(*min), max: i64::from_be_bytes(*max), strays: strays.into() })
-    }
 }
 
 /// Rows to look at together.
@@ -73,57 +48,63 @@ pub(crate) struct Unit {
     pub(crate) strays: u64,
 }
 
-/// The times of one log.
+/// The times of the rows of one log that are not sealed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Timeline {
-    /// Whole chunks from position 0.
+    /// Position of the first of them.
+    first: u64,
+    times: Vec<i64>,
+    /// Of the whole chunks among them.
     spans: Vec<Span>,
-    /// The times of the rows after them.
-    open: Vec<i64>,
-}
-
-/// What new rows add to a timeline.
-#[derive(Debug)]
-pub(crate) struct Extension {
-    /// Chunks that became whole, each with its index.
-    pub(crate) spans: Vec<(u64, Span)>,
-    open: Vec<i64>,
 }
 
 impl Timeline {
-    pub(crate) const fn new(spans: Vec<Span>) -> Self {
-        Self { spans, open: Vec::new() }
+    /// Of rows from a position on.
+    pub(crate) const fn new(first: u64) -> Self {
+        Self { first, times: Vec::new(), spans: Vec::new() }
     }
 
-    /// Rows, which is also the next position.
-    pub(crate) fn rows(&self) -> u64 {
-        self.spans.len() as u64 * CHUNK + self.open.len() as u64
+    /// Position of the first row that is not sealed.
+    pub(crate) const fn first(&self) -> u64 {
+        self.first
     }
 
-    /// What rows of these times would add. Nothing changes until [`Self::extend`].
-    pub(crate) fn extension(&self, times: impl IntoIterator<Item = i64>) -> Extension {
-        let mut extension = Extension { spans: Vec::new(), open: self.open.clone() };
-        for time in times {
-            extension.open.push(time);
-            if extension.open.len() as u64 == CHUNK {
-                let index = self.spans.len() + extension.spans.len();
-                extension.spans.push((index as u64, Span::of(&extension.open)));
-                extension.open.clear();
-            }
+    /// Position of the next row.
+    pub(crate) fn end(&self) -> u64 {
+        self.first + self.times.len() as u64
+    }
+
+    pub(crate) fn times(&self) -> &[i64] {
+        &self.times
+    }
+
+    pub(crate) fn extend(&mut self, times: impl IntoIterator<Item = i64>) {
+        self.times.extend(times);
+        self.measure();
+    }
+
+    /// The first rows are gone from here: sealed or pruned.
+    pub(crate) fn drop_first(&mut self, rows: u64) {
+        self.first += rows;
+        self.times.drain(..self.times.len().min(rows as usize));
+        if rows.is_multiple_of(CHUNK) {
+            self.spans.drain(..self.spans.len().min((rows / CHUNK) as usize));
+        } else {
+            self.spans.clear();
         }
-        extension
+        self.measure();
     }
 
-    pub(crate) fn extend(&mut self, extension: Extension) {
-        self.spans.extend(extension.spans.into_iter().map(|(_, span)| span));
-        self.open = extension.open;
+    fn measure(&mut self) {
+        let known = self.spans.len() * CHUNK as usize;
+        let chunks = self.times.get(known..).unwrap_or_default().as_chunks::<{ CHUNK as usize }>().0;
+        self.spans.extend(chunks.iter().map(|times| Span::of(times)));
     }
 
-    /// The earliest and the latest time of the rows from a position on, as far as known by chunk; none if there are
-    /// no such rows.
+    /// The earliest and the latest time of the rows from a position on; none if there are no such rows.
     pub(crate) fn times_from(&self, first: u64) -> Option<(i64, i64)> {
-        let units = self.units(i64::MIN, i64::MAX).into_iter().filter(|unit| unit.first + unit.rows > first);
-        units.map(|unit| (unit.min, unit.max)).reduce(|(min, max), (from, to)| (min.min(from), max.max(to)))
+        let rows = self.times.iter().skip(first.saturating_sub(self.first) as usize);
+        rows.map(|time| (*time, *time)).reduce(|(min, max), (from, to)| (min.min(from), max.max(to)))
     }
 
     /// Everything that may hold rows of this time, ends included.
@@ -134,15 +115,16 @@ impl Timeline {
                 units.push(unit);
             }
         };
-        for (span, first) in self.spans.iter().zip((0..).step_by(CHUNK as usize)) {
+        for (span, first) in self.spans.iter().zip((self.first..).step_by(CHUNK as usize)) {
             add(Unit { min: span.min, max: span.max, first, rows: CHUNK, strays: span.strays.len() as u64 });
             for (time, at) in &span.strays {
                 add(Unit { min: *time, max: *time, first: first + u64::from(*at), rows: 1, strays: 0 });
             }
         }
-        if let (Some(min), Some(max)) = (self.open.iter().min(), self.open.iter().max()) {
-            let (first, rows) = (self.spans.len() as u64 * CHUNK, self.open.len() as u64);
-            add(Unit { min: *min, max: *max, first, rows, strays: 0 });
+        let whole = self.spans.len() * CHUNK as usize;
+        let open = self.times.get(whole..).unwrap_or_default();
+        if let (Some(min), Some(max)) = (open.iter().min(), open.iter().max()) {
+            add(Unit { min: *min, max: *max, first: self.first + whole as u64, rows: open.len() as u64, strays: 0 });
         }
         units
     }
@@ -157,9 +139,8 @@ mod tests {
         let mut times: Vec<i64> = (10_000..10_000 + CHUNK as i64).collect();
         times[500] = 3;
         let mut timeline = Timeline::default();
-        let extension = timeline.extension(times);
-        timeline.extend(extension);
-        assert_eq!(timeline.rows(), CHUNK);
+        timeline.extend(times);
+        assert_eq!(timeline.end(), CHUNK);
         // Eight rows are listed apart: the long one and the seven first.
         assert_eq!(timeline.units(0, 3), [Unit { min: 3, max: 3, first: 500, rows: 1, strays: 0 }]);
         assert_eq!(timeline.units(4, 9_999), []);
@@ -176,31 +157,24 @@ mod tests {
     }
 
     #[test]
-    fn spans_come_back_from_disk() {
-        let times: Vec<i64> = (0..CHUNK as i64).map(|at| (at * 7919) % 1009 - 500).collect();
-        let span = Span::of(&times);
-        assert_eq!(Span::decode(&span.encode()), Some(span.clone()));
-        assert_eq!(Span::decode(&span.encode()[..17]), None);
-        assert!(span.strays.iter().all(|(time, at)| times[usize::from(*at)] == *time && *time < span.min));
-    }
-
-    #[test]
     fn every_row_is_in_exactly_one_unit_of_its_time() {
-        let mut timeline = Timeline::default();
         let times: Vec<i64> = (0..3000).map(|at: i64| at * 10 - (at % 97) * (at % 31)).collect();
-        for batch in times.chunks(777) {
-            let extension = timeline.extension(batch.iter().copied());
-            timeline.extend(extension);
-        }
-        assert_eq!(timeline.rows(), 3000);
-        let mut found = vec![0; times.len()];
-        for unit in timeline.units(i64::MIN, i64::MAX) {
-            for seq in unit.first..unit.first + unit.rows {
-                let time = times[seq as usize];
-                assert!(time <= unit.max);
-                found[seq as usize] += usize::from(time >= unit.min);
+        for dropped in [0, 1, 1024, 1500, 2048] {
+            let mut timeline = Timeline::new(0);
+            for batch in times.chunks(777) {
+                timeline.extend(batch.iter().copied());
             }
+            timeline.drop_first(dropped);
+            assert_eq!((timeline.first(), timeline.end()), (dropped, 3000));
+            let mut found = vec![0; times.len()];
+            for unit in timeline.units(i64::MIN, i64::MAX) {
+                for seq in unit.first..unit.first + unit.rows {
+                    let time = times[seq as usize];
+                    assert!(time <= unit.max);
+                    found[seq as usize] += usize::from(time >= unit.min);
+                }
+            }
+            assert!(found.iter().enumerate().all(|(seq, found)| *found == usize::from(seq as u64 >= dropped)));
         }
-        assert_eq!(found, vec![1; times.len()]);
     }
 }

@@ -43,6 +43,14 @@ pub struct Field {
 }
 
 impl Field {
+    /// Whether free text is looked for in it.
+    pub(crate) const fn is_searched(&self) -> bool {
+        match self.kind {
+            Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address => true,
+            Kind::Id | Kind::Position | Kind::Time | Kind::Number | Kind::Count => false,
+        }
+    }
+
     /// Where nothing is stored, the number that is meant.
     pub(crate) const fn implicit_of(kind: Kind, by_type: Option<u64>) -> Option<u64> {
         if matches!(kind, Kind::Count) { Some(1) } else { by_type }

@@ -15,6 +15,9 @@ pub use field::{Field, Kind};
 
 use field::Stored;
 
+/// The number of the field that every entry begins with.
+pub(crate) const TIME: u32 = 1;
+
 /// One of the three logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Log {
@@ -56,6 +59,11 @@ impl Log {
     /// The field of this name.
     pub fn field(self, name: &str) -> Option<&'static Field> {
         self.fields().iter().find(|field| field.name == name)
+    }
+
+    /// Whether a field holds ids that [`crate::RequestIds`] makes, or none that come twice.
+    pub(crate) const fn holds_ids(self, number: u32) -> bool {
+        number == 2
     }
 
     /// Position in tables of one item per log.

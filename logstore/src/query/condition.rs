@@ -117,6 +117,8 @@ fn equal(log: Log, field: &Field, parameter: &str, value: &str) -> Result<Test, 
         return Ok(Test::Absent);
     }
     match field.kind {
+        // Codes of countries are letters of either case to people, and stored in upper case.
+        Kind::Text if field.name == "country" => Ok(Test::Equals(value.to_uppercase())),
         Kind::Text => Ok(Test::Equals(value.to_owned())),
         Kind::Json => Ok(Test::Holds(value.to_owned())),
         Kind::Word(list) => match word(log, field, list, value) {

@@ -75,7 +75,7 @@ impl Filter {
 }
 
 impl Test {
-    fn holds(&self, value: Option<Value<'_>>) -> bool {
+    pub(crate) fn holds(&self, value: Option<Value<'_>>) -> bool {
         let Some(value) = value else {
             return matches!(self, Self::Absent);
         };

@@ -1,10 +1,20 @@
 //! The query language of the admin API, shared by every door.
 
+mod aggregate;
+pub(crate) mod bits;
+mod compile;
 mod condition;
 mod cursor;
+mod facet;
 mod filter;
+mod histogram;
+mod key;
+mod page;
 mod parse;
-mod scan;
+mod predicate;
+mod ranker;
+mod search;
+mod tally;
 mod text;
 
 use std::ops::RangeInclusive;
@@ -13,16 +23,23 @@ use std::time::Duration;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::entry::{Field, Log};
+use crate::codec::time_of;
+use crate::entry::{Field, Kind, Log};
 use crate::error::BadParameter;
+use crate::id::Ids;
 use crate::json;
-use crate::row::Row;
+use crate::row::{Row, Stored, Value};
 
-use cursor::{Cursor, Order};
-use filter::{Filter, Test};
+use cursor::Cursor;
+use filter::{Filter, Test, found_anywhere};
+use key::{Key, Order, Walk};
 use text::Needle;
 
-pub(crate) use scan::{row_at, run};
+pub use facet::{Facet, Facets};
+pub(crate) use facet::facets;
+pub use histogram::{Bucket, Histogram, STEP_MIN};
+pub(crate) use histogram::histogram;
+pub(crate) use page::{row_at, run};
 
 /// Largest page.
 pub const LIMIT_MAX: usize = 1000;
@@ -43,12 +60,18 @@ pub struct Query {
     /// When this is over the answer is cut short and says so. A cut page still gets ahead: its cursor never stands
     /// where the question began.
     pub deadline: Duration,
+    /// Entries that are passed over before the page, for pages with numbers. They are looked for like those of the
+    /// page, so that far pages cost more than cursors do.
+    pub offset: usize,
     /// The earliest time, microseconds since 1970.
     since: i64,
     /// The latest time.
     until: i64,
+    sort: Sort,
     order: Order,
     cursor: Option<Cursor>,
+    /// Of the access log: every event instead of attempts in their latest state.
+    events: bool,
     /// All of them must hold.
     filters: Vec<Filter>,
     text: Option<Needle>,
@@ -61,7 +84,7 @@ pub struct Query {
 
 impl Query {
     /// Reads parameters as they stand in a URL, decoded, in order: `since until range limit cursor order sort q fields
-    /// count`, filters on every field, and the operators `.not .contains .prefix .min .max`.
+    /// count view`, filters on every field, and the operators `.not .contains .prefix .min .max`.
     ///
     /// # Errors
     /// The first parameter, field or value that is not known.
@@ -74,7 +97,25 @@ impl Query {
     /// False for a row of another log.
     pub fn matches(&self, row: &Row) -> bool {
         let placed = self.placed(|id| (*id == row.id).then_some(row.seq));
-        row.log == self.log && scan::matches(&placed, row.seq, row.bytes())
+        row.log == self.log && (self.since..=self.until).contains(&time_of(row.bytes())) && matches_fields(&placed, row.seq, row.bytes())
+    }
+
+    fn walk(&self) -> Walk {
+        self.cursor.as_ref().map_or(Walk { order: self.order, start: None, inclusive: true }, Cursor::walk)
+    }
+
+    fn backwards(&self) -> bool {
+        self.cursor.as_ref().is_some_and(|cursor| cursor.backwards)
+    }
+
+    /// Whether rows that a later one stands for are left out.
+    fn hides(&self) -> bool {
+        self.log == Log::Access && !self.events
+    }
+
+    /// Without filters the entries need not be read to be counted.
+    fn is_unfiltered(&self) -> bool {
+        self.filters.is_empty() && self.text.is_none()
     }
 
     /// The same with positions in place of ids.
@@ -91,6 +132,75 @@ impl Query {
     }
 }
 
+fn matches_fields(query: &Query, seq: u64, bytes: &[u8]) -> bool {
+    let stored = Stored::of(bytes);
+    query.filters.iter().all(|filter| filter.holds(seq, stored))
+        && query
+            .text
+            .as_ref()
+            .is_none_or(|needle| query.text_place == Some(seq) || found_anywhere(needle, query.log, bytes, stored))
+}
+
+/// What an answer is sorted by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Sort {
+    Field(Field),
+    /// Of the request log: host, then path.
+    Url,
+}
+
+impl Sort {
+    /// None for a name that is no field of the log.
+    fn named(log: Log, name: &str) -> Option<Self> {
+        if (log, name) == (Log::Requests, "url") {
+            return Some(Self::Url);
+        }
+        log.field(name).copied().map(Self::Field)
+    }
+
+    /// The place among what the log can be sorted by, as cursors carry it.
+    fn place(self, log: Log) -> u8 {
+        let place = match self {
+            Self::Field(field) => log.fields().iter().position(|known| known.name == field.name),
+            Self::Url => None,
+        };
+        place.and_then(|place| u8::try_from(place).ok()).unwrap_or(u8::MAX)
+    }
+
+    fn key(self, log: Log, ids: &Ids, seq: u64, stored: Stored<'_>) -> Key {
+        match self {
+            Self::Field(field) => Key::of(match field.kind {
+                Kind::Id => Some(Value::Id(ids.id(log, seq))),
+                Kind::Position => Some(Value::Number(seq)),
+                Kind::Time
+                | Kind::Text
+                | Kind::Word(_)
+                | Kind::Number
+                | Kind::Count
+                | Kind::Address
+                | Kind::Json => stored.value(&field),
+            }),
+            Self::Url => {
+                let (host, path) = url_fields();
+                url_key(stored.value(host), stored.value(path))
+            }
+        }
+    }
+}
+
+fn url_fields() -> (&'static Field, &'static Field) {
+    let field = |name| Log::Requests.field(name).expect("the request log has hosts and paths");
+    (field("host"), field("path"))
+}
+
+fn url_key(host: Option<Value<'_>>, path: Option<Value<'_>>) -> Key {
+    let text = |value| match value {
+        Some(Value::Text(text)) => text,
+        Some(Value::Id(_) | Value::Number(_) | Value::Time(_) | Value::Address(_) | Value::Json(_)) | None => "",
+    };
+    Key::Text([text(host), text(path)].concat().into())
+}
+
 /// One page of an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
@@ -102,8 +212,10 @@ pub struct Page {
     pub prev_cursor: Option<String>,
     /// With `count=true`: matches over all pages. None too when the deadline was over before they were counted.
     pub total: Option<u64>,
-    /// False when the deadline cut it short.
+    /// False when the deadline cut it short, or a segment could not be read.
     pub complete: bool,
+    /// Segments in quarantine that may hold matches: their first and last positions.
+    pub quarantined: Vec<(u64, u64)>,
 }
 
 impl Page {
@@ -134,6 +246,7 @@ impl Page {
         if !self.complete {
             out.push_str(",\"complete\":false");
         }
+        json::ranges("quarantined", &self.quarantined, &mut out);
         json::put(&mut out, format_args!(",\"took_ms\":{}}}", took.as_millis()));
         out
     }

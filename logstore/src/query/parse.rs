@@ -2,10 +2,11 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::cursor::{Cursor, Order};
+use super::cursor::Cursor;
 use super::filter::Filter;
+use super::key::Order;
 use super::text::Needle;
-use super::{DEADLINE, LIMIT, LIMIT_MAX, Query, condition};
+use super::{DEADLINE, LIMIT, LIMIT_MAX, Query, Sort, condition};
 use crate::entry::{Field, Log};
 use crate::error::BadParameter;
 
@@ -34,8 +35,10 @@ struct Given {
     until: Option<i64>,
     range: Option<i64>,
     limit: usize,
+    sort: Option<Sort>,
     order: Order,
     cursor: Option<Cursor>,
+    events: bool,
     text: Option<Needle>,
     fields: Option<Vec<Field>>,
     count: bool,
@@ -51,8 +54,10 @@ impl Given {
             until: None,
             range: None,
             limit: LIMIT,
+            sort: None,
             order: Order::Descending,
             cursor: None,
+            events: false,
             text: None,
             fields: None,
             count: false,
@@ -68,11 +73,12 @@ impl Given {
             "limit" => self.limit = limit(name, value)?,
             "cursor" => self.cursor = Some(cursor(self.log, name, value)?),
             "order" => self.order = order(name, value)?,
-            "sort" => self.sort(name, value)?,
+            "sort" => self.sort = Some(sort(self.log, name, value)?),
+            "view" => self.events = view(self.log, name, value)?,
             "q" => self.text = (!value.is_empty()).then(|| Needle::new(value)),
             "fields" => self.fields = Some(fields(self.log, name, value)?),
             "count" => self.count = truth(name, value)?,
-            "view" | "fold" => return Err(bad(name, "not available yet; leave it out")),
+            "fold" => return Err(bad(name, "not available yet; leave it out")),
             _ => return self.filter(name, value),
         }
         if self.seen.iter().any(|seen| seen == name) {
@@ -80,14 +86,6 @@ impl Given {
         }
         self.seen.push(name.to_owned());
         Ok(())
-    }
-
-    fn sort(&self, name: &str, value: &str) -> Result<(), BadParameter> {
-        if value == "time" {
-            return Ok(());
-        }
-        known_field(self.log, name, value)?;
-        Err(bad(name, format!("sorting by {value:?} is not available yet; write time")))
     }
 
     /// Repeated parameters add values to one condition.
@@ -108,7 +106,8 @@ impl Given {
     }
 
     fn check(self) -> Result<Query, BadParameter> {
-        let Self { log, seen: _, since, until, range, limit, order, cursor, text, fields, count, filters } = self;
+        let Self { log, seen: _, since, until, range, limit, sort, order, cursor, events, text, fields, count, filters } =
+            self;
         if range.is_some() && (since.is_some() || until.is_some()) {
             return Err(bad("range", "given together with since or until; write one or the other"));
         }
@@ -117,15 +116,33 @@ impl Given {
         if since > until {
             return Err(bad("since", "is after until; write an earlier time"));
         }
-        if cursor.is_some_and(|cursor| cursor.order != order) {
+        let time = || Sort::named(log, "time").expect("every log has times");
+        let sort = sort.unwrap_or_else(time);
+        if cursor.as_ref().is_some_and(|cursor| cursor.order != order || cursor.sort != sort.place(log)) {
             return Err(bad(
                 "cursor",
-                "was made for the other order; ask without it, or with the order it was made for",
+                "was made for another order; ask without it, or with the sort and order it was made for",
             ));
         }
         let filters = filters.into_iter().map(|(_, filter)| filter).collect();
-        let (deadline, text_place) = (DEADLINE, None);
-        Ok(Query { log, limit, deadline, since, until, order, cursor, filters, text, text_place, fields, count })
+        let (deadline, offset, text_place) = (DEADLINE, 0, None);
+        Ok(Query {
+            log,
+            limit,
+            deadline,
+            offset,
+            since,
+            until,
+            sort,
+            order,
+            cursor,
+            events,
+            filters,
+            text,
+            text_place,
+            fields,
+            count,
+        })
     }
 }
 
@@ -187,6 +204,23 @@ fn limit(name: &str, value: &str) -> Result<usize, BadParameter> {
 fn cursor(log: Log, name: &str, value: &str) -> Result<Cursor, BadParameter> {
     let cursor = Cursor::decode(value).filter(|cursor| cursor.log == log);
     cursor.ok_or_else(|| bad(name, "is not one of this log's; take it from next_cursor or prev_cursor of an answer"))
+}
+
+fn sort(log: Log, name: &str, value: &str) -> Result<Sort, BadParameter> {
+    match Sort::named(log, value) {
+        Some(sort) => Ok(sort),
+        None => known_field(log, name, value).map(|field| Sort::Field(*field)),
+    }
+}
+
+/// Whether events are asked for.
+fn view(log: Log, name: &str, value: &str) -> Result<bool, BadParameter> {
+    match (log, value) {
+        (Log::Access, "attempts") => Ok(false),
+        (Log::Access, "events") => Ok(true),
+        (Log::Access, _) => Err(bad(name, format!("{value:?} is not a view; write attempts or events"))),
+        (Log::Requests | Log::Audit, _) => Err(bad(name, "is of the access log only; leave it out")),
+    }
 }
 
 fn order(name: &str, value: &str) -> Result<Order, BadParameter> {

@@ -36,6 +36,17 @@ impl Needle {
             .any(|at| bytes.get(at..at + needle.len()).is_some_and(|found| found.eq_ignore_ascii_case(needle)))
     }
 
+    /// The needle, if it is ASCII.
+    pub(crate) fn ascii(&self) -> Option<&[u8]> {
+        self.lower.is_ascii().then_some(self.lower.as_bytes())
+    }
+
+    /// Whether the text of an id can hold it.
+    pub(crate) fn may_be_in_an_id(&self) -> bool {
+        self.lower.len() <= Hyphenated::LENGTH
+            && self.lower.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
+    }
+
     /// The needle as an id, if it is a whole one. Parts of ids are not looked for: every short text is part of some.
     pub(crate) fn as_id(&self) -> Option<Uuid> {
         if self.lower.len() == Hyphenated::LENGTH { Uuid::try_parse(&self.lower).ok() } else { None }

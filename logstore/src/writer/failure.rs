@@ -23,8 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 const TRIES_BEFORE_REOPEN: u32 = 2;
 
 impl Writer {
-    pub(super) fn write_failed(&mut self, places: Places, cause: &str) {
-        if self.applied(&places) {
+    pub(super) fn write_failed(&mut self, places: &Places, cause: &str) {
+        if self.applied(places) {
             // In the database in spite of the error: the positions are used. Nobody is told that it is on disk.
             self.publish(places);
         } else {
@@ -116,19 +116,22 @@ impl Writer {
     }
 
     /// Closes the database and opens it again. Queries wait; if it does not open, they fail until it does.
-    fn reopen(&self) -> Result<(), Error> {
+    fn reopen(&mut self) -> Result<(), Error> {
         let mut slot = self.shared.db.write();
         drop(slot.take());
-        let Opened { db, store: _, id_key: _, timelines } = database::open(&self.shared.dir)?;
-        for (log, found) in Log::ALL.into_iter().zip(timelines) {
-            let mut timeline = self.shared.timeline(log).write();
-            if let Some((from, to)) = timeline.times_from(found.rows()) {
-                let dropped = timeline.rows() - found.rows();
+        let opened = database::open(&self.shared.dir)?;
+        let Opened { db, store: _, id_key: _, contents, attempts, first_request: _ } = opened;
+        for (log, found) in Log::ALL.into_iter().zip(contents) {
+            let mut known = self.shared.contents(log).write();
+            let end = found.timeline.end();
+            if let Some((from, to)) = known.timeline.times_from(end) {
+                let dropped = known.timeline.end() - end;
                 self.shared.losses.add(Gap { log, dropped, from, to, cause: Cause::SyncFailed });
             }
-            *timeline = found;
+            *known = found;
         }
         *slot = Some(db);
+        self.attempts = attempts;
         tracing::warn!("log store opened again");
         Ok(())
     }

@@ -16,14 +16,16 @@ use rocksdb::WriteBatch;
 
 use self::syncer::{Syncer, Waiters};
 use crate::Committed;
-use crate::column::{Column, hot_key, span_key};
+use crate::column::{Column, hot_key};
 use crate::database::{self, column};
 use crate::entry::{Entry, Log};
 use crate::error::Error;
+use crate::hidden::OpenAttempts;
 use crate::lane::Item;
 use crate::loss::Cause;
+use crate::request_ids::RESERVED;
+use crate::sealer;
 use crate::shared::Shared;
-use crate::timeline::Extension;
 
 /// Entries of one batch.
 const BATCH: usize = 4096;
@@ -62,24 +64,27 @@ pub(crate) struct Writer {
     checked: Instant,
     /// Why entries remained unwritten when the store was closed.
     unwritten: Option<String>,
+    attempts: OpenAttempts,
+    /// Counters of requests' ids are in reserve up to here.
+    reserved: u64,
 }
 
-/// Where the entries of a batch go.
+/// Where the entries of a batch go: the first position, by [`Log::index`].
 struct Places {
-    /// The first position, by [`Log::index`].
     first: [u64; 3],
-    extensions: [Extension; 3],
 }
 
 impl Writer {
     /// # Errors
     /// When the system has no thread to give.
-    pub(crate) fn new(shared: Arc<Shared>) -> Result<Self, Error> {
+    pub(crate) fn new(shared: Arc<Shared>, attempts: OpenAttempts) -> Result<Self, Error> {
         let now = Instant::now();
         Ok(Self {
             batch: Vec::with_capacity(BATCH),
             waiters: Vec::new(),
             syncer: Syncer::new(&shared)?,
+            reserved: shared.request_ids.counter() + RESERVED,
+            attempts,
             shared,
             dirty: None,
             losing: None,
@@ -146,43 +151,35 @@ impl Writer {
     }
 
     fn write(&mut self) {
-        let places = self.places();
+        let places = Places { first: Log::ALL.map(|log| self.shared.contents(log).read().timeline.end()) };
         match self.put(&places) {
-            Ok(()) => self.publish(places),
-            Err(error) => self.write_failed(places, &error),
-        }
-    }
-
-    fn places(&self) -> Places {
-        let times = |log: Log| self.batch.iter().filter(move |item| item.log == log).map(|item| item.time);
-        let extension = |log: Log| self.shared.timeline(log).read().extension(times(log));
-        Places {
-            first: Log::ALL.map(|log| self.shared.timeline(log).read().rows()),
-            extensions: Log::ALL.map(extension),
+            Ok(()) => self.publish(&places),
+            Err(error) => self.write_failed(&places, &error),
         }
     }
 
     fn put(&self, places: &Places) -> Result<(), String> {
         let slot = self.shared.db.read();
         let db = slot.as_ref().ok_or("the log store is not open")?;
-        let (hot, meta) = (column(db, Column::Hot), column(db, Column::Meta));
+        let hot = column(db, Column::Hot);
         let mut batch = WriteBatch::default();
         for (item, seq) in self.batch.iter().zip(places.positions(&self.batch)) {
             batch.put_cf(&hot, hot_key(item.log, seq), &item.bytes);
-        }
-        for (log, extension) in Log::ALL.into_iter().zip(&places.extensions) {
-            for (index, span) in &extension.spans {
-                batch.put_cf(&meta, span_key(log, *index), span.encode());
-            }
         }
         db.write(batch).map_err(|error| error.to_string())
     }
 
     /// The batch is readable; whoever waits is told after the sync.
-    fn publish(&mut self, places: Places) {
+    fn publish(&mut self, places: &Places) {
         let positions: Vec<u64> = places.positions(&self.batch).collect();
-        for (log, extension) in Log::ALL.into_iter().zip(places.extensions) {
-            self.shared.timeline(log).write().extend(extension);
+        self.hide(&positions);
+        for log in Log::ALL {
+            let times = self.batch.iter().filter(|item| item.log == log).map(|item| item.time);
+            let mut contents = self.shared.contents(log).write();
+            contents.timeline.extend(times);
+            if sealer::is_due(&contents.timeline) {
+                self.shared.wake_sealer();
+            }
         }
         let rows = self.batch.len() as u64;
         for (item, seq) in self.batch.drain(..).zip(positions) {
@@ -192,6 +189,38 @@ impl Writer {
         }
         self.dirty.get_or_insert_with(Instant::now);
         self.shared.news.send_modify(|news| *news += rows);
+        self.reserve_requests();
+    }
+
+    /// Rows that those of this batch stand for. Should this not reach the disk, it is found again when the store is
+    /// opened: the rows are not sealed before.
+    fn hide(&mut self, positions: &[u64]) {
+        let attempts = self.batch.iter().zip(positions).filter(|(item, _)| item.log == Log::Access);
+        let stood_for: Vec<u64> = attempts.filter_map(|(item, seq)| self.attempts.see(*seq, &item.bytes)).collect();
+        if stood_for.is_empty() {
+            return;
+        }
+        let mut contents = self.shared.contents(Log::Access).write();
+        let changed = Arc::make_mut(&mut contents.hidden).add(&stood_for);
+        drop(contents);
+        let slot = self.shared.db.read();
+        for (page, bits) in changed {
+            let put = slot.as_ref().map(|db| db.put_cf(&column(db, Column::Over), hot_key(Log::Access, page), bits.encode()));
+            if let Some(Err(error)) = put {
+                tracing::warn!(%error, "states of attempts not stored yet");
+            }
+        }
+    }
+
+    fn reserve_requests(&mut self) {
+        let counter = self.shared.request_ids.counter();
+        if counter + RESERVED / 2 < self.reserved {
+            return;
+        }
+        let slot = self.shared.db.read();
+        if let Some(Ok(())) = slot.as_ref().map(|db| database::reserve_requests(db, counter)) {
+            self.reserved = counter + RESERVED;
+        }
     }
 
     fn sync_if_due(&mut self, closing: bool) {

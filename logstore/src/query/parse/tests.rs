@@ -1,5 +1,6 @@
 //! What is refused, and with which words.
 
+use super::super::key::{Key, Rank};
 use super::*;
 
 fn ask(log: Log, parameters: &str) -> Result<Query, String> {
@@ -75,7 +76,7 @@ fn an_unknown_parameter_field_or_value_is_named_with_what_to_write() {
 
 #[test]
 fn bad_ranges_limits_orders_and_cursors_are_refused() {
-    use Log::{Access, Requests};
+    use Log::{Access, Audit, Requests};
     refused(Access, "limit=0", "limit: \"0\" is not a page size; write a number from 1 to 1000");
     refused(Access, "limit=1001", "limit: \"1001\" is not a page size; write a number from 1 to 1000");
     refused(Access, "limit=", "limit: \"\" is not a page size; write a number from 1 to 1000");
@@ -90,14 +91,16 @@ fn bad_ranges_limits_orders_and_cursors_are_refused() {
         "since=yesterday",
         "since: \"yesterday\" is not a time; write 2026-11-23T08:00:00Z, or 15m, 24h, 7d for that long ago",
     );
-    refused(Access, "view=events", "view: not available yet; leave it out");
+    refused(Access, "view=all", "view: \"all\" is not a view; write attempts or events");
+    refused(Audit, "view=events", "view: is of the access log only; leave it out");
     refused(Access, "fold=true", "fold: not available yet; leave it out");
-    refused(Access, "sort=email", "sort: sorting by \"email\" is not available yet; write time");
     assert!(ask(Access, "sort=moon").unwrap_err().starts_with("sort: \"moon\" is not a field"));
-    let cursor =
-        Cursor { log: Requests, order: Order::Ascending, backwards: false, inclusive: false, time: 0, seq: 0 }.encode();
-    let wrong_order = "cursor: was made for the other order; ask without it, or with the order it was made for";
+    let (sort, rank) = (Sort::named(Requests, "time").unwrap().place(Requests), Rank { key: Key::Time(0), seq: 0 });
+    let order = Order::Ascending;
+    let cursor = Cursor { log: Requests, sort, order, backwards: false, inclusive: false, rank }.encode();
+    let wrong_order = "cursor: was made for another order; ask without it, or with the sort and order it was made for";
     refused(Requests, &format!("cursor={cursor}"), wrong_order);
+    refused(Requests, &format!("sort=host&order=asc&cursor={cursor}"), wrong_order);
     assert!(ask(Requests, &format!("order=asc&cursor={cursor}")).is_ok());
     let not_ours = "cursor: is not one of this log's; take it from next_cursor or prev_cursor of an answer";
     refused(Access, &format!("order=asc&cursor={cursor}"), not_ours);

@@ -1,0 +1,280 @@
+//! A question as a predicate over one segment.
+
+use memchr::memmem::Finder;
+
+use super::Query;
+use super::filter::{Filter, Outcome, Subject, Test};
+use super::predicate::{CodeSet, Predicate};
+use super::text::Needle;
+use crate::codec::Raw;
+use crate::entry::{Field, Kind, Log, TIME};
+use crate::id::Ids;
+use crate::row::value_of;
+use crate::segment::{Dictionary, Fault, Numbers, STRAY, Segment, Shape, TIME_SIGN};
+
+/// The rows of a segment that match times, filters and text.
+pub(crate) fn compile(query: &Query, segment: &Segment<'_>, ids: &Ids) -> Result<Predicate, Fault> {
+    let compiler = Compiler { segment, ids, log: query.log };
+    let mut parts = vec![compiler.times(query.since, query.until)?];
+    for filter in &query.filters {
+        parts.push(compiler.filter(filter)?);
+        if parts.contains(&Predicate::Constant(false)) {
+            return Ok(Predicate::Constant(false));
+        }
+    }
+    if let Some(needle) = &query.text {
+        parts.push(compiler.anywhere(needle, query.text_place)?);
+    }
+    Predicate::all(parts).sharpened(segment)
+}
+
+struct Compiler<'s, 'a> {
+    segment: &'s Segment<'a>,
+    ids: &'s Ids,
+    log: Log,
+}
+
+impl Compiler<'_, '_> {
+    fn times(&self, since: i64, until: i64) -> Result<Predicate, Fault> {
+        let range = (since.cast_unsigned() ^ TIME_SIGN, until.cast_unsigned() ^ TIME_SIGN);
+        match self.segment.header.column(TIME).map(|column| &column.shape) {
+            Some(Shape::Numbers(numbers)) => Ok(in_span(TIME, numbers.span, vec![range])),
+            Some(_) => Err(Fault::Damaged("the times of a segment are not numbers")),
+            // Entries without a time are of 1970.
+            None => Ok(Predicate::Constant(since <= 0 && until >= 0)),
+        }
+    }
+
+    fn filter(&self, filter: &Filter) -> Result<Predicate, Fault> {
+        let any = match filter.subject {
+            Subject::Field(field) => self.tests(&field, &filter.tests)?,
+            Subject::Request => {
+                let outcomes = filter.tests.iter().map(|test| match test {
+                    Test::Request(outcome) => self.outcome(*outcome),
+                    _ => Ok(Predicate::Constant(false)),
+                });
+                Predicate::any(outcomes.collect::<Result<Vec<_>, _>>()?)
+            }
+        };
+        Ok(if filter.negated { Predicate::not(any) } else { any })
+    }
+
+    fn outcome(&self, outcome: Outcome) -> Result<Predicate, Fault> {
+        let status = |range| self.named("status_code", Test::Number(range));
+        let blocked = || self.named("action", Test::Equals("blocked".into()));
+        Ok(match outcome {
+            Outcome::Success => status(200..=399)?,
+            Outcome::Failed => Predicate::not(status(200..=399)?),
+            Outcome::Allowed => Predicate::all([Predicate::not(blocked()?), status(100..=499)?]),
+            Outcome::Denied => blocked()?,
+            Outcome::Error => status(500..=599)?,
+        })
+    }
+
+    fn named(&self, name: &str, test: Test) -> Result<Predicate, Fault> {
+        self.log.field(name).map_or(Ok(Predicate::Constant(false)), |field| self.tests(field, &[test]))
+    }
+
+    /// The rows for which any of the tests holds.
+    fn tests(&self, field: &Field, tests: &[Test]) -> Result<Predicate, Fault> {
+        if matches!(field.kind, Kind::Position | Kind::Id) {
+            return Ok(self.positions(tests));
+        }
+        let holds = |raw: Option<Raw<'_>>| tests.iter().any(|test| test.holds(value_of(field, raw)));
+        let Some(column) = self.segment.header.column(field.number) else {
+            return Ok(Predicate::Constant(holds(None)));
+        };
+        match &column.shape {
+            Shape::Constant(word) => Ok(Predicate::Constant(holds(Some(word.raw())))),
+            Shape::Small { values, absent } => {
+                let mut set = CodeSet::none(values.len() + usize::from(*absent > 0));
+                let words = values.iter().map(|(word, _)| Some(word.raw()));
+                let codes = (*absent > 0).then_some(None).into_iter().chain(words);
+                codes.enumerate().filter(|(_, raw)| holds(*raw)).for_each(|(code, _)| set.add(code));
+                Ok(Predicate::codes(field.number, set))
+            }
+            Shape::Large { values, absent, .. } => {
+                let mut set = CodeSet::none(*values as usize + usize::from(*absent > 0));
+                if *absent > 0 && holds(None) {
+                    set.add(0);
+                }
+                for test in tests {
+                    self.large(field, test, usize::from(*absent > 0), &mut set)?;
+                }
+                Ok(Predicate::codes(field.number, set))
+            }
+            Shape::Numbers(numbers) => Ok(number_tests(field, numbers, tests, holds(None))),
+            Shape::Ids { counters, strays } => self.id_tests(field, counters, *strays, tests),
+            // Of changing type: no field of this version.
+            Shape::Raw { .. } => Ok(Predicate::Constant(holds(None))),
+        }
+    }
+
+    fn positions(&self, tests: &[Test]) -> Predicate {
+        let (first, rows) = (self.segment.header.first, self.segment.header.rows);
+        let ranges = tests.iter().filter_map(|test| match test {
+            Test::Number(range) => {
+                let from = range.start().saturating_sub(first);
+                let to = range.end().checked_sub(first)?.min(rows - 1);
+                (from <= to && !range.is_empty()).then_some(from as usize..=to as usize)
+            }
+            _ => None,
+        });
+        Predicate::any(ranges.map(|range| match (*range.start(), *range.end()) {
+            (0, end) if end as u64 + 1 == rows => Predicate::Constant(true),
+            _ => Predicate::Rows(range.collect()),
+        }))
+    }
+
+    /// Adds the codes of a dictionary whose values pass one test.
+    fn large(&self, field: &Field, test: &Test, shift: usize, set: &mut CodeSet) -> Result<(), Fault> {
+        let number = field.number;
+        match test {
+            Test::Equals(wanted) => {
+                if self.segment.may_hold(number, wanted.as_bytes())?
+                    && let (code, true) = self.segment.dictionary(number)?.place(wanted.as_bytes())?
+                {
+                    set.add(code + shift);
+                }
+            }
+            Test::Prefix(prefix) => {
+                let dictionary = self.segment.dictionary(number)?;
+                let (from, _) = dictionary.place(prefix.as_bytes())?;
+                let to = match beyond(prefix.as_bytes()) {
+                    Some(end) => dictionary.place(&end)?.0,
+                    None => dictionary.len(),
+                };
+                (from..to).for_each(|code| set.add(code + shift));
+            }
+            Test::Contains(needle) if !matches!(field.kind, Kind::Address) => {
+                if needle.ascii().is_none_or(|needle| needle.len() < 3) || self.may_contain(number, needle)? {
+                    contains(self.segment.dictionary(number)?, needle, |code| set.add(code + shift))?;
+                }
+            }
+            Test::Absent => (),
+            Test::Contains(_)
+            | Test::Holds(_)
+            | Test::Number(_)
+            | Test::Id(_)
+            | Test::Network(_)
+            | Test::Time(_)
+            | Test::Request(_) => {
+                self.segment.dictionary(number)?.each(|code, value| {
+                    if test.holds(value_of(field, Some(Raw::Bytes(value)))) {
+                        set.add(code + shift);
+                    }
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn may_contain(&self, number: u32, needle: &Needle) -> Result<bool, Fault> {
+        needle.ascii().map_or(Ok(true), |needle| self.segment.may_contain(number, needle))
+    }
+
+    fn id_tests(&self, field: &Field, counters: &Numbers, strays: u64, tests: &[Test]) -> Result<Predicate, Fault> {
+        let number = field.number;
+        let mut parts = Vec::new();
+        for test in tests {
+            parts.push(match test {
+                Test::Absent => Predicate::Numbers { column: number, ranges: vec![(STRAY + 1, STRAY + 1)] },
+                Test::Equals(wanted) => match self.ids.counter(wanted) {
+                    Some(counter) => in_span(number, counters.span, vec![(counter, counter)]),
+                    None => self.stray_rows(number, strays, test, field)?,
+                },
+                Test::Contains(needle) if !needle.may_be_in_an_id() => self.stray_rows(number, strays, test, field)?,
+                Test::Prefix(prefix) if !Needle::new(prefix).may_be_in_an_id() => {
+                    self.stray_rows(number, strays, test, field)?
+                }
+                _ => self.row_by_row(field, test)?,
+            });
+        }
+        Ok(Predicate::any(parts))
+    }
+
+    fn stray_rows(&self, number: u32, strays: u64, test: &Test, field: &Field) -> Result<Predicate, Fault> {
+        let mut ranges = Vec::new();
+        if strays > 0 {
+            self.segment.strays(number)?.each(|at, text| {
+                if test.holds(value_of(field, Some(Raw::Bytes(text)))) {
+                    ranges.push((STRAY - at as u64, STRAY - at as u64));
+                }
+            })?;
+        }
+        Ok(if ranges.is_empty() { Predicate::Constant(false) } else { Predicate::Numbers { column: number, ranges } })
+    }
+
+    /// Parts of ids are in no filter: every row's text is made and looked at.
+    fn row_by_row(&self, field: &Field, test: &Test) -> Result<Predicate, Fault> {
+        let mut rows = Vec::new();
+        for row in 0..self.segment.header.rows as usize {
+            let mut made = String::new();
+            if test.holds(value_of(field, self.segment.raw(field.number, row, self.ids, &mut made)?)) {
+                rows.push(row);
+            }
+        }
+        Ok(if rows.is_empty() { Predicate::Constant(false) } else { Predicate::Rows(rows) })
+    }
+
+    /// The rows that hold the text in any text field, or are the entry whose id it is.
+    fn anywhere(&self, needle: &Needle, place: Option<u64>) -> Result<Predicate, Fault> {
+        let test = [Test::Contains(needle.clone())];
+        let (first, rows) = (self.segment.header.first, self.segment.header.rows);
+        let own = place.and_then(|seq| seq.checked_sub(first)).filter(|row| *row < rows);
+        let mut parts: Vec<_> = own.map(|row| Predicate::Rows(vec![row as usize])).into_iter().collect();
+        for field in self.log.fields().iter().filter(|field| field.is_searched()) {
+            parts.push(self.tests(field, &test)?);
+        }
+        Ok(Predicate::any(parts))
+    }
+}
+
+fn number_tests(field: &Field, numbers: &Numbers, tests: &[Test], absent_holds: bool) -> Predicate {
+    let ranges = tests.iter().filter_map(|test| match (test, field.kind) {
+        (Test::Number(range), Kind::Number | Kind::Count) if !range.is_empty() => Some((*range.start(), *range.end())),
+        (Test::Time(time), Kind::Time) => {
+            let time = time.cast_unsigned() ^ TIME_SIGN;
+            Some((time, time))
+        }
+        _ => None,
+    });
+    let present = in_span(field.number, numbers.span, ranges.collect());
+    let Some(hole) = numbers.absent.filter(|_| field.number != TIME) else {
+        return present;
+    };
+    // What stands for absence is a number like any other to the pages.
+    let absent = Predicate::Numbers { column: field.number, ranges: vec![(hole, hole)] };
+    if absent_holds { Predicate::any([present, absent]) } else { Predicate::all([present, Predicate::not(absent)]) }
+}
+
+/// Answered by the span of the whole segment where that is possible. Absent rows are not in the span.
+fn in_span(column: u32, (least, most): (u64, u64), mut ranges: Vec<(u64, u64)>) -> Predicate {
+    ranges.retain(|(from, to)| *from <= most && *to >= least);
+    if ranges.is_empty() {
+        return Predicate::Constant(false);
+    }
+    if column == TIME && ranges.iter().any(|(from, to)| *from <= least && *to >= most) {
+        return Predicate::Constant(true);
+    }
+    Predicate::Numbers { column, ranges }
+}
+
+fn contains(dictionary: &Dictionary<'_>, needle: &Needle, mut see: impl FnMut(usize)) -> Result<(), Fault> {
+    match needle.ascii() {
+        Some(ascii) if !ascii.is_empty() => dictionary.each_with(&Finder::new(ascii), see),
+        Some(_) | None => dictionary.each(|code, value| {
+            if str::from_utf8(value).is_ok_and(|text| needle.is_in(text)) {
+                see(code);
+            }
+        }),
+    }
+}
+
+/// The first text after all that begin like this; none if there is none.
+fn beyond(prefix: &[u8]) -> Option<Vec<u8>> {
+    let kept = prefix.iter().rposition(|byte| *byte < u8::MAX)?;
+    let mut end = prefix.get(..=kept)?.to_vec();
+    *end.last_mut()? += 1;
+    Some(end)
+}

@@ -1,0 +1,79 @@
+//! One page of an answer.
+
+use std::time::Instant;
+
+use super::aggregate;
+use super::cursor::Cursor;
+use super::key::Rank;
+use super::search::{Answer, Search};
+use super::{Page, Query};
+use crate::entry::Log;
+use crate::error::QueryError;
+use crate::row::Row;
+use crate::shared::Shared;
+use crate::view::View;
+
+/// One page.
+pub(crate) fn run(shared: &Shared, query: &Query) -> Result<Page, QueryError> {
+    let ends = Instant::now() + query.deadline;
+    let query = &placed(shared, query);
+    let _pin = shared.readers.read();
+    // The database first: opening it again replaces what is known of the logs while no one reads.
+    let slot = shared.db.read();
+    let db = slot.as_ref().ok_or(QueryError::Closed)?;
+    let view = View::of(shared, db, query.log);
+    let wanted = query.offset.saturating_add(query.limit).saturating_add(1);
+    let mut answer = Search::new(query, &view, query.walk(), wanted, ends).run()?;
+    let total = if query.count { aggregate::count(query, &view, ends)? } else { None };
+    answer.found.drain(..query.offset.min(answer.found.len()));
+    let more = answer.found.len() > query.limit;
+    answer.found.truncate(query.limit);
+    let (next_cursor, prev_cursor) = cursors(query, &answer, more);
+    let positions: Vec<u64> = answer.found.iter().map(|rank| rank.seq).collect();
+    let mut rows = view.rows(&positions)?;
+    if query.backwards() {
+        rows.reverse();
+    }
+    let quarantined = view.broken();
+    let complete = answer.cut.is_none() && (total.is_some() || !query.count) && quarantined.is_empty();
+    Ok(Page { rows, next_cursor, prev_cursor, total, complete, quarantined })
+}
+
+/// With positions in place of ids.
+pub(super) fn placed(shared: &Shared, query: &Query) -> Query {
+    query.placed(|id| shared.ids.place(id).and_then(|(log, seq)| (log == query.log).then_some(seq)))
+}
+
+/// The entry at a position.
+pub(crate) fn row_at(shared: &Shared, log: Log, seq: u64) -> Result<Option<Row>, QueryError> {
+    let _pin = shared.readers.read();
+    let slot = shared.db.read();
+    let db = slot.as_ref().ok_or(QueryError::Closed)?;
+    let view = View::of(shared, db, log);
+    Ok(view.rows(&[seq])?.pop())
+}
+
+/// To the next page and to the previous one.
+fn cursors(query: &Query, answer: &Answer, more: bool) -> (Option<String>, Option<String>) {
+    let at = |rank: &Rank, inclusive, backwards| Cursor {
+        log: query.log,
+        sort: query.sort.place(query.log),
+        order: query.order,
+        backwards,
+        inclusive,
+        rank: rank.clone(),
+    };
+    let backwards = query.backwards();
+    let ahead = match (answer.found.last(), &answer.cut) {
+        (Some(last), _) if more => Some(at(last, false, backwards)),
+        (_, Some(cut)) => Some(at(cut, true, backwards)),
+        (_, None) => None,
+    };
+    let behind = match (answer.found.first(), &query.cursor) {
+        (_, None) => None,
+        (Some(first), Some(_)) => Some(at(first, false, !backwards)),
+        (None, Some(cursor)) => Some(cursor.clone().turned()),
+    };
+    let (next, prev) = if backwards { (behind, ahead) } else { (ahead, behind) };
+    (next.map(|cursor| cursor.encode()), prev.map(|cursor| cursor.encode()))
+}

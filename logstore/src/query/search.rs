@@ -1,0 +1,273 @@
+//! Finds the entries of a page.
+//!
+//! Segments and chunks of rows are visited in the order in which they can hold the best entry that is still wanted,
+//! and the best entries so far are kept. The first that can hold none better than the worst of them ends the search.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::compile::compile;
+use super::key::{Key, Order, Rank, Walk};
+use super::predicate::Predicate;
+use super::ranker::{Ranker, best_of_segment};
+use super::{Query, Sort, matches_fields};
+use crate::entry::{Field, TIME};
+use crate::error::QueryError;
+use crate::piece::Piece;
+use crate::row::Stored;
+use crate::segment::{Fault, PAGE, Segment};
+use crate::timeline::Unit;
+use crate::view::View;
+
+/// A search that could not be cut short where its deadline ended fails after so many times that.
+const PATIENCE: u32 = 5;
+
+/// What was found.
+pub(crate) struct Answer {
+    /// In the order of the walk.
+    pub(crate) found: Vec<Rank>,
+    /// Where the deadline stopped the search: entries from this rank on were not looked at.
+    pub(crate) cut: Option<Rank>,
+}
+
+/// A matching entry. The greatest is the one that comes last.
+struct Found {
+    rank: Rank,
+    order: Order,
+}
+
+impl PartialEq for Found {
+    fn eq(&self, other: &Self) -> bool {
+        self.rank == other.rank
+    }
+}
+
+impl Eq for Found {}
+
+impl PartialOrd for Found {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Found {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.order.compare(&self.rank, &other.rank)
+    }
+}
+
+/// Where entries are.
+enum Place<'v> {
+    Sealed(&'v Arc<Piece>),
+    Hot(&'v Unit),
+}
+
+pub(crate) struct Search<'q, 'v, 'a> {
+    query: &'q Query,
+    view: &'v View<'a>,
+    walk: Walk,
+    wanted: usize,
+    ends: Instant,
+    best: BinaryHeap<Found>,
+}
+
+impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
+    /// Of the first `wanted` entries of a walk.
+    pub(crate) fn new(query: &'q Query, view: &'v View<'a>, walk: Walk, wanted: usize, ends: Instant) -> Self {
+        Self { query, view, walk, wanted, ends, best: BinaryHeap::new() }
+    }
+
+    pub(crate) fn run(mut self) -> Result<Answer, QueryError> {
+        let mut cut = None;
+        let places = self.places();
+        let first = places.first().and_then(|(best, _)| best.clone());
+        for (best, place) in places {
+            if self.worst().is_some_and(|worst| best.as_ref().is_some_and(|best| self.walk.is_before(worst, best))) {
+                break;
+            }
+            if Instant::now() >= self.ends {
+                if self.is_by_time() {
+                    // Only where that gets ahead: a search that ended where it began would be asked again for ever.
+                    let start = self.walk.start.clone().or_else(|| first.clone());
+                    if let Some(ahead) = best.filter(|best| start.is_none_or(|start| self.walk.is_before(&start, best))) {
+                        cut = Some(ahead);
+                        break;
+                    }
+                } else if Instant::now() >= self.ends + self.query.deadline * (PATIENCE - 1) {
+                    return Err(QueryError::TooLong);
+                }
+            }
+            match place {
+                Place::Sealed(piece) => self.look_into(piece)?,
+                Place::Hot(unit) => self.look_at(unit)?,
+            }
+        }
+        let mut found: Vec<Rank> = self.best.into_sorted_vec().into_iter().map(|found| found.rank).collect();
+        if let Some(cut) = &cut {
+            // What comes after the cut may have better entries before it.
+            found.retain(|rank| self.walk.is_before(rank, cut));
+        }
+        Ok(Answer { found, cut })
+    }
+
+    fn is_by_time(&self) -> bool {
+        matches!(self.query.sort, Sort::Field(Field { number: TIME, .. }))
+    }
+
+    /// All places that may hold wanted entries, the most promising first; those of which nothing is known before them.
+    fn places(&self) -> Vec<(Option<Rank>, Place<'v>)> {
+        let order = self.walk.order;
+        let rank = |key: Key| Rank::before(order, key);
+        let times = |(min, max): (i64, i64)| min <= self.query.until && max >= self.query.since;
+        let sealed = self.view.pieces.iter().filter(|piece| times(piece.times())).map(|piece| {
+            let best = piece.header().and_then(|header| best_of_segment(header, self.query.sort, order));
+            (best.map(rank), Place::Sealed(piece))
+        });
+        let hot = self.view.hot.iter().filter(|unit| times((unit.min, unit.max))).map(|unit| {
+            let best = if order == Order::Ascending { unit.min } else { unit.max };
+            (self.is_by_time().then(|| rank(Key::Time(best))), Place::Hot(unit))
+        });
+        let mut places: Vec<_> = hot.chain(sealed).collect();
+        places.sort_by(|(one, _), (other, _)| match (one, other) {
+            (Some(one), Some(other)) => order.compare(one, other),
+            (one, other) => one.is_some().cmp(&other.is_some()),
+        });
+        places
+    }
+
+    /// The last of a full page.
+    fn worst(&self) -> Option<&Rank> {
+        if self.best.len() >= self.wanted { self.best.peek().map(|worst| &worst.rank) } else { None }
+    }
+
+    fn keep(&mut self, rank: Rank) {
+        self.best.push(Found { rank, order: self.walk.order });
+        if self.best.len() > self.wanted {
+            self.best.pop();
+        }
+    }
+
+    fn look_at(&mut self, unit: &Unit) -> Result<(), QueryError> {
+        let (query, view) = (self.query, self.view);
+        let hides = query.hides();
+        view.each_hot(unit, |seq, time, bytes| {
+            if !(query.since..=query.until).contains(&time) || (hides && view.hidden.has(seq)) {
+                return Ok(());
+            }
+            // By time the key costs nothing, and turns most rows away.
+            if self.is_by_time() && !self.is_wanted(&Rank { key: Key::Time(time), seq }) {
+                return Ok(());
+            }
+            if matches_fields(query, seq, bytes) {
+                let rank = Rank { key: query.sort.key(view.log, view.ids, seq, Stored::of(bytes)), seq };
+                if self.is_wanted(&rank) {
+                    self.keep(rank);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn is_wanted(&self, rank: &Rank) -> bool {
+        self.walk.takes(rank) && self.worst().is_none_or(|worst| self.walk.is_before(rank, worst))
+    }
+
+    fn look_into(&mut self, piece: &Arc<Piece>) -> Result<(), QueryError> {
+        let view = self.view;
+        let before = self.best.len();
+        let read = view.segment(piece, |segment| {
+            let predicate = compile(self.query, segment, view.ids)?;
+            if predicate == Predicate::Constant(false) {
+                return Ok(());
+            }
+            let ranker = Ranker::new(segment, view.log, self.query.sort, view.ids)?;
+            if predicate == Predicate::Constant(true) && self.take_extremes(segment)? {
+                return Ok(());
+            }
+            self.look_into_pages(segment, &predicate, &ranker)
+        })?;
+        if read.is_none() && self.best.len() != before {
+            self.best.retain(|found| !piece.positions().contains(&found.rank.seq));
+        }
+        Ok(())
+    }
+
+    fn look_into_pages(
+        &mut self,
+        segment: &Segment<'_>,
+        predicate: &Predicate,
+        ranker: &Ranker<'_, '_>,
+    ) -> Result<(), Fault> {
+        let order = self.walk.order;
+        let mut pages: Vec<_> = (0..segment.header.pages()).map(|page| (ranker.best_of_page(order, page), page)).collect();
+        if order == Order::Descending {
+            pages.reverse();
+        }
+        pages.sort_by(|(one, _), (other, _)| match (one, other) {
+            (Some(one), Some(other)) => order.compare(one, other),
+            (one, other) => one.is_some().cmp(&other.is_some()),
+        });
+        for (best, page) in pages {
+            let best = best.map(|key| Rank::before(order, key));
+            if best.is_some_and(|best| self.worst().is_some_and(|worst| self.walk.is_before(worst, &best))) {
+                continue;
+            }
+            let mut bits = predicate.page(segment, page)?;
+            let first = segment.header.first + (page * PAGE) as u64;
+            if self.query.hides() && let Some(hidden) = self.view.hidden.rows_from(first, segment.header.rows_of(page)) {
+                bits.and_not(&hidden);
+            }
+            if bits.is_empty() {
+                continue;
+            }
+            let bounds = ranker.code_bounds(&self.walk, self.worst())?;
+            let rows: Vec<usize> = match &bounds {
+                Some(bounds) => {
+                    let codes = segment.codes(bounds.number, page)?;
+                    let may = |row: &usize| codes.get(*row).is_some_and(|code| (bounds.from..bounds.to).contains(&code));
+                    bits.rows().filter(may).collect()
+                }
+                None => bits.rows().collect(),
+            };
+            self.take_rows(&rows, page, ranker)?;
+        }
+        Ok(())
+    }
+
+    /// Rows that come later in a segment come first where the largest do: fewer are kept and turned out again.
+    fn take_rows(&mut self, rows: &[usize], page: usize, ranker: &Ranker<'_, '_>) -> Result<(), Fault> {
+        let take = |search: &mut Self, row: usize| {
+            let rank = ranker.rank(page * PAGE + row, &search.walk, search.worst())?;
+            rank.into_iter().for_each(|rank| search.keep(rank));
+            Ok(())
+        };
+        match self.walk.order {
+            Order::Ascending => rows.iter().try_for_each(|row| take(self, *row)),
+            Order::Descending => rows.iter().rev().try_for_each(|row| take(self, *row)),
+        }
+    }
+
+    /// The smallest or largest numbers of a whole segment are listed; true if the list was long enough.
+    fn take_extremes(&mut self, segment: &Segment<'_>) -> Result<bool, Fault> {
+        let Sort::Field(field) = self.query.sort else { return Ok(false) };
+        let largest = self.walk.order == Order::Descending;
+        let listed = segment.header.has_extremes(field.number) && self.walk.start.is_none() && !self.query.hides();
+        if !listed || (!largest && segment.header.has_absent(field.number)) {
+            return Ok(false);
+        }
+        let rows = segment.extremes(field.number, largest)?;
+        if rows.len() < self.wanted && (rows.len() as u64) < segment.header.rows {
+            return Ok(false);
+        }
+        for (number, row) in &rows {
+            let rank = Rank { key: Key::Number(*number), seq: segment.header.first + *row as u64 };
+            if !self.is_wanted(&rank) {
+                break;
+            }
+            self.keep(rank);
+        }
+        Ok(true)
+    }
+}

@@ -1,0 +1,110 @@
+//! The thread that turns full groups of rows into segments.
+//!
+//! It reads the rows of a group, makes the parts, and commits them in one batch with the removal of the rows: after a
+//! crash at any moment a row is in exactly one of the two places. A group that could not be sealed is tried again.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use rocksdb::{DB, ReadOptions, WriteBatch};
+
+use crate::column::{Column, hot_key, hot_seq};
+use crate::database::column;
+use crate::entry::Log;
+use crate::piece::Piece;
+use crate::segment::{Header, Part, ROWS, Stored, encode, part_key};
+use crate::shared::Shared;
+use crate::timeline::Timeline;
+
+/// Between two looks when nothing wakes it, and before a group is tried again.
+const PAUSE: Duration = Duration::from_secs(10);
+
+/// Rows of a slow log are sealed when the oldest is this old, in microseconds, so that they can be pruned by the day.
+const AGE: i64 = 6 * 3_600_000_000;
+
+/// Fewer rows are not sealed by age: small segments cost more than they save.
+const ROWS_MIN: u64 = 256;
+
+/// Until the store is closed.
+pub(crate) fn run(shared: &Arc<Shared>) {
+    while !shared.closing() {
+        for log in Log::ALL {
+            while !shared.closing() && let Some(rows) = due(shared, log) {
+                if let Err(error) = seal(shared, log, rows) {
+                    tracing::warn!(log = log.name(), error, "rows cannot be sealed yet");
+                    thread::park_timeout(PAUSE);
+                    break;
+                }
+            }
+        }
+        if !shared.closing() {
+            thread::park_timeout(PAUSE);
+        }
+    }
+}
+
+/// Whether a full group waits.
+pub(crate) fn is_due(timeline: &Timeline) -> bool {
+    timeline.times().len() as u64 >= ROWS
+}
+
+/// Rows of the next segment: a power of two, of which its position is a multiple.
+fn size(timeline: &Timeline) -> u64 {
+    1 << timeline.first().trailing_zeros().min(ROWS.trailing_zeros())
+}
+
+/// Rows to be sealed now.
+fn due(shared: &Shared, log: Log) -> Option<u64> {
+    let contents = shared.contents(log).read();
+    let timeline = &contents.timeline;
+    if is_due(timeline) {
+        return Some(size(timeline));
+    }
+    let limit = shared.now.load(Ordering::Relaxed).saturating_sub(AGE);
+    let old = timeline.times().iter().take_while(|time| **time <= limit).count() as u64;
+    let rows = size(timeline).min(1 << old.checked_ilog2()?);
+    (old >= ROWS_MIN).then_some(rows)
+}
+
+fn seal(shared: &Shared, log: Log, rows: u64) -> Result<(), String> {
+    let slot = shared.db.read();
+    let db = slot.as_ref().ok_or("the log store is not open")?;
+    let first = shared.contents(log).read().timeline.first();
+    let bytes = read(db, log, first, rows)?;
+    let bytes: Vec<&[u8]> = bytes.iter().map(|row| &**row).collect();
+    let parts = encode(log, first, &bytes, &shared.ids);
+    let header = parts.iter().find(|(column, part, _)| (*column, *part) == (0, Part::Header));
+    let header = header.map(|(_, _, body)| Stored::Owned(body.clone()).checked());
+    let header = header.ok_or("a segment has no header")?.and_then(|header| Header::decode(first, &header));
+    let piece = Arc::new(Piece::new(header.map_err(|fault| fault.to_string())?));
+    let (hot, seg) = (column(db, Column::Hot), column(db, Column::Seg));
+    let mut batch = WriteBatch::default();
+    for (number, part, body) in &parts {
+        batch.put_cf(&seg, part_key(log, first, *number, *part), body);
+    }
+    batch.delete_range_cf(&hot, hot_key(log, first), hot_key(log, first + rows));
+    let mut contents = shared.contents(log).write();
+    db.write(batch).map_err(|error| error.to_string())?;
+    Arc::make_mut(&mut contents.pieces).push(piece);
+    contents.timeline.drop_first(rows);
+    Ok(())
+}
+
+fn read(db: &DB, log: Log, first: u64, rows: u64) -> Result<Vec<Box<[u8]>>, String> {
+    let mut options = ReadOptions::default();
+    options.set_iterate_upper_bound(hot_key(log, first + rows));
+    let mut found = db.raw_iterator_cf_opt(&column(db, Column::Hot), options);
+    found.seek(hot_key(log, first));
+    let mut bytes = Vec::with_capacity(rows as usize);
+    while let Some((key, row)) = found.item() {
+        if hot_seq(log, key) != Some(first + bytes.len() as u64) {
+            break;
+        }
+        bytes.push(row.into());
+        found.next();
+    }
+    found.status().map_err(|error| error.to_string())?;
+    if bytes.len() as u64 == rows { Ok(bytes) } else { Err("rows to be sealed are missing".into()) }
+}

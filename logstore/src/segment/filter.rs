@@ -1,0 +1,102 @@
+//! What tells without reading a dictionary that a value cannot be in it. Neither ever denies what is there.
+
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Bits of the filter of exact values, per value; with four of them set about one stranger in a hundred gets through.
+const BITS_PER_VALUE: usize = 10;
+const PROBES: u64 = 4;
+
+/// Bits of the filter of trigrams, per distinct trigram.
+const BITS_PER_TRIGRAM: usize = 8;
+
+/// Part: a Bloom filter of the hashes of all values.
+pub(super) fn exact(values: &[&[u8]]) -> Vec<u8> {
+    let mut bits = vec![0; (values.len() * BITS_PER_VALUE).div_ceil(8).max(8)];
+    for value in values {
+        for at in probes(value, bits.len()) {
+            set(&mut bits, at);
+        }
+    }
+    bits
+}
+
+/// Whether the value may be there.
+pub(super) fn may_hold(exact: &[u8], value: &[u8]) -> bool {
+    probes(value, exact.len()).all(|at| is_set(exact, at))
+}
+
+/// The hash is on disk: XXH3, 64 bits, seed 0; the places are its halves combined.
+fn probes(value: &[u8], bytes: usize) -> impl Iterator<Item = usize> {
+    let hash = xxh3_64(value);
+    let (first, step) = (hash & 0xffff_ffff, hash >> 32 | 1);
+    let bits = (bytes as u64 * 8).max(1);
+    (0..PROBES).map(move |probe| (first.wrapping_add(probe.wrapping_mul(step)) % bits) as usize)
+}
+
+/// Part: which trigrams, letters of ASCII in lower case, are in any value. A power of two of bits.
+pub(super) fn trigrams<'a>(values: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    // Seven bits of each byte: 2 Mi trigrams, of which each is kept once.
+    let mut seen = vec![0_u8; 1 << 18];
+    let mut found = Vec::new();
+    for trigram in values.flat_map(each_trigram) {
+        if !is_set(&seen, trigram as usize) {
+            set(&mut seen, trigram as usize);
+            found.push(trigram);
+        }
+    }
+    let mut bits = vec![0; (found.len() * BITS_PER_TRIGRAM / 8).next_power_of_two().max(8)];
+    for trigram in found {
+        let at = place(trigram, bits.len());
+        set(&mut bits, at);
+    }
+    bits
+}
+
+/// Whether a text with this lower-case needle may be among the values. True for needles too short to tell.
+pub(super) fn may_contain(trigrams: &[u8], needle: &[u8]) -> bool {
+    each_trigram(needle).all(|trigram| is_set(trigrams, place(trigram, trigrams.len())))
+}
+
+fn each_trigram(text: &[u8]) -> impl Iterator<Item = u32> {
+    let low = |byte: u8| u32::from(byte.to_ascii_lowercase() & 0x7f);
+    text.windows(3).map(move |three| three.iter().fold(0, |bits, byte| bits << 7 | low(*byte)))
+}
+
+fn place(trigram: u32, bytes: usize) -> usize {
+    let hash = u64::from(trigram).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    (hash % (bytes as u64 * 8).max(1)) as usize
+}
+
+fn set(bits: &mut [u8], at: usize) {
+    if let Some(byte) = bits.get_mut(at / 8) {
+        *byte |= 1 << (at % 8);
+    }
+}
+
+fn is_set(bits: &[u8], at: usize) -> bool {
+    bits.get(at / 8).is_some_and(|byte| byte >> (at % 8) & 1 == 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_there_is_never_denied_and_strangers_seldom_get_through() {
+        let known: Vec<String> = (0..5000).map(|at| format!("user{at}@example.net")).collect();
+        let values: Vec<&[u8]> = known.iter().map(String::as_bytes).collect();
+        let filter = exact(&values);
+        assert!(values.iter().all(|value| may_hold(&filter, value)));
+        let through = (0..5000).filter(|at| may_hold(&filter, format!("other{at}@example.net").as_bytes())).count();
+        assert!(through < 150, "{through} of 5000 strangers");
+    }
+
+    #[test]
+    fn needles_regardless_of_case() {
+        let filter = trigrams([b"/Projects/Zebra".as_slice(), b"/wiki"].into_iter());
+        for needle in ["projects/z", "ebra", "/wiki", "ra", ""] {
+            assert!(may_contain(&filter, needle.as_bytes()), "{needle}");
+        }
+        assert!(!may_contain(&filter, b"nowhere-to-be-found"));
+    }
+}

@@ -1,0 +1,94 @@
+//! How many rows each value of each small dictionary has, hour by hour: what a chart of a whole log is drawn from.
+
+use std::collections::BTreeMap;
+
+use super::Fault;
+use super::bytes::{Read, put_length};
+use super::frames::{Press, unpress};
+use crate::codec::put_varint;
+
+/// Microseconds.
+pub(crate) const HOUR: i64 = 3_600_000_000;
+
+/// A segment over more hours has no such part.
+const HOURS_MAX: usize = 512;
+
+/// A column of more values is not counted.
+pub(super) const VALUES_MAX: usize = 64;
+
+/// One hour of a segment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hour {
+    /// Hours since 1970.
+    pub(crate) hour: i64,
+    pub(crate) rows: u64,
+}
+
+/// A segment's rows by hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Hours {
+    pub(crate) hours: Vec<Hour>,
+    /// Per column its number and, hour after hour, the rows of each code.
+    columns: Vec<(u32, usize, Vec<u64>)>,
+}
+
+impl Hours {
+    /// Rows of each code in an hour, by its place; none if the column is not counted.
+    pub(crate) fn of(&self, column: u32, hour: usize) -> Option<&[u64]> {
+        let (_, codes, counts) = self.columns.iter().find(|(number, ..)| *number == column)?;
+        counts.get(hour * codes..(hour + 1) * codes)
+    }
+}
+
+/// Part: hours with their rows, then per column its number, its codes, and its counts. None if there are too many hours.
+pub(super) fn encode(times: &[i64], columns: &[(u32, usize, &[u16])], press: &mut Press) -> Option<Vec<u8>> {
+    let mut places: BTreeMap<i64, u64> = BTreeMap::new();
+    for time in times {
+        *places.entry(time.div_euclid(HOUR)).or_default() += 1;
+    }
+    if places.len() > HOURS_MAX {
+        return None;
+    }
+    let mut out = Vec::new();
+    put_length(places.len(), &mut out);
+    let mut before = 0_i64;
+    for (hour, rows) in &places {
+        put_varint(hour.wrapping_sub(before).cast_unsigned(), &mut out);
+        put_varint(*rows, &mut out);
+        before = *hour;
+    }
+    let hours: Vec<i64> = places.into_keys().collect();
+    let place_of: Vec<usize> = times.iter().map(|time| hours.partition_point(|hour| *hour < time.div_euclid(HOUR))).collect();
+    put_length(columns.len(), &mut out);
+    for (number, codes, rows) in columns {
+        let mut counts = vec![0_u64; hours.len() * codes];
+        for (place, code) in place_of.iter().zip(*rows) {
+            if let Some(count) = counts.get_mut(place * codes + usize::from(*code)) {
+                *count += 1;
+            }
+        }
+        put_varint(u64::from(*number), &mut out);
+        put_length(*codes, &mut out);
+        counts.iter().for_each(|count| put_varint(*count, &mut out));
+    }
+    Some(press.block(&out))
+}
+
+pub(super) fn decode(part: &[u8]) -> Result<Hours, Fault> {
+    let plain = unpress(part)?;
+    let mut read = Read::of(&plain);
+    let mut before = 0_i64;
+    let hours = (0..read.length()?).map(|_| {
+        before = before.wrapping_add(read.number()?.cast_signed());
+        Ok(Hour { hour: before, rows: read.number()? })
+    });
+    let hours: Vec<Hour> = hours.collect::<Result<_, Fault>>()?;
+    let mut columns = Vec::new();
+    for _ in 0..read.length()? {
+        let number = u32::try_from(read.number()?).map_err(|_| Fault::Damaged("a column has no such number"))?;
+        let codes = read.length()?;
+        let counts = (0..hours.len().saturating_mul(codes)).map(|_| read.number()).collect::<Result<_, _>>()?;
+        columns.push((number, codes, counts));
+    }
+    Ok(Hours { hours, columns })
+}

@@ -1,0 +1,41 @@
+//! Sealed rows, column by column.
+//!
+//! A segment holds consecutive rows of one log, a power of two of them that begins at a multiple of their number. It
+//! is a handful of compressed *parts*: a header that says what every column holds and is kept in memory, and per
+//! column what it takes to test it (codes or numbers, in pages of 4,096 rows), to name its values (a sorted
+//! dictionary), and to leave it unread (filters, lists of rows).
+//!
+//! What comes out is what went in: the canonical bytes of every row, fields of later versions included.
+
+mod bytes;
+mod dictionary;
+mod encode;
+mod extremes;
+mod fault;
+mod filter;
+mod frames;
+mod gather;
+mod header;
+mod hours;
+mod pages;
+mod part;
+mod rare;
+mod read;
+mod rebuild;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use dictionary::Dictionary;
+pub(crate) use encode::{TIME_SIGN, encode};
+pub(crate) use fault::Fault;
+pub(crate) use header::{Header, Numbers, STRAY, Shape};
+pub(crate) use pages::Codes;
+pub(crate) use hours::HOUR;
+pub(crate) use part::{Part, Parts, Stored, part_key, segment_range};
+pub(crate) use read::Segment;
+
+/// Rows of the largest segment.
+pub(crate) const ROWS: u64 = 1 << 15;
+
+/// Rows that are decoded together.
+pub(crate) const PAGE: usize = 4096;

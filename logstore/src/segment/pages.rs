@@ -1,0 +1,90 @@
+//! Codes and numbers of 4,096 rows at a time.
+
+use pco::ChunkConfig;
+use pco::standalone::{simple_compress, simple_decompress};
+
+use super::bytes::Read;
+use super::frames::{Press, frame, join, unpress};
+use super::{Fault, PAGE};
+
+/// Which value each row of a page has.
+#[derive(Debug)]
+pub(crate) enum Codes {
+    /// Columns of at most 256 values, absence being one.
+    Narrow(Vec<u8>),
+    /// Others.
+    Wide(Vec<u16>),
+}
+
+impl Codes {
+    pub(crate) fn get(&self, row: usize) -> Option<usize> {
+        match self {
+            Self::Narrow(codes) => codes.get(row).map(|code| usize::from(*code)),
+            Self::Wide(codes) => codes.get(row).map(|code| usize::from(*code)),
+        }
+    }
+}
+
+/// How a page of codes is compressed: the first byte of its frame.
+const ZSTD: u8 = 0;
+const PCO: u8 = 1;
+
+/// Part: pages of codes, each the smaller of two ways to compress it.
+pub(super) fn encode_codes(codes: &[u16], is_narrow: bool, press: &mut Press) -> Vec<u8> {
+    let pages: Vec<_> = codes.chunks(PAGE).map(|page| encode_page(page, is_narrow, press)).collect();
+    join(&pages)
+}
+
+fn encode_page(page: &[u16], is_narrow: bool, press: &mut Press) -> Vec<u8> {
+    let plain: Vec<u8> =
+        if is_narrow { page.iter().map(|code| *code as u8).collect() } else { page.iter().flat_map(|code| code.to_le_bytes()).collect() };
+    let block = press.block(&plain);
+    if !is_narrow && let Ok(binned) = simple_compress(page, &ChunkConfig::default()) && binned.len() < block.len() {
+        return tagged(PCO, &binned);
+    }
+    tagged(ZSTD, &block)
+}
+
+fn tagged(tag: u8, bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len() + 1);
+    out.push(tag);
+    out.extend_from_slice(bytes);
+    out
+}
+
+/// A page of [`encode_codes`], with this many rows.
+pub(super) fn decode_codes(part: &[u8], page: usize, rows: usize, is_narrow: bool) -> Result<Codes, Fault> {
+    const DAMAGED: Fault = Fault::Damaged("a page of codes cannot be read");
+    let mut read = Read::of(frame(part, page)?);
+    let codes = match (read.byte()?, is_narrow) {
+        (ZSTD, true) => Codes::Narrow(unpress(read.rest())?),
+        (ZSTD, false) => {
+            let plain = unpress(read.rest())?;
+            Codes::Wide(plain.as_chunks::<2>().0.iter().map(|code| u16::from_le_bytes(*code)).collect())
+        }
+        (PCO, false) => Codes::Wide(simple_decompress(read.rest()).map_err(|_| DAMAGED)?),
+        _ => return Err(DAMAGED),
+    };
+    let length = match &codes {
+        Codes::Narrow(codes) => codes.len(),
+        Codes::Wide(codes) => codes.len(),
+    };
+    if length == rows { Ok(codes) } else { Err(DAMAGED) }
+}
+
+/// Part: pages of numbers.
+pub(super) fn encode_numbers(numbers: &[u64]) -> Vec<u8> {
+    let config = ChunkConfig::default();
+    let pages: Vec<_> = numbers
+        .chunks(PAGE)
+        .map(|page| simple_compress(page, &config).expect("a page of integers can be compressed"))
+        .collect();
+    join(&pages)
+}
+
+/// A page of [`encode_numbers`], with this many rows.
+pub(super) fn decode_numbers(part: &[u8], page: usize, rows: usize) -> Result<Vec<u64>, Fault> {
+    const DAMAGED: Fault = Fault::Damaged("a page of numbers cannot be read");
+    let numbers = simple_decompress::<u64>(frame(part, page)?).map_err(|_| DAMAGED)?;
+    if numbers.len() == rows { Ok(numbers) } else { Err(DAMAGED) }
+}

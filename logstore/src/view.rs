@@ -1,0 +1,201 @@
+//! What one question sees of a log: nothing that comes or goes meanwhile changes it.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use rocksdb::{BoundColumnFamily, DB, DBRawIteratorWithThreadMode, ReadOptions, SnapshotWithThreadMode};
+use uuid::Uuid;
+
+use crate::column::{Column, hot_key, hot_seq};
+use crate::database::column;
+use crate::entry::Log;
+use crate::error::QueryError;
+use crate::hidden::Hidden;
+use crate::id::Ids;
+use crate::piece::{Piece, Pieces};
+use crate::row::{Row, Stored as StoredRow};
+use crate::segment::{Fault, Part, Parts, Segment, Stored, part_key};
+use crate::shared::Shared;
+use crate::timeline::Unit;
+
+/// A log at one moment.
+pub(crate) struct View<'a> {
+    pub(crate) log: Log,
+    pub(crate) ids: &'a Ids,
+    /// Sealed segments, by position.
+    pub(crate) pieces: Pieces,
+    /// Rows after them, in chunks with their times.
+    pub(crate) hot: Vec<Unit>,
+    /// Rows that a later one stands for.
+    pub(crate) hidden: Arc<Hidden>,
+    snapshot: SnapshotWithThreadMode<'a, DB>,
+    hot_rows: Arc<BoundColumnFamily<'a>>,
+    segments: Arc<BoundColumnFamily<'a>>,
+    /// Segments that could not be read.
+    broken: RefCell<Vec<Arc<Piece>>>,
+}
+
+impl<'a> View<'a> {
+    pub(crate) fn of(shared: &'a Shared, db: &'a DB, log: Log) -> Self {
+        // The lock makes list and snapshot of one moment: a segment takes the place of its rows under it.
+        let contents = shared.contents(log).read();
+        Self {
+            log,
+            ids: &shared.ids,
+            pieces: Arc::clone(&contents.pieces),
+            hot: contents.timeline.units(i64::MIN, i64::MAX),
+            hidden: Arc::clone(&contents.hidden),
+            snapshot: db.snapshot(),
+            hot_rows: column(db, Column::Hot),
+            segments: column(db, Column::Seg),
+            broken: RefCell::default(),
+        }
+    }
+
+    /// Reads a segment. None if it cannot be read: it is in quarantine then, and the answer says so.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn segment<T>(
+        &self,
+        piece: &Arc<Piece>,
+        read: impl FnOnce(&Segment<'_>) -> Result<T, Fault>,
+    ) -> Result<Option<T>, QueryError> {
+        let Some(header) = piece.header() else {
+            self.note_broken(piece);
+            return Ok(None);
+        };
+        let parts = PiecesParts { view: self, first: piece.first };
+        match read(&Segment::new(Arc::clone(header), &parts)) {
+            Ok(read) => Ok(Some(read)),
+            Err(fault) if fault.is_lasting() => {
+                piece.quarantine(self.log, &fault);
+                self.note_broken(piece);
+                Ok(None)
+            }
+            Err(Fault::Store(error)) => Err(error.into()),
+            Err(Fault::Damaged(_)) => Ok(None),
+        }
+    }
+
+    fn note_broken(&self, piece: &Arc<Piece>) {
+        let mut broken = self.broken.borrow_mut();
+        if !broken.iter().any(|known| known.first == piece.first) {
+            broken.push(Arc::clone(piece));
+        }
+    }
+
+    /// The segments that could not be read, as first and last position.
+    pub(crate) fn broken(&self) -> Vec<(u64, u64)> {
+        let mut broken: Vec<_> = self.broken.borrow().iter().map(|it| (it.first, it.first + it.rows - 1)).collect();
+        broken.sort_unstable();
+        broken
+    }
+
+    /// Calls `see` with position, time and bytes of the rows of a unit, those apart that are in units of their own.
+    ///
+    /// # Errors
+    /// When the disk refuses, or a row is missing.
+    pub(crate) fn each_hot(
+        &self,
+        unit: &Unit,
+        mut see: impl FnMut(u64, i64, &[u8]) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
+        let mut rows: DBRawIteratorWithThreadMode<'_, DB> = {
+            let mut options = ReadOptions::default();
+            options.set_iterate_upper_bound(hot_key(self.log, u64::MAX));
+            self.snapshot.raw_iterator_cf_opt(&self.hot_rows, options)
+        };
+        rows.seek(hot_key(self.log, unit.first));
+        for seq in unit.first..unit.first + unit.rows {
+            let Some((key, bytes)) = rows.item() else {
+                break;
+            };
+            if hot_seq(self.log, key) != Some(seq) {
+                return Err(QueryError::Damaged { log: self.log.name(), seq });
+            }
+            let time = crate::codec::time_of(bytes);
+            if time >= unit.min {
+                see(seq, time, bytes)?;
+            }
+            rows.next();
+        }
+        Ok(rows.status()?)
+    }
+
+    /// The entries at these positions, in their order. Those in segments that cannot be read are left out.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn rows(&self, positions: &[u64]) -> Result<Vec<Row>, QueryError> {
+        let mut found: Vec<Option<Box<[u8]>>> = vec![None; positions.len()];
+        let mut sealed: Vec<(usize, u64)> = Vec::new();
+        for (at, (seq, found)) in positions.iter().zip(&mut found).enumerate() {
+            if self.piece_of(*seq).is_some() {
+                sealed.push((at, *seq));
+            } else {
+                *found = self.snapshot.get_cf(&self.hot_rows, hot_key(self.log, *seq))?.map(Into::into);
+            }
+        }
+        sealed.sort_unstable_by_key(|(_, seq)| *seq);
+        for group in sealed.chunk_by(|(_, one), (_, other)| self.place_of(*one) == self.place_of(*other)) {
+            self.rebuild(group, &mut found)?;
+        }
+        let rows = positions.iter().zip(found).filter_map(|(seq, bytes)| Some((*seq, bytes?)));
+        rows.map(|(seq, bytes)| self.row(seq, bytes)).collect()
+    }
+
+    /// Rows of one segment.
+    fn rebuild(&self, group: &[(usize, u64)], found: &mut [Option<Box<[u8]>>]) -> Result<(), QueryError> {
+        let Some(piece) = group.first().and_then(|(_, seq)| self.piece_of(*seq)) else {
+            return Ok(());
+        };
+        let rebuilt = self.segment(piece, |segment| {
+            let rebuilt = group.iter().map(|(at, seq)| {
+                let mut bytes = Vec::with_capacity(512);
+                segment.rebuild((seq - piece.first) as usize, self.ids, &mut bytes)?;
+                Ok((*at, bytes.into_boxed_slice()))
+            });
+            rebuilt.collect::<Result<Vec<_>, Fault>>()
+        })?;
+        for (at, bytes) in rebuilt.into_iter().flatten() {
+            if let Some(found) = found.get_mut(at) {
+                *found = Some(bytes);
+            }
+        }
+        Ok(())
+    }
+
+    fn row(&self, seq: u64, bytes: Box<[u8]>) -> Result<Row, QueryError> {
+        StoredRow::of(&bytes).check().map_err(|_| QueryError::Damaged { log: self.log.name(), seq })?;
+        Ok(Row::new(self.log, seq, self.id(seq), bytes))
+    }
+
+    fn id(&self, seq: u64) -> Uuid {
+        self.ids.id(self.log, seq)
+    }
+
+    fn place_of(&self, seq: u64) -> usize {
+        self.pieces.partition_point(|piece| piece.positions().end <= seq)
+    }
+
+    fn piece_of(&self, seq: u64) -> Option<&Arc<Piece>> {
+        self.pieces.get(self.place_of(seq)).filter(|piece| piece.positions().contains(&seq))
+    }
+}
+
+/// Parts of one segment in the view's moment.
+struct PiecesParts<'v, 'a> {
+    view: &'v View<'a>,
+    first: u64,
+}
+
+impl Parts for PiecesParts<'_, '_> {
+    fn part(&self, column: u32, part: Part) -> Result<Stored<'_>, Fault> {
+        let key = part_key(self.view.log, self.first, column, part);
+        match self.view.snapshot.get_pinned_cf(&self.view.segments, key)? {
+            Some(bytes) => Stored::Pinned(bytes).checked(),
+            None => Err(Fault::Damaged("a part of a segment is missing")),
+        }
+    }
+}
