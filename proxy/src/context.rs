@@ -12,6 +12,7 @@ use crate::cookie;
 use crate::forward::Forward;
 use crate::record;
 use crate::reply::Mark;
+use crate::request_id;
 use crate::respond::Asked;
 use crate::routes::Route;
 use crate::state::{Live, State};
@@ -100,7 +101,7 @@ impl Context {
         let live = self.state.live.load_full();
         let time_us = self.state.clock.now().as_microsecond();
         let client = Client::resolve(peer, &head.headers, &live.settings.server.trusted_proxies);
-        let request_id = client.request_id(&head.headers).unwrap_or_else(|| self.state.request_ids.next(time_us));
+        let request_id = client.request_id(&head.headers).unwrap_or_else(|| request_id::next(&self.state.request_ids));
         self.request = Some(Box::new(Request {
             live,
             time_us,

@@ -18,7 +18,6 @@ use crate::attempt::Refused;
 use crate::exceeded::Exceeded;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
-use crate::request_id::RequestIds;
 use crate::state::{Live, State};
 
 /// A state and what it stands on.
@@ -68,9 +67,9 @@ impl Rig {
         let state = Arc::new(State {
             live,
             auth,
-            store,
             metrics: Metrics::new(),
-            request_ids: RequestIds::new().unwrap(),
+            request_ids: store.request_ids(),
+            store,
             clock: clock.clone(),
             config_path: file.clone(),
             reloads: Reloads::default(),

@@ -29,7 +29,6 @@ use crate::gateway::Gateway;
 use crate::housekeeping::Housekeeping;
 use crate::metrics::Metrics;
 use crate::reload::{self, Reloads};
-use crate::request_id::RequestIds;
 use crate::state::{Live, State};
 
 /// Entries that wait for the log's writer, per lane, and their bytes; one more is dropped and counted, or waited for.
@@ -87,11 +86,11 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
     Ok(State {
         live: ArcSwap::from_pointee(live),
         auth,
-        store,
         metrics: Metrics::new(),
         refused: Refused::default(),
         exceeded: Exceeded::default(),
-        request_ids: RequestIds::new().context("the system has no randomness")?,
+        request_ids: store.request_ids(),
+        store,
         clock,
         config_path: config_path.to_owned(),
         reloads: Reloads::default(),

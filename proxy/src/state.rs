@@ -8,13 +8,12 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use vestibule_auth::{Auth, Clock, Policy};
 use vestibule_config::Settings;
-use vestibule_logstore::Store;
+use vestibule_logstore::{RequestIds, Store};
 
 use crate::attempt::Refused;
 use crate::exceeded::Exceeded;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
-use crate::request_id::RequestIds;
 use crate::routes::Routes;
 
 /// Lives as long as the process.

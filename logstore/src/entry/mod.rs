@@ -63,7 +63,7 @@ impl Log {
 
     /// Whether a field holds ids that [`crate::RequestIds`] makes, or none that come twice.
     pub(crate) const fn holds_ids(self, number: u32) -> bool {
-        number == 2
+        number == 2 || (matches!(self, Self::Access) && number == 20)
     }
 
     /// Position in tables of one item per log.

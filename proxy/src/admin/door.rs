@@ -18,6 +18,7 @@ use vestibule_config::admin::{Admin, AdminToken, LogName, Role};
 
 use super::problem::Problem;
 use super::{Answer, Port, ROUTES, Route};
+use crate::request_id;
 use crate::audit::{Actor, ActorKind};
 
 /// The other end of the connection, put there by the listener.
@@ -55,7 +56,7 @@ impl Call {
 
 /// Lets a request through to its route, or says why not; `None` where the table has no such path or method.
 pub(super) async fn admit(port: Arc<Port>, route: Option<&'static Route>, request: Request) -> Response {
-    let request_id = port.state.request_ids.next(port.state.clock.now().as_microsecond());
+    let request_id = request_id::next(&port.state.request_ids);
     let id = request_id.to_str().unwrap_or_default();
     let mut response = match answer(&port, route, &request.into_parts().0, id).await {
         Ok(response) => response,

@@ -5,7 +5,6 @@ use vestibule_auth::session::Listed;
 use vestibule_logstore::entry::Common;
 use vestibule_logstore::{AccessEntry, Entry, Unavailable};
 
-use super::attempt_id;
 use crate::audit::Actor;
 use crate::state::State;
 
@@ -19,7 +18,7 @@ pub(crate) async fn revoked(state: &State, actor: &Actor, session: &Listed) -> R
     let circuit = live.settings.circuits.get(session.circuit.as_str());
     let location = actor.source_ip.map(|address| live.policy.locate(address)).unwrap_or_default();
     let time = actor.started.as_microsecond();
-    let attempt_id = attempt_id(time);
+    let attempt_id = state.request_ids.next().to_string();
     let entry = AccessEntry {
         common: Common {
             time,

@@ -48,11 +48,10 @@ impl<'a> Refused<'a> {
 
     /// Says why, records it, and closes the connection.
     pub(super) async fn answer(&self, state: &State, mut stream: Stream, peer: IpAddr) {
-        let request_id = state.request_ids.next(state.clock.now().as_microsecond());
-        let request_id = request_id.to_str().unwrap_or_default();
-        let reply = self.reply(request_id);
-        self.record_as(state, peer, reply.status.as_u16(), request_id);
-        let bytes = wire(&reply, request_id);
+        let request_id = state.request_ids.next().to_string();
+        let reply = self.reply(&request_id);
+        self.record_as(state, peer, reply.status.as_u16(), &request_id);
+        let bytes = wire(&reply, &request_id);
         let farewell = async {
             stream.write_all(&bytes).await?;
             AsyncWriteExt::shutdown(&mut stream).await?;
@@ -65,8 +64,7 @@ impl<'a> Refused<'a> {
 
     /// Only records it; `status` as in the entry.
     pub(super) fn record(&self, state: &State, peer: IpAddr, status: u16) {
-        let request_id = state.request_ids.next(state.clock.now().as_microsecond());
-        self.record_as(state, peer, status, request_id.to_str().unwrap_or_default());
+        self.record_as(state, peer, status, &state.request_ids.next().to_string());
     }
 
     fn record_as(&self, state: &State, peer: IpAddr, status: u16, request_id: &str) {
