@@ -34,7 +34,7 @@ pub(crate) fn put_bytes(field: u32, bytes: &[u8], out: &mut Vec<u8>) {
 }
 
 #[inline]
-fn put_varint(mut number: u64, out: &mut Vec<u8>) {
+pub(crate) fn put_varint(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push((number & 0x7f) as u8 | 0x80);
         number >>= 7;

@@ -21,7 +21,9 @@ pub(crate) enum Column {
     Note,
     /// Facts about the store, each under its own name.
     /// `format`: u32. `store`: UUID, 16 bytes. `id-key`: AES-128 key, 16 bytes. `probe`: written to see whether
-    /// writing works. `span`, log u8, index u64 ([`span_key`]): see [`crate::timeline::Span`].
+    /// writing works. `span`, log u8, index u64 ([`span_key`]): see [`crate::timeline::Span`]. `minute`, minutes since
+    /// 1970 as u64 ([`minute_key`]): counters of the statistics, see [`crate::stats`]. `counted`: u64, the position
+    /// before which all request entries are in them.
     Meta,
 }
 
@@ -86,4 +88,17 @@ pub(crate) fn hot_seq(log: Log, key: &[u8]) -> Option<u64> {
 pub(crate) fn span_key(log: Log, index: u64) -> [u8; 13] {
     let [a, b, c, d, e, f, g, h] = index.to_be_bytes();
     [b's', b'p', b'a', b'n', log_byte(log), a, b, c, d, e, f, g, h]
+}
+
+/// Key of the counters of one minute since 1970: `minute`, u64; the sign bit is turned, so that times before 1970 come
+/// first.
+pub(crate) fn minute_key(minute: i64) -> [u8; 14] {
+    let [a, b, c, d, e, f, g, h] = (minute.cast_unsigned() ^ 1 << 63).to_be_bytes();
+    [b'm', b'i', b'n', b'u', b't', b'e', a, b, c, d, e, f, g, h]
+}
+
+/// The minute in the key of its counters.
+pub(crate) fn minute_of_key(key: &[u8]) -> Option<i64> {
+    let minute = key.strip_prefix(b"minute")?;
+    Some((u64::from_be_bytes(minute.try_into().ok()?) ^ 1 << 63).cast_signed())
 }

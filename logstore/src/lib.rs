@@ -14,8 +14,11 @@ mod json;
 mod lane;
 mod loss;
 pub mod query;
+pub mod retention;
 pub mod row;
+pub mod seen;
 mod shared;
+pub mod stats;
 mod store;
 mod timeline;
 mod writer;
@@ -25,7 +28,10 @@ use std::time::Duration;
 pub use entry::{AccessEntry, AuditEntry, Entry, Log, RequestEntry};
 pub use error::{BadParameter, Error, QueryError, Unavailable};
 pub use query::{Page, Query};
+pub use retention::Keep;
 pub use row::Row;
+pub use seen::{Seen, SeenQuery};
+pub use stats::Stats;
 pub use store::Store;
 
 /// How a store is kept.

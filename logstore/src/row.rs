@@ -135,7 +135,8 @@ impl<'a> Stored<'a> {
     }
 }
 
-fn address(octets: &[u8]) -> Option<IpAddr> {
+/// Of four or sixteen octets.
+pub(crate) fn address(octets: &[u8]) -> Option<IpAddr> {
     if let Ok(octets) = <[u8; 4]>::try_from(octets) {
         return Some(Ipv4Addr::from(octets).into());
     }

@@ -15,6 +15,8 @@ use crate::error::Unavailable;
 use crate::id::Ids;
 use crate::lane::Lane;
 use crate::loss::Losses;
+use crate::retention::Keep;
+use crate::stats::Counters;
 use crate::timeline::Timeline;
 
 pub(crate) struct Shared {
@@ -28,6 +30,11 @@ pub(crate) struct Shared {
     /// Absent after the store was closed, and while it is opened again after a failure.
     pub(crate) db: RwLock<Option<DB>>,
     timelines: [RwLock<Timeline>; 3],
+    pub(crate) counters: Counters,
+    /// By [`Log::index`].
+    pub(crate) keep: Mutex<[Keep; 3]>,
+    /// Held while entries are removed.
+    pub(crate) pruning: Mutex<()>,
     pub(crate) losses: Losses,
     /// Values that were not in the closed list of their field.
     pub(crate) stray_words: AtomicU64,
@@ -49,6 +56,7 @@ impl Shared {
         ids: Ids,
         db: DB,
         timelines: [Timeline; 3],
+        counters: Counters,
     ) -> Self {
         Self {
             dir,
@@ -59,6 +67,9 @@ impl Shared {
             options,
             db: RwLock::new(Some(db)),
             timelines: timelines.map(RwLock::new),
+            counters,
+            keep: Mutex::default(),
+            pruning: Mutex::default(),
             losses: Losses::default(),
             stray_words: AtomicU64::new(0),
             failure: Mutex::new(None),

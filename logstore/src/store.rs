@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -18,8 +19,11 @@ use crate::id::Ids;
 use crate::lane::Item;
 use crate::loss::Cause;
 use crate::query::{self, Page, Query};
+use crate::retention::{self, Keep};
 use crate::row::Row;
+use crate::seen::{self, Seen, SeenQuery};
 use crate::shared::Shared;
+use crate::stats::{self, Counters, Stats};
 use crate::writer::Writer;
 use crate::{Committed, Figures, Options};
 
@@ -50,8 +54,10 @@ impl Store {
     /// When the folder cannot be written, another process holds it, or its format is not known.
     pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
         let Opened { db, store, id_key, timelines } = database::open(dir)?;
+        let [_, requests, _] = &timelines;
+        let counters = Counters::load(&db, requests)?;
         let ids = Ids::new(&id_key).map_err(|_| Error::Damaged { what: "the key of the ids is not a key" })?;
-        let shared = Arc::new(Shared::new(dir.into(), options, store, ids, db, timelines));
+        let shared = Arc::new(Shared::new(dir.into(), options, store, ids, db, timelines, counters));
         let writer = Writer::new(Arc::clone(&shared))?;
         let thread = thread::Builder::new().name("log-writer".into()).spawn(|| writer.run()).map_err(Error::Thread)?;
         shared.set_writer(thread.thread().clone());
@@ -124,6 +130,47 @@ impl Store {
             Some((of, seq)) if of == log => query::row_at(&self.handle.shared, log, seq),
             Some(_) | None => Ok(None),
         }
+    }
+
+    /// Everybody with a successful sign-in in a time. Blocks; bounded by `query.deadline`.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn seen(&self, query: &SeenQuery) -> Result<Seen, QueryError> {
+        seen::run(self, query)
+    }
+
+    /// Requests of a time until `now`, of all circuits or of one; an empty name means requests that found no circuit.
+    /// Reads no entry.
+    pub fn stats(&self, range: stats::Range, circuit: Option<&str>, now: Timestamp) -> Stats {
+        self.handle.shared.counters.stats(range, circuit, now)
+    }
+
+    /// Drops counters that are older than a day and writes the others, so that the next start counts few entries
+    /// again. Blocks; to be called every minute.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing is lost, and the next call tries again.
+    pub fn save_stats(&self, now: Timestamp) -> Result<(), Error> {
+        let shared = &self.handle.shared;
+        shared.counters.keep(now);
+        shared.db.read().as_ref().map_or(Ok(()), |db| shared.counters.save(db))
+    }
+
+    /// How long each log is kept from now on, by the order of [`Log::ALL`]. Until the first call everything is.
+    pub fn set_keep(&self, keep: [Keep; 3]) {
+        *self.handle.shared.keep.lock() = keep;
+    }
+
+    /// Removes entries that need not be kept any more. Blocks; to be called at the start and every minute. A call
+    /// while another one works does nothing.
+    ///
+    /// # Errors
+    /// When the disk refuses; the next call goes on.
+    pub fn prune(&self, now: Timestamp) -> Result<(), Error> {
+        let shared = &self.handle.shared;
+        let Some(_alone) = shared.pruning.try_lock() else { return Ok(()) };
+        retention::prune(shared, now)
     }
 
     /// Changes whenever entries became readable. The value is their number since the start, all logs together.
@@ -218,8 +265,9 @@ impl Handle {
         self.shared.close();
         let ended = writer.join().unwrap_or_else(|_| Err(Error::Unwritten { cause: "the writer panicked".into() }));
         // Waits for the queries that still read.
-        drop(self.shared.db.write().take());
-        ended
+        let db = self.shared.db.write().take();
+        let saved = db.map_or(Ok(()), |db| self.shared.counters.save(&db));
+        ended.and(saved)
     }
 }
 

@@ -128,6 +128,7 @@ impl Writer {
             }
             *timeline = found;
         }
+        self.shared.counters.reload(&db, &self.shared.timeline(Log::Requests).read())?;
         *slot = Some(db);
         tracing::warn!("log store opened again");
         Ok(())

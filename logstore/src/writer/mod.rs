@@ -184,6 +184,7 @@ impl Writer {
         for (log, extension) in Log::ALL.into_iter().zip(places.extensions) {
             self.shared.timeline(log).write().extend(extension);
         }
+        self.shared.counters.count(&self.batch);
         let rows = self.batch.len() as u64;
         for (item, seq) in self.batch.drain(..).zip(positions) {
             if let Some(waiter) = item.waiter {

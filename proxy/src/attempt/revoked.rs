@@ -7,6 +7,7 @@ use vestibule_logstore::{AccessEntry, Entry, Unavailable};
 
 use super::attempt_id;
 use crate::audit::Actor;
+use crate::personal::Disguise;
 use crate::state::State;
 
 /// Address and agent are the administrator's: the owner of the session did nothing. The circuit may be gone from the
@@ -20,7 +21,7 @@ pub(crate) async fn revoked(state: &State, actor: &Actor, session: &Listed) -> R
     let location = actor.source_ip.map(|address| live.policy.locate(address)).unwrap_or_default();
     let time = actor.started.as_microsecond();
     let attempt_id = attempt_id(time);
-    let entry = AccessEntry {
+    let mut entry = AccessEntry {
         common: Common {
             time,
             request_id: actor.request_id.as_deref(),
@@ -51,5 +52,7 @@ pub(crate) async fn revoked(state: &State, actor: &Actor, session: &Listed) -> R
         rule: None,
         duration_ms: None,
     };
+    let disguise = Disguise::of_attempt(&state.auth, circuit.map(|circuit| &**circuit), &entry);
+    disguise.iter().for_each(|disguise| disguise.put_on_attempt(&mut entry));
     state.store.commit(&Entry::Access(&entry)).await.map(|_| ())
 }
