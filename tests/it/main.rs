@@ -42,7 +42,5 @@ mod sessions;
 mod shutdown;
 // Signing in.
 mod sign_in;
-// Numbers, people, projects.
-mod stats;
 // Bodies pass as they come.
 mod streaming;
