@@ -1,5 +1,7 @@
 //! The counters on disk.
 
+use std::collections::BTreeMap;
+
 use rocksdb::{DB, ReadOptions, WriteBatch};
 
 use super::ring::{Change, Ring};
@@ -37,19 +39,19 @@ pub(super) fn load(db: &DB, requests: &Timeline) -> Result<Ring, Error> {
     let mut ring = match counted.filter(|counted| *counted <= requests.rows()) {
         Some(counted) => Ring::restored(minutes, counted),
         // Never saved, or saved with entries that are gone.
-        None => Ring::anew(minutes.into_iter().map(|(minute, _)| minute), first_of_last_day(requests)),
+        None => Ring::anew(minutes.into_keys().collect(), first_of_last_day(requests)),
     };
     replay(db, requests.rows(), &mut ring)?;
     Ok(ring)
 }
 
-fn minutes(db: &DB) -> Result<Vec<(i64, Box<[u8]>)>, Error> {
+fn minutes(db: &DB) -> Result<BTreeMap<i64, Box<[u8]>>, Error> {
     let meta = column(db, Column::Meta);
     let mut options = ReadOptions::default();
     options.set_iterate_upper_bound([minute_key(i64::MAX).as_slice(), &[0]].concat());
     let mut stored = db.raw_iterator_cf_opt(&meta, options);
     stored.seek(minute_key(i64::MIN));
-    let mut minutes = Vec::new();
+    let mut minutes = BTreeMap::new();
     while let Some((key, bytes)) = stored.item() {
         minutes.extend(minute_of_key(key).map(|minute| (minute, bytes.into())));
         stored.next();

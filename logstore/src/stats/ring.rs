@@ -30,18 +30,24 @@ pub(super) const fn start_of(minute: i64) -> i64 {
 pub(super) struct Ring {
     /// By minutes since 1970.
     minutes: BTreeMap<i64, Slot>,
-    /// Changed since they were last saved.
-    dirty: BTreeSet<i64>,
     /// Dropped, and still on disk.
     dropped: BTreeSet<i64>,
     /// Request entries that are counted: those before this position.
     counted: u64,
 }
 
-/// Open: being added to. Sealed: as it is stored.
 #[derive(Debug)]
-enum Slot {
+struct Slot {
+    held: Held,
+    /// Changed since it was last saved.
+    is_dirty: bool,
+}
+
+#[derive(Debug)]
+enum Held {
+    /// Being added to.
     Open(Box<Minute>),
+    /// As it is stored.
     Sealed(Arc<[u8]>),
 }
 
@@ -55,14 +61,15 @@ pub(super) struct Change {
 
 impl Ring {
     /// As it was saved.
-    pub(super) fn restored(minutes: impl IntoIterator<Item = (i64, Box<[u8]>)>, counted: u64) -> Self {
-        let minutes = minutes.into_iter().map(|(minute, bytes)| (minute, Slot::Sealed(bytes.into()))).collect();
-        Self { minutes, counted, ..Self::default() }
+    pub(super) fn restored(minutes: BTreeMap<i64, Box<[u8]>>, counted: u64) -> Self {
+        let slot = |bytes: Box<[u8]>| Slot { held: Held::Sealed(bytes.into()), is_dirty: false };
+        let minutes = minutes.into_iter().map(|(minute, bytes)| (minute, slot(bytes))).collect();
+        Self { minutes, dropped: BTreeSet::new(), counted }
     }
 
     /// Empty, with minutes on disk that count nothing any more. Counting begins at a position.
-    pub(super) fn anew(stale: impl IntoIterator<Item = i64>, counted: u64) -> Self {
-        Self { dropped: stale.into_iter().collect(), counted, ..Self::default() }
+    pub(super) const fn anew(stale: BTreeSet<i64>, counted: u64) -> Self {
+        Self { minutes: BTreeMap::new(), dropped: stale, counted }
     }
 
     pub(super) const fn counted(&self) -> u64 {
@@ -73,10 +80,8 @@ impl Ring {
     pub(super) fn count(&mut self, bytes: &[u8]) {
         self.counted += 1;
         let request = Counted::of(bytes);
-        let minute = minute_of(request.time);
-        if let Some(open) = self.open(minute) {
+        if let Some(open) = self.open(minute_of(request.time)) {
             open.add(&request);
-            self.dirty.insert(minute);
         }
     }
 
@@ -85,52 +90,60 @@ impl Ring {
         if since > until {
             return Vec::new();
         }
-        self.minutes.range(since..=until).map(|(minute, slot)| (*minute, slot.bytes())).collect()
+        self.minutes.range(since..=until).map(|(minute, slot)| (*minute, slot.held.bytes())).collect()
     }
 
     /// Drops every minute outside of these: too old, or ahead of a clock that was set back.
     pub(super) fn keep(&mut self, since: i64, until: i64) {
-        let outside = self.minutes.extract_if(.., |minute, _| !(since..=until).contains(minute));
-        let outside: Vec<i64> = outside.map(|(minute, _)| minute).collect();
-        outside.into_iter().for_each(|minute| self.forget(minute));
+        let outside = self.minutes.keys().filter(|minute| !(since..=until).contains(*minute));
+        for minute in outside.copied().collect::<Vec<i64>>() {
+            self.forget(minute);
+        }
     }
 
     /// What has changed since the last time; [`Self::give_back`] if it could not be written.
     pub(super) fn take_change(&mut self) -> Change {
-        let dirty = mem::take(&mut self.dirty);
-        let minutes = dirty.into_iter().filter_map(|minute| Some((minute, self.minutes.get(&minute)?.bytes())));
+        let minutes = self.minutes.iter_mut().filter_map(|(minute, slot)| {
+            let was_dirty = mem::take(&mut slot.is_dirty);
+            was_dirty.then(|| (*minute, slot.held.bytes()))
+        });
         let minutes = minutes.collect();
         Change { minutes, dropped: mem::take(&mut self.dropped), counted: self.counted }
     }
 
     pub(super) fn give_back(&mut self, change: Change) {
-        let still = |minute: &i64| self.minutes.contains_key(minute);
-        self.dirty.extend(change.minutes.into_iter().map(|(minute, _)| minute).filter(still));
+        for (minute, _) in change.minutes {
+            if let Some(slot) = self.minutes.get_mut(&minute) {
+                slot.is_dirty = true;
+            }
+        }
         self.dropped.extend(change.dropped.into_iter().filter(|minute| !self.minutes.contains_key(minute)));
     }
 
     /// The minute to add to; none if it is older than all there is room for.
     fn open(&mut self, minute: i64) -> Option<&mut Minute> {
-        if !matches!(self.minutes.get(&minute), Some(Slot::Open(_))) {
+        if !self.minutes.get(&minute).is_some_and(|slot| slot.held.is_open()) {
             self.seal_surplus();
             let opened = match self.minutes.get(&minute) {
-                Some(slot) => slot.unpacked(),
+                Some(slot) => slot.held.unpacked(),
                 None => self.make_room(minute).map(|()| Minute::default())?,
             };
-            self.minutes.insert(minute, Slot::Open(Box::new(opened)));
+            self.minutes.insert(minute, Slot { held: Held::Open(Box::new(opened)), is_dirty: true });
         }
-        match self.minutes.get_mut(&minute) {
-            Some(Slot::Open(open)) => Some(open),
-            Some(Slot::Sealed(_)) | None => None,
+        let slot = self.minutes.get_mut(&minute)?;
+        slot.is_dirty = true;
+        match &mut slot.held {
+            Held::Open(open) => Some(open),
+            Held::Sealed(_) => None,
         }
     }
 
     /// Before one more minute is open.
     fn seal_surplus(&mut self) {
-        let mut surplus = (self.minutes.values().filter(|slot| slot.is_open()).count() + 1).saturating_sub(OPEN);
+        let mut surplus = (self.minutes.values().filter(|slot| slot.held.is_open()).count() + 1).saturating_sub(OPEN);
         for slot in self.minutes.values_mut() {
-            if surplus > 0 && slot.is_open() {
-                *slot = Slot::Sealed(slot.bytes());
+            if surplus > 0 && slot.held.is_open() {
+                slot.held = Held::Sealed(slot.held.bytes());
                 surplus -= 1;
             }
         }
@@ -140,7 +153,6 @@ impl Ring {
     fn make_room(&mut self, minute: i64) -> Option<()> {
         if self.minutes.len() >= MINUTES {
             let (&oldest, _) = self.minutes.first_key_value().filter(|(oldest, _)| **oldest < minute)?;
-            self.minutes.remove(&oldest);
             self.forget(oldest);
         }
         self.dropped.remove(&minute);
@@ -148,12 +160,12 @@ impl Ring {
     }
 
     fn forget(&mut self, minute: i64) {
-        self.dirty.remove(&minute);
+        self.minutes.remove(&minute);
         self.dropped.insert(minute);
     }
 }
 
-impl Slot {
+impl Held {
     const fn is_open(&self) -> bool {
         match self {
             Self::Open(_) => true,
@@ -171,5 +183,42 @@ impl Slot {
             Self::Open(minute) => minute.encode().into(),
             Self::Sealed(bytes) => bytes.clone(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn minutes_are_bounded_the_open_ones_too_and_the_oldest_go() {
+        let mut ring = Ring::default();
+        // Backwards in the middle, as requests that took long.
+        for minute in (0..3000).map(|at| if at % 7 == 0 { at - at % 50 } else { at }) {
+            ring.open(minute);
+            assert!(ring.minutes.len() <= MINUTES);
+            assert!(ring.minutes.values().filter(|slot| slot.held.is_open()).count() <= OPEN);
+        }
+        assert!(ring.open(5).is_none(), "older than all of them");
+        let oldest = *ring.minutes.keys().next().unwrap();
+        assert!(ring.dropped.iter().all(|dropped| *dropped < oldest));
+    }
+
+    #[test]
+    fn what_could_not_be_written_is_written_the_next_time() {
+        let mut ring = Ring::default();
+        for minute in 0..3 {
+            ring.open(minute);
+        }
+        let numbers = |change: &Change| change.minutes.iter().map(|(minute, _)| *minute).collect::<Vec<_>>();
+        let change = ring.take_change();
+        assert_eq!(numbers(&change), [0, 1, 2]);
+        ring.keep(1, 5);
+        ring.give_back(change);
+        let change = ring.take_change();
+        assert_eq!((numbers(&change), &change.dropped), (vec![1, 2], &BTreeSet::from([0])));
+        ring.open(2);
+        let change = ring.take_change();
+        assert_eq!((numbers(&change), &change.dropped), (vec![2], &BTreeSet::new()));
     }
 }
