@@ -42,5 +42,7 @@ mod sessions;
 mod shutdown;
 // Signing in.
 mod sign_in;
+// Numbers, people, projects.
+mod stats;
 // Bodies pass as they come.
 mod streaming;

@@ -43,7 +43,7 @@ pub(crate) const ROUTES: &[Route] = &[
     reads("/api/v1/projects", |call| Box::pin(people::projects(call))),
     reads("/api/v1/users", |call| Box::pin(people::users(call))),
     log("/api/v1/users-seen", LogName::Access, |call| Box::pin(seen::list(call))),
-    log("/api/v1/stats", LogName::Requests, |call| Box::pin(ready(stats::stats(&call)))),
+    log("/api/v1/stats", LogName::Requests, |call| Box::pin(stats::stats(call))),
     log("/api/v1/logs/access", LogName::Access, |call| Box::pin(logs::page(call))),
     log("/api/v1/logs/access/{id}", LogName::Access, |call| Box::pin(logs::one(call))),
     log("/api/v1/logs/requests", LogName::Requests, |call| Box::pin(logs::page(call))),
@@ -100,6 +100,8 @@ pub(crate) struct Port {
     pub(crate) started: Timestamp,
     /// Queries that run at the same time; one more waits, see `logs`.
     queries: Arc<Semaphore>,
+    /// Statistics are added up one after the other, and do not wait for queries.
+    sums: Arc<Semaphore>,
     throttle: throttle::Throttle,
     refusals: refusals::Refusals,
 }
@@ -108,7 +110,8 @@ impl Port {
     fn new(state: Arc<State>) -> Self {
         let started = state.clock.now();
         let queries = Arc::new(Semaphore::new(logs::QUERIES_AT_ONCE));
-        Self { state, started, queries, throttle: Default::default(), refusals: Default::default() }
+        let sums = Arc::new(Semaphore::new(1));
+        Self { state, started, queries, sums, throttle: Default::default(), refusals: Default::default() }
     }
 }
 

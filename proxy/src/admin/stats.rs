@@ -6,16 +6,17 @@ use vestibule_logstore::Stats;
 use vestibule_logstore::stats::{By, Range, Ranking, Step, Totals};
 
 use super::door::Call;
+use super::logs::in_turn;
 use super::problem::Problem;
 use super::status::{self, rfc3339_us};
 
 /// `GET /api/v1/stats`: `range` (a day unless said), `circuit`.
-pub(super) fn stats(call: &Call) -> Result<Response, Problem> {
+pub(super) async fn stats(call: Call) -> Result<Response, Problem> {
     let (mut range, mut circuit) = (None, None);
     for (name, value) in &call.parameters {
         let is_new = match name.as_str() {
             "range" => range.replace(Range::parse(value)?).is_none(),
-            "circuit" => circuit.replace(value.as_str()).is_none(),
+            "circuit" => circuit.replace(value.clone()).is_none(),
             _ => return Err(Problem::bad_parameter(name, "not known here; there are range and circuit")),
         };
         if !is_new {
@@ -23,8 +24,12 @@ pub(super) fn stats(call: &Call) -> Result<Response, Problem> {
         }
     }
     let range = range.unwrap_or(Range::Day);
-    let stats = call.port.state.store.stats(range, circuit, call.actor.started);
-    Ok(status::json(body(&stats, range, circuit).to_string()))
+    let (store, now) = (call.port.state.store.clone(), call.actor.started);
+    let body = in_turn(&call.port.sums, move || {
+        let stats = store.stats(range, circuit.as_deref(), now);
+        Ok(body(&stats, range, circuit.as_deref()).to_string())
+    });
+    Ok(status::json(body.await?))
 }
 
 fn body(stats: &Stats, range: Range, circuit: Option<&str>) -> Value {
