@@ -18,6 +18,7 @@ pub(crate) enum Purpose {
     Account = 3,
     Circuit = 4,
     Address = 5,
+    Person = 6,
 }
 
 impl Keyed {

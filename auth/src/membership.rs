@@ -31,7 +31,8 @@ impl List {
     }
 }
 
-fn names(entry: &AllowEntry, email: &str, groups: &BTreeSet<String>) -> bool {
+/// Whether an entry of a list means a person.
+pub fn names(entry: &AllowEntry, email: &str, groups: &BTreeSet<String>) -> bool {
     match entry {
         AllowEntry::Email(listed) => listed.as_str() == email,
         AllowEntry::Domain(listed) => email.rsplit_once('@').is_some_and(|(_, domain)| domain == listed),

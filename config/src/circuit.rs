@@ -11,6 +11,7 @@ use crate::Settings;
 use crate::access::{Access, AllowEntry, Login, Policy, RawPolicy, RawShared, SignInWay};
 use crate::identity::RawIdentity;
 use crate::limit::RateLimit;
+use crate::logs::{CircuitLog, RawCircuitLog};
 use crate::name::{CountryCode, Host, Name};
 use crate::network::{self, LIST_MAX, Member};
 use crate::session::{RawSession, SessionLimits};
@@ -19,9 +20,7 @@ use crate::suggest;
 use crate::text::Span;
 use crate::tree::{Node, Value};
 use crate::upstream::{RawUpstream, UpstreamUrl};
-use crate::waiting::{
-    AllowMatch, Cors, Observed, RawCircuitLog, RawHeaderKey, RawHealth, RawPath, RawReputation, SecondFactor,
-};
+use crate::waiting::{AllowMatch, Cors, Observed, RawHeaderKey, RawHealth, RawPath, RawReputation, SecondFactor};
 
 pub use crate::identity::IdentityHeaders;
 pub use crate::upstream::{HostHeader, Upstream, UpstreamAddress};
@@ -47,6 +46,8 @@ pub struct Circuit {
     pub session: SessionLimits,
     /// Header names towards the upstream.
     pub identity: IdentityHeaders,
+    /// What its entries say.
+    pub log: CircuitLog,
     /// From this instant on the circuit does not exist.
     pub expires: Option<Timestamp>,
     /// Not enabled: answered as an unknown host, nothing recorded.
@@ -85,11 +86,11 @@ shape! {
         rate_limits: Vec<At<Name>>,
         session: RawSession,
         identity: RawIdentity,
+        log: RawCircuitLog,
         expires: Timestamp,
         enabled: bool,
     }
     later {
-        log: RawCircuitLog = RawCircuitLog => "leave it out",
         upstreams: Vec<UpstreamUrl> => "write one upstream",
         health: RawHealth => "leave it out",
         allow_match: AllowMatch = AllowMatch::All => "leave it out: both allow lists must match",
@@ -147,6 +148,7 @@ impl RawCircuit {
             rate_limits,
             session,
             identity,
+            log,
             expires,
             enabled,
         } = self;
@@ -174,6 +176,7 @@ impl RawCircuit {
             rate_limits,
             session: session.optional().map_or(around.sessions, |session| session.check(around.sessions)),
             identity: identity.optional().map_or_else(IdentityHeaders::default, |identity| identity.check(reading)),
+            log: log.optional().map_or_else(CircuitLog::default, RawCircuitLog::check),
             expires: expires.optional(),
             enabled: enabled.or(true),
             place: place.map(|place| format!("{}:{}", place.file, place.line)).unwrap_or_default(),

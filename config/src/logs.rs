@@ -5,11 +5,11 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::secret::SecretReference;
-use crate::shape::shape;
+use crate::shape::{Field, shape};
 use crate::units::{self, ByteSize};
 use crate::word::{Word, Wrong, spellings, words};
 
-/// `[logs]`. Retention keys are not available yet.
+/// `[logs]`.
 #[derive(Debug, Clone)]
 pub struct Logs {
     /// Group commit of request entries.
@@ -18,7 +18,55 @@ pub struct Logs {
     pub on_full: OnFull,
     /// Names of query parameters whose values are never stored; lower-case.
     pub redact_query: BTreeSet<String>,
+    /// `[logs.access]`
+    pub access: Kept,
+    /// `[logs.requests]`
+    pub requests: Kept,
+    /// `[logs.audit]`
+    pub audit: Kept,
 }
+
+/// How long one log is kept. Whole segments go, the oldest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Kept {
+    /// Entries that are older go.
+    pub keep: Duration,
+    /// The oldest entries go while the log has more bytes on disk than this. Absent: no limit.
+    pub max_bytes: Option<ByteSize>,
+}
+
+/// A circuit's `log`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CircuitLog {
+    /// Which requests leave an entry. Attempts always do.
+    pub requests: LoggedRequests,
+    /// What its entries tell about people.
+    pub personal_data: PersonalData,
+}
+
+/// `log.requests`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoggedRequests {
+    /// Every one.
+    All,
+    /// Those that this program refused.
+    Blocked,
+}
+
+spellings!(pub LoggedRequests { "all" => All, "blocked" => Blocked });
+
+/// `log.personal_data`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PersonalData {
+    /// Everything.
+    Full,
+    /// Pseudonyms in place of names; no address, no city.
+    Hashed,
+    /// Nothing.
+    Nothing,
+}
+
+spellings!(pub PersonalData { "full" => Full, "hashed" => Hashed, "none" => Nothing });
 
 /// `on_full`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -37,21 +85,29 @@ shape! {
         sync: SyncEvery,
         on_full: OnFull,
         redact_query: Vec<String>,
+        access: RawKept,
+        requests: RawKept,
+        audit: RawKept,
     }
     later {
         stdout: bool = false => "read the logs with \"vestibule logs -f -o json\"",
-        access: RawKept => KEPT,
-        requests: RawKept => KEPT,
-        audit: RawKept => KEPT,
         anchors: RawAnchors => "copy the data folder to keep what it holds",
     }
 }
 
 shape! {
     /// What `[logs.access]` and its like may say.
-    pub(crate) unread struct RawKept {
+    pub(crate) struct RawKept {
         keep: Duration,
         max_bytes: ByteSize,
+    }
+}
+
+shape! {
+    /// What a circuit's `log` may say.
+    pub(crate) struct RawCircuitLog {
+        requests: LoggedRequests,
+        personal_data: PersonalData,
     }
 }
 
@@ -85,8 +141,10 @@ pub(crate) enum ObjectLock {
 
 spellings!(read ObjectLock { "compliance" => Compliance });
 
-/// Retention promises that older entries are gone, so that not even its default is taken while nothing removes them.
-const KEPT: &str = "leave it out: everything is kept";
+const DAY: Duration = Duration::from_secs(24 * 3600);
+const ACCESS: Kept = Kept { keep: DAY.saturating_mul(400), max_bytes: None };
+const REQUESTS: Kept = Kept { keep: DAY.saturating_mul(30), max_bytes: Some(ByteSize(20 << 30)) };
+const AUDIT: Kept = Kept { keep: DAY.saturating_mul(400), max_bytes: None };
 
 /// `sync`: from 1 ms to 10 s.
 #[derive(Debug, Clone, Copy)]
@@ -113,21 +171,46 @@ const REDACTED: &[&str] = &[
 
 impl RawLogs {
     pub(crate) fn check(self) -> Logs {
-        let Self { table: _unused, sync, on_full, redact_query } = self;
+        let Self { table: _unused, sync, on_full, redact_query, access, requests, audit } = self;
+        let kept = |kept: Field<RawKept>, default: Kept| kept.optional().map_or(default, |kept| kept.check(default));
         let default = Logs::default();
         let redact_query = redact_query.optional().map(|names| names.iter().map(|name| name.to_lowercase()).collect());
         Logs {
             sync: sync.optional().map_or(default.sync, |sync| sync.0),
             on_full: on_full.or(default.on_full),
             redact_query: redact_query.unwrap_or(default.redact_query),
+            access: kept(access, default.access),
+            requests: kept(requests, default.requests),
+            audit: kept(audit, default.audit),
         }
+    }
+}
+
+impl RawKept {
+    fn check(self, default: Kept) -> Kept {
+        let Self { table: _unused, keep, max_bytes } = self;
+        Kept { keep: keep.or(default.keep), max_bytes: max_bytes.optional().or(default.max_bytes) }
+    }
+}
+
+impl RawCircuitLog {
+    pub(crate) fn check(self) -> CircuitLog {
+        let Self { table: _unused, requests, personal_data } = self;
+        let default = CircuitLog::default();
+        CircuitLog { requests: requests.or(default.requests), personal_data: personal_data.or(default.personal_data) }
+    }
+}
+
+impl Default for CircuitLog {
+    fn default() -> Self {
+        Self { requests: LoggedRequests::All, personal_data: PersonalData::Full }
     }
 }
 
 impl Default for Logs {
     fn default() -> Self {
         let redact_query = REDACTED.iter().map(ToString::to_string).collect();
-        Self { sync: SYNC, on_full: OnFull::Drop, redact_query }
+        Self { sync: SYNC, on_full: OnFull::Drop, redact_query, access: ACCESS, requests: REQUESTS, audit: AUDIT }
     }
 }
 

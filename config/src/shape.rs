@@ -232,8 +232,7 @@ pub(crate) fn later(span: Span, what: &str, meanwhile: &str, reading: &mut Readi
 /// Declares a section of the file.
 ///
 /// Fields are read into [`Field`]s. Those after `later` are checked and then refused, unless they have their default;
-/// the text says what to do meanwhile. `unread struct` is a section whose table is refused as a whole, `later struct` one
-/// of which every key is refused but for its default.
+/// the text says what to do meanwhile. `unread struct` is a section whose table is refused as a whole.
 macro_rules! shape {
     ($(#[$doc:meta])* $visible:vis struct $name:ident { $($field:ident: $type:ty,)* }
      $(later { $($wait:ident: $wait_type:ty $(= $default:expr)? => $meanwhile:expr,)* })?) => {
@@ -269,32 +268,6 @@ macro_rules! shape {
                 $($($crate::shape::visit_key::<$wait_type>(
                     path, stringify!($wait), $crate::shape::Stage::Later, visit,
                 );)*)?
-            }
-        }
-    };
-    ($(#[$doc:meta])* $visible:vis later struct $name:ident {
-        $($wait:ident: $wait_type:ty = $default:expr => $meanwhile:expr,)*
-    }) => {
-        $(#[$doc])*
-        #[derive(Debug, PartialEq)]
-        $visible struct $name;
-
-        impl $crate::shape::Shape for $name {
-            fn read(
-                node: $crate::tree::Node,
-                reading: &mut $crate::shape::Reading<'_>,
-            ) -> Option<Self> {
-                let mut table = $crate::shape::Table::open(node, &[$(stringify!($wait)),*], reading)?;
-                $(table.refuse::<$wait_type>(stringify!($wait), &[$default], $meanwhile, reading);)*
-                Some(Self)
-            }
-
-            fn keys(
-                path: &str,
-                stage: $crate::shape::Stage,
-                visit: &mut dyn FnMut(&str, $crate::shape::Stage),
-            ) {
-                $($crate::shape::visit_key::<$wait_type>(path, stringify!($wait), stage, visit);)*
             }
         }
     };

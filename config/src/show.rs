@@ -136,6 +136,9 @@ impl Page<'_> {
         self.set("user", text(&circuit.identity.user));
         self.set("groups", text(&circuit.identity.groups));
         self.set("jwt", text(&circuit.identity.jwt));
+        self.table(&[path.as_slice(), &["log"]].concat());
+        self.set("requests", text(circuit.log.requests.as_str()));
+        self.set("personal_data", text(circuit.log.personal_data.as_str()));
     }
 
     fn access(&mut self, access: &Access) {
@@ -175,6 +178,11 @@ impl Page<'_> {
         self.set("sync", text(display_duration(logs.sync)));
         self.set("on_full", text(logs.on_full.as_str()));
         self.set("redact_query", list(&logs.redact_query));
+        for (name, kept) in [("access", logs.access), ("requests", logs.requests), ("audit", logs.audit)] {
+            self.table(&["logs", name]);
+            self.set("keep", text(display_duration(kept.keep)));
+            self.set_some("max_bytes", kept.max_bytes.map(text));
+        }
     }
 
     fn admin(&mut self, admin: &Admin) {

@@ -13,14 +13,6 @@ use crate::upstream::RawUpstream;
 use crate::word::spellings;
 
 shape! {
-    /// What `log` may say.
-    pub(crate) later struct RawCircuitLog {
-        requests: LoggedRequests = LoggedRequests::All => "leave it out: every request is recorded",
-        personal_data: PersonalData = PersonalData::Full => "leave it out: entries are whole",
-    }
-}
-
-shape! {
     /// What `health` may say.
     pub(crate) unread struct RawHealth {
         path: String,
@@ -91,10 +83,6 @@ macro_rules! choices {
 choices! {
     /// `allow_match`: how the two allow lists combine.
     AllowMatch { "all" => All, "any" => Any }
-    /// `log.requests`
-    LoggedRequests { "all" => All, "blocked" => Blocked }
-    /// `log.personal_data`
-    PersonalData { "full" => Full, "hashed" => Hashed, "none" => Nothing }
     /// An element of `observe`.
     Observed {
         "ip_allow" => IpAllow, "ip_block" => IpBlock, "country" => Country, "scanner" => Scanner,

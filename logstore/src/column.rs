@@ -22,7 +22,8 @@ pub(crate) enum Column {
     /// Facts about the store, each under its own name.
     /// `format`: u32. `store`: UUID, 16 bytes. `id-key`: AES-128 key, 16 bytes. `probe`: written to see whether
     /// writing works. `first`, log u8: u64, the first position that is kept. `requests`: u64, above every counter of a
-    /// request's id that was given out.
+    /// request's id that was given out. `minute`, minutes since 1970 as u64 ([`minute_key`]): counters of the statistics, see [`crate::stats`]. `counted`: u64, the position
+    /// before which all request entries are in them.
     Meta,
     /// Rows that a later one stands for, see [`crate::hidden`].
     /// Key: log u8, page u64. Value: a bit for each of the page's rows.
@@ -90,4 +91,17 @@ pub(crate) fn hot_seq(log: Log, key: &[u8]) -> Option<u64> {
 /// Key of the first position that a log keeps: `first`, log u8.
 pub(crate) const fn first_key(log: Log) -> [u8; 6] {
     [b'f', b'i', b'r', b's', b't', log_byte(log)]
+}
+
+/// Key of the counters of one minute since 1970: `minute`, u64; the sign bit is turned, so that times before 1970 come
+/// first.
+pub(crate) fn minute_key(minute: i64) -> [u8; 14] {
+    let [a, b, c, d, e, f, g, h] = (minute.cast_unsigned() ^ 1 << 63).to_be_bytes();
+    [b'm', b'i', b'n', b'u', b't', b'e', a, b, c, d, e, f, g, h]
+}
+
+/// The minute in the key of its counters.
+pub(crate) fn minute_of_key(key: &[u8]) -> Option<i64> {
+    let minute = key.strip_prefix(b"minute")?;
+    Some((u64::from_be_bytes(minute.try_into().ok()?) ^ 1 << 63).cast_signed())
 }

@@ -48,6 +48,11 @@ impl Hidden {
         changed.into_iter().filter_map(|page| Some((page, Arc::clone(self.pages.get(&page)?)))).collect()
     }
 
+    /// Pages before this one are gone.
+    pub(crate) fn drop_before(&mut self, page: u64) {
+        self.pages = self.pages.split_off(&page);
+    }
+
     pub(crate) fn load(&mut self, page: u64, bits: Bits) {
         self.pages.insert(page, Arc::new(bits));
     }

@@ -17,10 +17,13 @@ mod loss;
 mod piece;
 pub mod query;
 mod request_ids;
+pub mod retention;
 pub mod row;
 mod sealer;
+pub mod seen;
 mod segment;
 mod shared;
+pub mod stats;
 mod store;
 mod timeline;
 mod view;
@@ -32,7 +35,10 @@ pub use entry::{AccessEntry, AuditEntry, Entry, Log, RequestEntry};
 pub use error::{BadParameter, Error, QueryError, Unavailable};
 pub use query::{Facets, Histogram, Page, Query};
 pub use request_ids::RequestIds;
+pub use retention::Keep;
 pub use row::Row;
+pub use seen::{Seen, SeenQuery};
+pub use stats::Stats;
 pub use store::Store;
 
 /// How a store is kept.
@@ -55,13 +61,30 @@ pub struct Committed {
     pub id: uuid::Uuid,
 }
 
+/// Sealed entries that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Quarantined {
+    /// Their log.
+    pub log: Log,
+    /// Position of the first.
+    pub first: u64,
+    /// Position of the last.
+    pub last: u64,
+    /// What was found.
+    pub fault: String,
+}
+
 /// Numbers for the metrics page and the status.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Figures {
     /// Entries waiting for the writer.
     pub queue_depth: u64,
-    /// Per log: entries in it.
+    /// Per log: entries that were ever in it, which is the position of the next one.
     pub entries: [(&'static str, u64); 3],
+    /// Per log: entries that are in it now.
+    pub kept: [(&'static str, u64); 3],
+    /// Segments that cannot be read.
+    pub quarantined: u64,
     /// Per log: entries lost since start.
     pub dropped: [(&'static str, u64); 3],
     /// Bytes on disk.

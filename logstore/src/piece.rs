@@ -61,6 +61,11 @@ impl Piece {
         self.fault.get().map(String::as_str)
     }
 
+    /// Bytes on disk, as far as known.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.header.as_ref().map_or(0, |header| header.bytes)
+    }
+
     /// The earliest and the latest time; all of time if that is not known.
     pub(crate) fn times(&self) -> (i64, i64) {
         let shape = self.header.as_ref().and_then(|header| header.column(TIME)).map(|column| &column.shape);

@@ -139,6 +139,7 @@ pub(crate) fn value_of<'a>(field: &Field, raw: Option<Raw<'a>>) -> Option<Value<
     }
 }
 
+/// Of four or sixteen octets.
 pub(crate) fn address(octets: &[u8]) -> Option<IpAddr> {
     if let Ok(octets) = <[u8; 4]>::try_from(octets) {
         return Some(Ipv4Addr::from(octets).into());

@@ -85,6 +85,8 @@ fn seal(shared: &Shared, log: Log, rows: u64) -> Result<(), String> {
         batch.put_cf(&seg, part_key(log, first, *number, *part), body);
     }
     batch.delete_range_cf(&hot, hot_key(log, first), hot_key(log, first + rows));
+    // So that what is not in the saved counters is never in a segment, see `stats::disk`.
+    shared.counters.save(db).map_err(|error| error.to_string())?;
     let mut contents = shared.contents(log).write();
     db.write(batch).map_err(|error| error.to_string())?;
     Arc::make_mut(&mut contents.pieces).push(piece);

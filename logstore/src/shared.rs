@@ -18,6 +18,8 @@ use crate::loss::Losses;
 use crate::hidden::Hidden;
 use crate::piece::Pieces;
 use crate::request_ids::RequestIds;
+use crate::retention::Keep;
+use crate::stats::Counters;
 use crate::timeline::Timeline;
 
 /// What a log holds, as far as it is known without reading.
@@ -46,6 +48,11 @@ pub(crate) struct Shared {
     pub(crate) readers: RwLock<()>,
     pub(crate) request_ids: RequestIds,
     sealer: OnceLock<Thread>,
+    pub(crate) counters: Counters,
+    /// By [`Log::index`].
+    pub(crate) keep: Mutex<[Keep; 3]>,
+    /// Held while entries are removed.
+    pub(crate) pruning: Mutex<()>,
     pub(crate) losses: Losses,
     /// Values that were not in the closed list of their field.
     pub(crate) stray_words: AtomicU64,
@@ -70,6 +77,7 @@ impl Shared {
         db: DB,
         contents: [Contents; 3],
         request_ids: RequestIds,
+        counters: Counters,
     ) -> Self {
         Self {
             dir,
@@ -83,6 +91,9 @@ impl Shared {
             readers: RwLock::new(()),
             request_ids,
             sealer: OnceLock::new(),
+            counters,
+            keep: Mutex::default(),
+            pruning: Mutex::default(),
             losses: Losses::default(),
             stray_words: AtomicU64::new(0),
             now: AtomicI64::new(i64::MIN),

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -19,11 +20,14 @@ use crate::lane::Item;
 use crate::loss::Cause;
 use crate::query::{self, Facets, Histogram, Page, Query};
 use crate::request_ids::RequestIds;
+use crate::retention::{self, Keep};
 use crate::row::Row;
 use crate::sealer;
+use crate::seen::{self, Seen, SeenQuery};
 use crate::shared::Shared;
+use crate::stats::{self, Counters, Stats};
 use crate::writer::Writer;
-use crate::{Committed, Figures, Options};
+use crate::{Committed, Figures, Options, Quarantined};
 
 /// A commit waits this long for room in its lane.
 const COMMIT_ROOM: Duration = Duration::from_millis(50);
@@ -56,7 +60,9 @@ impl Store {
         let ids = Ids::new(&id_key).map_err(|_| Error::Damaged { what: "the key of the ids is not a key" })?;
         let ids = Arc::new(ids);
         let request_ids = RequestIds::new(Arc::clone(&ids), first_request);
-        let shared = Arc::new(Shared::new(dir.into(), options, store, ids, db, contents, request_ids));
+        let [_, requests, _] = &contents;
+        let counters = Counters::load(&db, &requests.timeline)?;
+        let shared = Arc::new(Shared::new(dir.into(), options, store, ids, db, contents, request_ids, counters));
         let writer = Writer::new(Arc::clone(&shared), attempts)?;
         let thread = thread::Builder::new().name("log-writer".into()).spawn(|| writer.run()).map_err(Error::Thread)?;
         shared.set_writer(thread.thread().clone());
@@ -158,6 +164,74 @@ impl Store {
         }
     }
 
+    /// Everybody with a successful sign-in in a time. Blocks; bounded by `query.deadline`.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn seen(&self, query: &SeenQuery) -> Result<Seen, QueryError> {
+        seen::run(self, query)
+    }
+
+    /// Requests of a time until `now`, of all circuits or of one; an empty name means requests that found no circuit.
+    /// Reads no entry.
+    pub fn stats(&self, range: stats::Range, circuit: Option<&str>, now: Timestamp) -> Stats {
+        self.handle.shared.counters.stats(range, circuit, now)
+    }
+
+    /// Drops counters that are older than a day and writes the others, so that the next start counts few entries
+    /// again. Blocks; to be called every minute.
+    ///
+    /// # Errors
+    /// When the disk refuses; nothing is lost, and the next call tries again.
+    pub fn save_stats(&self, now: Timestamp) -> Result<(), Error> {
+        let shared = &self.handle.shared;
+        shared.counters.keep(now);
+        shared.db.read().as_ref().map_or(Ok(()), |db| shared.counters.save(db))
+    }
+
+    /// How long each log is kept from now on, by the order of [`Log::ALL`]. Until the first call everything is.
+    pub fn set_keep(&self, keep: [Keep; 3]) {
+        *self.handle.shared.keep.lock() = keep;
+    }
+
+    /// Removes entries that need not be kept any more. Blocks; to be called at the start and every minute. A call
+    /// while another one works does nothing.
+    ///
+    /// # Errors
+    /// When the disk refuses; the next call goes on.
+    pub fn prune(&self, now: Timestamp) -> Result<(), Error> {
+        let shared = &self.handle.shared;
+        let Some(_alone) = shared.pruning.try_lock() else { return Ok(()) };
+        shared.now.store(now.as_microsecond(), Ordering::Relaxed);
+        shared.wake_sealer();
+        retention::prune(shared, now, |prune| prune.mark(now, |entry| self.commit_blocking(&Entry::Audit(entry))))
+    }
+
+    /// Segments that cannot be read.
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        let of = |log: Log| {
+            let pieces = Arc::clone(&self.handle.shared.contents(log).read().pieces);
+            let broken = pieces.iter().filter_map(|piece| {
+                let fault = piece.fault()?.to_owned();
+                Some(Quarantined { log, first: piece.first, last: piece.end() - 1, fault })
+            });
+            broken.collect::<Vec<_>>()
+        };
+        Log::ALL.into_iter().flat_map(of).collect()
+    }
+
+    /// As [`Self::commit`], for threads that may wait.
+    fn commit_blocking(&self, entry: &Entry<'_>) -> Result<(), Unavailable> {
+        let (waiter, outcome) = oneshot::channel();
+        if self.push(self.item(entry, Some(waiter))).is_err() {
+            return Err(self.handle.shared.unavailable());
+        }
+        match outcome.blocking_recv() {
+            Ok(outcome) => outcome.map(|_| ()),
+            Err(_) => Err(self.handle.shared.unavailable()),
+        }
+    }
+
     /// Changes whenever entries became readable. The value is their number since the start, all logs together.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.handle.shared.news.subscribe()
@@ -179,6 +253,11 @@ impl Store {
         Figures {
             queue_depth: self.queue_depth(),
             entries: Log::ALL.map(|log| (log.name(), shared.contents(log).read().timeline.end())),
+            kept: Log::ALL.map(|log| {
+                let contents = shared.contents(log).read();
+                (log.name(), contents.timeline.end() - contents.first)
+            }),
+            quarantined: self.quarantined().len() as u64,
             dropped: Log::ALL.map(|log| (log.name(), shared.losses.total(log))),
             bytes: bytes_in(&shared.dir),
             stray_words: shared.stray_words.load(Ordering::Relaxed),
@@ -254,8 +333,9 @@ impl Handle {
             tracing::error!("the sealer panicked");
         }
         // Waits for the queries that still read.
-        drop(self.shared.db.write().take());
-        ended
+        let db = self.shared.db.write().take();
+        let saved = db.map_or(Ok(()), |db| self.shared.counters.save(&db));
+        ended.and(saved)
     }
 }
 

@@ -18,6 +18,7 @@ use vestibule_logstore::entry::Common;
 use vestibule_logstore::{AccessEntry, Entry, Unavailable};
 
 use crate::exceeded::{self, Over};
+use crate::personal::Disguise;
 use crate::state::State;
 use crate::visit::Visit;
 
@@ -108,7 +109,10 @@ pub(crate) fn limited(state: &State, scene: &Scene<'_>, who: &SignIn, refusal: &
     let decided = Decided::sign_in(who, "rate_limited", Some(refusal));
     count(state, scene, &decided);
     let attempt_id = state.request_ids.next().to_string();
-    state.store.append(&Entry::Access(&entry(state, scene, &decided, &attempt_id)));
+    let mut entry = entry(state, scene, &decided, &attempt_id);
+    let disguise = Disguise::of_attempt(&state.auth, Some(scene.circuit), &entry);
+    disguise.iter().for_each(|disguise| disguise.put_on_attempt(&mut entry));
+    state.store.append(&Entry::Access(&entry));
     if let Kind::Limited(budget) = &refusal.kind {
         let over = Over { budget, reason: refusal.reason, account: who.email.as_deref() };
         exceeded::note(state, scene, &over);
@@ -207,7 +211,10 @@ impl<'a> Decided<'a> {
 
 async fn commit(state: &State, scene: &Scene<'_>, decided: &Decided<'_>) -> Result<(), Unavailable> {
     let attempt_id = state.request_ids.next().to_string();
-    state.store.commit(&Entry::Access(&entry(state, scene, decided, &attempt_id))).await?;
+    let mut entry = entry(state, scene, decided, &attempt_id);
+    let disguise = Disguise::of_attempt(&state.auth, Some(scene.circuit), &entry);
+    disguise.iter().for_each(|disguise| disguise.put_on_attempt(&mut entry));
+    state.store.commit(&Entry::Access(&entry)).await?;
     count(state, scene, decided);
     Ok(())
 }

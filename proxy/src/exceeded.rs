@@ -14,6 +14,7 @@ use vestibule_logstore::entry::Common;
 use vestibule_logstore::{AuditEntry, Entry, Store};
 
 use crate::attempt::Scene;
+use crate::personal;
 use crate::state::State;
 
 /// From the first refusal on, everything of one key is one entry.
@@ -44,7 +45,7 @@ pub(crate) struct Exceeded {
 /// Counts one refusal; its entry follows when its minute is over.
 pub(crate) fn note(state: &State, scene: &Scene<'_>, over: &Over<'_>) {
     state.metrics.rate_limited(&scene.circuit.name.shared(), &over.budget.limit);
-    let key = Key { limit: over.budget.limit.clone(), key: bucket(scene, over) };
+    let key = Key { limit: over.budget.limit.clone(), key: shown(state, scene, over) };
     state.exceeded.count(key, scene);
 }
 
@@ -101,7 +102,7 @@ struct Window {
     from_us: i64,
     until_us: i64,
     circuit: Arc<str>,
-    source_ip: IpAddr,
+    source_ip: Option<IpAddr>,
     country: Option<Arc<str>>,
     revision: Arc<str>,
     request_id: Box<str>,
@@ -114,12 +115,21 @@ impl Window {
             from_us: scene.time_us,
             until_us: scene.time_us,
             circuit: scene.circuit.name.shared(),
-            source_ip: scene.source_ip,
+            source_ip: personal::address(scene.circuit, scene.source_ip),
             country: scene.location.country.clone(),
             revision: scene.revision.clone(),
             request_id: scene.request_id.into(),
         }
     }
+}
+
+/// Whose bucket was empty, as far as the circuit's entries may tell.
+fn shown(state: &State, scene: &Scene<'_>, over: &Over<'_>) -> Arc<str> {
+    let bucket = bucket(scene, over);
+    if over.reason == Reason::RateLimitedCircuit {
+        return bucket;
+    }
+    personal::name(&state.auth, scene.circuit, bucket)
 }
 
 /// Whose bucket was empty, as an operator would name it.
@@ -179,7 +189,7 @@ fn common(window: &Window) -> Common<'_> {
     Common {
         time: window.from_us,
         request_id: Some(&window.request_id),
-        source_ip: Some(window.source_ip),
+        source_ip: window.source_ip,
         country: window.country.as_deref(),
         subdivision: None,
         city: None,

@@ -7,12 +7,16 @@ use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
 use tokio::time::{MissedTickBehavior, interval};
+use vestibule_config::logs::Logs;
+use vestibule_logstore::Keep;
 
 use crate::exceeded;
 use crate::state::State;
 
 /// Sessions that are over are taken away.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// Entries that need not be kept any more are removed, and counters written.
+const KEEP_EVERY: Duration = Duration::from_secs(60);
 /// Names of upstreams are looked up again, so that a moved backend is found.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(10);
 
@@ -38,6 +42,21 @@ impl Housekeeping {
         }
     }
 
+    /// At the start, and then one after the other.
+    async fn keep_logs(&self) {
+        let mut ticks = every(KEEP_EVERY);
+        loop {
+            ticks.tick().await;
+            let (store, now) = (self.state.store.clone(), self.state.clock.now());
+            let kept = tokio::task::spawn_blocking(move || store.prune(now).and_then(|()| store.save_stats(now)));
+            match kept.await {
+                Ok(Ok(())) => (),
+                Ok(Err(error)) => tracing::error!(error = &error as &dyn std::error::Error, "keeping the logs failed"),
+                Err(error) => tracing::error!(%error, "keeping the logs failed"),
+            }
+        }
+    }
+
     async fn look_up(&self) {
         let mut ticks = every(LOOK_UP_EVERY);
         loop {
@@ -53,8 +72,14 @@ impl Housekeeping {
 #[async_trait]
 impl BackgroundService for Housekeeping {
     async fn start(&self, _shutdown: ShutdownWatch) {
-        tokio::join!(self.sweep(), self.look_up(), exceeded::run(self.state.clone()));
+        tokio::join!(self.sweep(), self.keep_logs(), self.look_up(), exceeded::run(self.state.clone()));
     }
+}
+
+/// As the file says, in the order of the logs.
+pub(crate) fn keep(logs: &Logs) -> [Keep; 3] {
+    [logs.access, logs.requests, logs.audit]
+        .map(|kept| Keep { age: Some(kept.keep), bytes: kept.max_bytes.map(|bytes| bytes.0) })
 }
 
 fn every(period: Duration) -> tokio::time::Interval {

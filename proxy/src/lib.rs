@@ -5,7 +5,7 @@
 //! however the request ends. `client_address` says who it is, `routes` and `host` which circuit it means, `own_path`
 //! whether it is for us. `admit` asks the circuit's gate. What is not let through is answered by `respond`, our own
 //! pages by `login`, and `answer` writes both; what is let through goes by `forward` to `upstream`. At its end `record`
-//! fills the entry and `redact` takes the secrets out. `server` puts all of it together, `drain` ends it.
+//! fills the entry, `redact` takes the secrets out and `personal` what the circuit does not tell about people. `server` puts all of it together, `drain` ends it.
 
 mod admin;
 mod admit;
@@ -30,6 +30,7 @@ mod login;
 mod metrics;
 mod own_path;
 mod pages;
+mod personal;
 mod record;
 mod redact;
 mod reload;

@@ -7,12 +7,14 @@ use std::time::Duration;
 
 use http::{HeaderValue, Version};
 use vestibule_auth::{Caller, Method, Reason};
-use vestibule_config::logs::OnFull;
+use vestibule_config::Circuit;
+use vestibule_config::logs::{LoggedRequests, OnFull};
 use vestibule_logstore::entry::Common;
 use vestibule_logstore::{Entry, RequestEntry};
 
 use crate::context::{Ending, Request};
 use crate::metrics::Finished;
+use crate::personal::Disguise;
 use crate::redact;
 use crate::reply::Mark;
 use crate::state::State;
@@ -23,11 +25,15 @@ pub(crate) async fn finished(state: &State, request: &Request) {
         return;
     }
     let duration = state.clock.elapsed().saturating_sub(request.started);
-    let texts = Texts::of(request);
-    let entry = entry(request, duration, &texts);
-    match request.live.settings.logs.on_full {
-        OnFull::Drop => state.store.append(&Entry::Request(&entry)),
-        OnFull::Block => state.store.append_or_wait(&Entry::Request(&entry)).await,
+    if is_recorded(request) {
+        let texts = Texts::of(request);
+        let mut entry = entry(request, duration, &texts);
+        let disguise = Disguise::of_request(&state.auth, circuit(request), &entry);
+        disguise.iter().for_each(|disguise| disguise.put_on_request(&mut entry));
+        match request.live.settings.logs.on_full {
+            OnFull::Drop => state.store.append(&Entry::Request(&entry)),
+            OnFull::Block => state.store.append_or_wait(&Entry::Request(&entry)).await,
+        }
     }
     count(state, request, duration);
 }
@@ -38,10 +44,26 @@ pub(crate) fn abandoned(state: &State, request: &Request) {
         return;
     }
     let duration = state.clock.elapsed().saturating_sub(request.started);
-    let texts = Texts::of(request);
-    let entry = entry(request, duration, &texts);
-    state.store.append(&Entry::Request(&entry));
+    if is_recorded(request) {
+        let texts = Texts::of(request);
+        let mut entry = entry(request, duration, &texts);
+        let disguise = Disguise::of_request(&state.auth, circuit(request), &entry);
+        disguise.iter().for_each(|disguise| disguise.put_on_request(&mut entry));
+        state.store.append(&Entry::Request(&entry));
+    }
     count(state, request, duration);
+}
+
+/// A circuit may record only what was refused; everything is counted.
+fn is_recorded(request: &Request) -> bool {
+    match circuit(request).map(|circuit| circuit.log.requests) {
+        None | Some(LoggedRequests::All) => true,
+        Some(LoggedRequests::Blocked) => is_blocked(request.ending.reason),
+    }
+}
+
+fn circuit(request: &Request) -> Option<&Circuit> {
+    request.route.as_ref().map(|route| &*route.circuit)
 }
 
 /// A request that never became one: its head is no head, or came too slowly, or nobody had room for it.

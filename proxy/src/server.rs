@@ -26,7 +26,7 @@ use crate::drain::{Drain, Drainable};
 use crate::edge::Edge;
 use crate::exceeded::Exceeded;
 use crate::gateway::Gateway;
-use crate::housekeeping::Housekeeping;
+use crate::housekeeping::{self, Housekeeping};
 use crate::metrics::Metrics;
 use crate::reload::{self, Reloads};
 use crate::state::{Live, State};
@@ -81,6 +81,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
     made.with_context(|| format!("data folder {data_dir:?} cannot be made"))?;
     let options = Options { sync: settings.logs.sync, queue_entries: QUEUE_ENTRIES, queue_bytes: QUEUE_BYTES };
     let store = Store::open(&data_dir.join("logs"), options)?;
+    store.set_keep(housekeeping::keep(&settings.logs));
     let auth = Auth::open(&data_dir, clock.clone())?;
     let live = Live::new(settings, &auth, None, clock.now());
     Ok(State {

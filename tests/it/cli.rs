@@ -124,6 +124,34 @@ fn logs_are_lines_or_json() {
 }
 
 #[test]
+fn statistics_are_a_page_or_json() {
+    let house = House::start();
+    for path in ["/bytes/2048", "/status/404"] {
+        house.get("pub.localhost", path).from("203.0.113.7").send();
+    }
+    house.get("mem.localhost", "/").send();
+    house.gateway.logs_when("requests", "", 3);
+    let (code, out, err) = ask(&house, &["stats"]);
+    assert_eq!((code, err.as_str()), (0, ""), "{err}");
+    for part in [
+        "allowed            2   66.67 %",
+        "blocked            1   33.33 %",
+        "CIRCUIT\n         2  pub\n",
+        "DE",
+        "no_credentials",
+    ] {
+        assert!(out.contains(part), "{part}: {out}");
+    }
+    let (code, out, _) = ask(&house, &["stats", "--since", "1h", "--circuit", "pub", "-o", "json"]);
+    let stats: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((code, out.lines().count()), (0, 1));
+    assert_eq!((&stats["range"], &stats["total"]), (&"1h".into(), &2.into()));
+    let (code, out, err) = ask(&house, &["stats", "--since", "7d"]);
+    assert_eq!((code, out.as_str()), (2, ""));
+    assert!(err.contains("24h"), "what can be asked is named: {err}");
+}
+
+#[test]
 fn following_logs_shows_new_entries_and_ends_quietly_with_its_reader() {
     let house = House::start();
     let mut command = command(&["logs", "requests", "-f", "-o", "json"]);

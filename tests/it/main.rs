@@ -28,6 +28,8 @@ mod kill;
 mod limits;
 // The three logs and their questions.
 mod logs;
+// What entries tell about people.
+mod personal;
 // Who may enter.
 mod policy;
 // Changes while running.
@@ -40,5 +42,7 @@ mod sessions;
 mod shutdown;
 // Signing in.
 mod sign_in;
+// Numbers, people, projects.
+mod stats;
 // Bodies pass as they come.
 mod streaming;

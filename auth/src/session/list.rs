@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::row::Row;
 use super::store::{CookieHash, Store};
-use super::{Listed, SessionFilter};
+use super::{Held, Listed, SessionFilter, State};
 use crate::error::Error;
 
 impl Store {
@@ -29,6 +29,15 @@ impl Store {
             }
         })?;
         newest.into_iter().rev().map(|((_, hash), row)| self.listed(&hash, row)).collect()
+    }
+
+    pub(crate) fn each_live(&self, mut take: impl FnMut(&Held<'_>)) -> Result<(), Error> {
+        let now = self.clock.now();
+        self.each_row(|_, row| {
+            if row.state == State::Active && now < row.expires {
+                take(&Held { email: row.email.as_deref(), circuit: &row.circuit, created: row.created });
+            }
+        })
     }
 
     pub(crate) fn find_by_id(&self, id: &str) -> Result<Option<Listed>, Error> {

@@ -84,6 +84,17 @@ pub struct Listed {
     pub user_agent: String,
 }
 
+/// One live session, for those who count them.
+#[derive(Debug, Clone, Copy)]
+pub struct Held<'a> {
+    /// Absent for a shared secret.
+    pub email: Option<&'a str>,
+    /// Its circuit.
+    pub circuit: &'a str,
+    /// When it began.
+    pub created: Timestamp,
+}
+
 /// State of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -123,6 +134,15 @@ impl Sessions {
     /// When the state database refuses.
     pub fn list(&self, filter: &SessionFilter, limit: usize) -> Result<Vec<Listed>, Error> {
         self.store.list(filter, limit)
+    }
+
+    /// Shows every session that was not ended, nor found to be over. Reads every row: call it where blocking is
+    /// allowed.
+    ///
+    /// # Errors
+    /// When the state database refuses.
+    pub fn each_live(&self, take: impl FnMut(&Held<'_>)) -> Result<(), Error> {
+        self.store.each_live(take)
     }
 
     /// The one with this [`SessionId`], ended ones too.

@@ -68,7 +68,9 @@ impl Making {
         if let Some(by_hour) = by_hour {
             self.add(0, Part::Hours, by_hour);
         }
-        let header = Header { first, rows: rows as u64, has_hours, columns: std::mem::take(&mut self.columns) };
+        let bytes = self.made.iter().map(|(_, _, body)| body.len() as u64).sum();
+        let columns = std::mem::take(&mut self.columns);
+        let header = Header { first, rows: rows as u64, bytes, has_hours, columns };
         self.add(0, Part::Header, header.encode());
         self.made
     }

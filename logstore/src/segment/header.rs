@@ -11,6 +11,8 @@ pub(crate) struct Header {
     pub(crate) first: u64,
     /// Rows, a power of two.
     pub(crate) rows: u64,
+    /// Bytes of the other parts.
+    pub(crate) bytes: u64,
     /// Whether there is a part of the rows by hour.
     pub(crate) has_hours: bool,
     /// Columns that any row has, ascending by number.
@@ -130,10 +132,11 @@ impl Header {
         PAGE.min((self.rows as usize).saturating_sub(page * PAGE))
     }
 
-    /// Part: version, rows, whether there are hours, then each column.
+    /// Part: version, rows, bytes, whether there are hours, then each column.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
         put_varint(self.rows, &mut out);
+        put_varint(self.bytes, &mut out);
         out.push(u8::from(self.has_hours));
         put_length(self.columns.len(), &mut out);
         for column in &self.columns {
@@ -152,7 +155,8 @@ impl Header {
         if !rows.is_power_of_two() || rows > super::ROWS || first % rows != 0 {
             return Err(Fault::Damaged("a segment does not stand where its size belongs"));
         }
-        let mut header = Self { first, rows, has_hours: read.byte()? == 1, columns: Vec::new() };
+        let (bytes, has_hours) = (read.number()?, read.byte()? == 1);
+        let mut header = Self { first, rows, bytes, has_hours, columns: Vec::new() };
         for _ in 0..read.length()? {
             let number = u32::try_from(read.number()?).map_err(|_| Fault::Damaged("a column has no such number"))?;
             let shape = Shape::decode(&mut read, header.pages())?;

@@ -47,7 +47,6 @@ pub(crate) trait Parts {
 /// A part in memory, its checksum checked.
 pub(crate) enum Stored<'a> {
     Pinned(DBPinnableSlice<'a>),
-    #[cfg_attr(not(test), expect(dead_code, reason = "parts that no database holds are those of tests"))]
     Owned(Vec<u8>),
 }
 

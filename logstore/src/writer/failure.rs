@@ -130,6 +130,7 @@ impl Writer {
             }
             *known = found;
         }
+        self.shared.counters.reload(&db, &self.shared.contents(Log::Requests).read().timeline)?;
         *slot = Some(db);
         self.attempts = attempts;
         tracing::warn!("log store opened again");

@@ -173,6 +173,8 @@ impl Writer {
     fn publish(&mut self, places: &Places) {
         let positions: Vec<u64> = places.positions(&self.batch).collect();
         self.hide(&positions);
+        // Before anyone may seal them.
+        self.shared.counters.count(&self.batch);
         for log in Log::ALL {
             let times = self.batch.iter().filter(|item| item.log == log).map(|item| item.time);
             let mut contents = self.shared.contents(log).write();

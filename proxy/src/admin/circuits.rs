@@ -43,12 +43,16 @@ fn describe(circuit: &Circuit, now: Timestamp) -> Value {
         "ip_block": rules.ip_block.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "country_allow": rules.country_allow.as_ref().map(|codes| codes.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "country_block": rules.country_block.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "log": {
+            "requests": circuit.log.requests.as_str(),
+            "personal_data": circuit.log.personal_data.as_str(),
+        },
         "rate_limits": circuit.rate_limits.iter().map(|limit| limit.name.to_string()).collect::<Vec<_>>(),
     })
 }
 
 /// What a request meets at this instant.
-fn state(circuit: &Circuit, now: Timestamp) -> &'static str {
+pub(super) fn state(circuit: &Circuit, now: Timestamp) -> &'static str {
     match (circuit.enabled, circuit.expires) {
         (false, _) => "disabled",
         (true, Some(expires)) if expires <= now => "expired",

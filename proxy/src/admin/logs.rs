@@ -1,10 +1,12 @@
 //! The three logs: one page, one entry.
 
 use std::str::FromStr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::response::Response;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use uuid::Uuid;
 use vestibule_config::admin::LogName;
 use vestibule_logstore::{Log, Query, Row};
@@ -17,8 +19,8 @@ use super::status::json;
 pub(super) const QUERIES_AT_ONCE: usize = 2;
 const QUEUED: Duration = Duration::from_secs(5);
 
-/// A page that takes longer is cut short and says so.
-const DEADLINE: Duration = Duration::from_secs(10);
+/// An answer that takes longer is cut short and says so.
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// `GET /api/v1/logs/{log}`.
 pub(super) async fn page(call: Call) -> Result<Response, Problem> {
@@ -104,11 +106,19 @@ fn value_of(row: &Row) -> Value {
 }
 
 /// Runs what reads the disk on the blocking pool, few at a time.
-async fn off_the_runtime<T: Send + 'static>(
+pub(super) async fn off_the_runtime<T: Send + 'static>(
     call: &Call,
     read: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
-    let permit = tokio::time::timeout(QUEUED, call.port.queries.clone().acquire_owned());
+    in_turn(&call.port.queries, read).await
+}
+
+/// The same, with turns of its own.
+pub(super) async fn in_turn<T: Send + 'static>(
+    turns: &Arc<Semaphore>,
+    read: impl FnOnce() -> Result<T, Problem> + Send + 'static,
+) -> Result<T, Problem> {
+    let permit = tokio::time::timeout(QUEUED, turns.clone().acquire_owned());
     let Ok(Ok(permit)) = permit.await else { return Err(Problem::busy("too many queries at the same time")) };
     let task = tokio::task::spawn_blocking(move || {
         // Held by the reading itself: a client that leaves does not make room for another.

@@ -6,9 +6,12 @@ mod door;
 mod health;
 mod listener;
 mod logs;
+mod people;
 mod problem;
 mod refusals;
+mod seen;
 mod sessions;
+mod stats;
 mod status;
 mod throttle;
 
@@ -37,6 +40,10 @@ pub(crate) const ROUTES: &[Route] = &[
     reads("/metrics", |call| Box::pin(ready(status::metrics(&call)))),
     reads("/api/v1/status", |call| Box::pin(ready(status::status(&call)))),
     reads("/api/v1/circuits", |call| Box::pin(ready(circuits::list(&call)))),
+    reads("/api/v1/projects", |call| Box::pin(people::projects(call))),
+    reads("/api/v1/users", |call| Box::pin(people::users(call))),
+    log("/api/v1/users-seen", LogName::Access, |call| Box::pin(seen::list(call))),
+    log("/api/v1/stats", LogName::Requests, |call| Box::pin(stats::stats(call))),
     log("/api/v1/logs/access", LogName::Access, |call| Box::pin(logs::page(call))),
     log("/api/v1/logs/access/{id}", LogName::Access, |call| Box::pin(logs::one(call))),
     log("/api/v1/logs/requests", LogName::Requests, |call| Box::pin(logs::page(call))),
@@ -93,6 +100,8 @@ pub(crate) struct Port {
     pub(crate) started: Timestamp,
     /// Queries that run at the same time; one more waits, see `logs`.
     queries: Arc<Semaphore>,
+    /// Statistics are added up one after the other, and do not wait for queries.
+    sums: Arc<Semaphore>,
     throttle: throttle::Throttle,
     refusals: refusals::Refusals,
 }
@@ -101,7 +110,8 @@ impl Port {
     fn new(state: Arc<State>) -> Self {
         let started = state.clock.now();
         let queries = Arc::new(Semaphore::new(logs::QUERIES_AT_ONCE));
-        Self { state, started, queries, throttle: Default::default(), refusals: Default::default() }
+        let sums = Arc::new(Semaphore::new(1));
+        Self { state, started, queries, sums, throttle: Default::default(), refusals: Default::default() }
     }
 }
 

@@ -73,6 +73,11 @@ pub(super) fn rfc3339(time: Timestamp) -> String {
     format!("{time:.6}")
 }
 
+/// The same, of microseconds since 1970.
+pub(super) fn rfc3339_us(micros: i64) -> String {
+    rfc3339(Timestamp::from_microsecond(micros).unwrap_or_default())
+}
+
 /// An answer that is JSON already.
 pub(super) fn json(body: String) -> Response {
     let mut response = Response::new(Body::from(body));

@@ -85,6 +85,10 @@ GET    /readyz                           200   200    200     200   200    200
 GET    /metrics                          401   401    200     200   200    200
 GET    /api/v1/status                    401   401    200     200   200    200
 GET    /api/v1/circuits                  401   401    200     200   200    200
+GET    /api/v1/projects                  401   401    200     200   200    200
+GET    /api/v1/users                     401   401    200     200   200    200
+GET    /api/v1/users-seen                401   401    200     200   200    200
+GET    /api/v1/stats                     401   401    200     200   200    403
 GET    /api/v1/logs/access               401   401    200     200   200    200
 GET    /api/v1/logs/access/{id}          401   401    404     404   404    404
 GET    /api/v1/logs/requests             401   401    200     200   200    403

@@ -6,6 +6,7 @@ use vestibule_logstore::entry::Common;
 use vestibule_logstore::{AccessEntry, Entry, Unavailable};
 
 use crate::audit::Actor;
+use crate::personal::Disguise;
 use crate::state::State;
 
 /// Address and agent are the administrator's: the owner of the session did nothing. The circuit may be gone from the
@@ -19,7 +20,7 @@ pub(crate) async fn revoked(state: &State, actor: &Actor, session: &Listed) -> R
     let location = actor.source_ip.map(|address| live.policy.locate(address)).unwrap_or_default();
     let time = actor.started.as_microsecond();
     let attempt_id = state.request_ids.next().to_string();
-    let entry = AccessEntry {
+    let mut entry = AccessEntry {
         common: Common {
             time,
             request_id: actor.request_id.as_deref(),
@@ -50,5 +51,7 @@ pub(crate) async fn revoked(state: &State, actor: &Actor, session: &Listed) -> R
         rule: None,
         duration_ms: None,
     };
+    let disguise = Disguise::of_attempt(&state.auth, circuit.map(|circuit| &**circuit), &entry);
+    disguise.iter().for_each(|disguise| disguise.put_on_attempt(&mut entry));
     state.store.commit(&Entry::Access(&entry)).await.map(|_| ())
 }

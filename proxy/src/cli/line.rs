@@ -161,7 +161,7 @@ fn dash() -> Cow<'static, str> {
 }
 
 /// Four figures at most.
-fn size(bytes: u64) -> String {
+pub(super) fn size(bytes: u64) -> String {
     const UNITS: [(u64, char); 4] = [(1 << 40, 'T'), (1 << 30, 'G'), (1 << 20, 'M'), (1 << 10, 'k')];
     let Some((unit, letter)) = UNITS.into_iter().find(|(unit, _)| bytes >= *unit) else { return bytes.to_string() };
     let tenths = bytes / (unit / 10);

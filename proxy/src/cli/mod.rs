@@ -19,6 +19,7 @@ mod output;
 mod reload;
 mod run;
 mod session;
+mod stats;
 mod version;
 
 use std::path::PathBuf;
@@ -91,6 +92,8 @@ enum Command {
     Session(session::Args),
     /// Read the logs of the running server
     Logs(logs::Args),
+    /// Count the requests of the last hours
+    Stats(stats::Args),
     /// Ask the running server whether it is ready
     Healthcheck,
     /// Print a completion script for a shell
@@ -121,6 +124,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Hash(args) => hash::run(&args, global, output),
         Command::Session(args) => session::run(&args, global, output),
         Command::Logs(args) => logs::run(&args, global, output),
+        Command::Stats(args) => stats::run(&args, global, output),
         Command::Healthcheck => healthcheck::run(global, output),
         Command::Completions(args) => completions::run(&args, output),
         Command::Version => version::run(output),

@@ -17,6 +17,7 @@ use vestibule_config::{Report, Settings, Severity};
 use vestibule_logstore::Unavailable;
 
 use crate::audit::{Act, Actor};
+use crate::housekeeping;
 use crate::state::{Live, State};
 
 use files::Reading;
@@ -136,6 +137,7 @@ async fn put_in_force(state: &Arc<State>, cause: Cause, actor: &Actor, mut setti
         tracing::error!(cause = cause.code(), error = %unavailable, "configuration kept: the reload cannot be recorded");
         return Outcome::Unrecorded(unavailable);
     }
+    state.store.set_keep(housekeeping::keep(&live.settings.logs));
     state.live.store(Arc::new(live));
     tracing::info!(cause = cause.code(), %before, %after, warnings, "configuration reloaded");
     for key in &needs_restart {

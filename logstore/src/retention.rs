@@ -1,0 +1,172 @@
+//! How long entries are kept.
+//!
+//! The oldest go first. Sealed entries go by whole segments: by age when the latest entry of a segment is strictly
+//! older than the log keeps, by bytes while the segments of the log take more than they may. Entries that are not
+//! sealed yet go one by one. What goes is said in the audit log first.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rocksdb::{DB, WriteBatch};
+
+use crate::column::{Column, first_key, hot_key};
+use crate::database::column;
+use crate::entry::{AuditEntry, Common, Log};
+use crate::error::{Error, Unavailable};
+use crate::json;
+use crate::piece::Piece;
+use crate::segment::{PAGE, segment_range};
+use crate::shared::{Contents, Shared};
+
+/// How long removing files waits for questions that still read them. After that the compaction removes them.
+const WAIT_FOR_READERS: Duration = Duration::from_secs(1);
+
+/// How long one log is kept; what is absent sets no limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// Entries that are older go.
+    pub age: Option<Duration>,
+    /// The oldest entries go while the segments of the log have more bytes on disk.
+    pub bytes: Option<u64>,
+}
+
+/// Entries that go: the oldest, up to a position.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Prune {
+    log: Log,
+    from: u64,
+    /// The first that stays.
+    to: u64,
+    /// The latest time among them, as far as known.
+    last_time: i64,
+    cause: &'static str,
+}
+
+impl Prune {
+    /// Calls `write` with the audit entry that says so.
+    pub(crate) fn mark<T>(&self, now: Timestamp, write: impl FnOnce(&AuditEntry<'_>) -> T) -> T {
+        let Self { log, from, to, last_time, cause } = self;
+        let details = format!(
+            r#"{{"log":"{}","first":{from},"last":{},"entries":{},"last_time":"{}","cause":"{cause}"}}"#,
+            log.name(),
+            to - 1,
+            to - from,
+            json::time(*last_time),
+        );
+        write(&AuditEntry {
+            common: Common {
+                time: now.as_microsecond(),
+                request_id: None,
+                source_ip: None,
+                country: None,
+                subdivision: None,
+                city: None,
+                asn: None,
+                user_agent: None,
+                revision: None,
+                event_count: None,
+                node: None,
+            },
+            actor: Some("vestibule"),
+            actor_type: "system",
+            action_type: "admin",
+            action: "log.prune",
+            resource_type: "log",
+            resource: Some(log.name()),
+            status: "success",
+            http_status: None,
+            duration_ms: None,
+            before: None,
+            after: None,
+            details: Some(&details),
+        })
+    }
+}
+
+/// Removes what need not be kept any more. Called by one thread at a time; `say` returns when the audit log has the
+/// entry on disk.
+pub(crate) fn prune(
+    shared: &Shared,
+    now: Timestamp,
+    say: impl Fn(&Prune) -> Result<(), Unavailable>,
+) -> Result<(), Error> {
+    let keep = *shared.keep.lock();
+    for (log, keep) in Log::ALL.into_iter().zip(&keep) {
+        if let Some(prune) = due(&shared.contents(log).read(), log, keep, now) {
+            say(&prune).map_err(|error| Error::Unwritten { cause: error.cause })?;
+            remove(shared, &prune)?;
+            tracing::info!(log = log.name(), first = prune.from, last = prune.to - 1, cause = prune.cause, "pruned");
+        }
+    }
+    Ok(())
+}
+
+fn due(contents: &Contents, log: Log, keep: &Keep, now: Timestamp) -> Option<Prune> {
+    let cutoff = keep.age.map(|age| now.as_microsecond().saturating_sub_unsigned(age.as_micros() as u64));
+    let by_age = cutoff.map_or(0, |cutoff| old(&contents.pieces, cutoff));
+    let by_bytes = keep.bytes.map_or(0, |bytes| above(&contents.pieces, bytes));
+    let gone = contents.pieces.get(..by_age.max(by_bytes)).unwrap_or_default();
+    let cause = if by_bytes > by_age { "bytes" } else { "age" };
+    let times = contents.timeline.times();
+    let hot = match cutoff {
+        Some(cutoff) if gone.len() == contents.pieces.len() => times.iter().take_while(|time| **time < cutoff).count(),
+        Some(_) | None => 0,
+    };
+    let to = if hot > 0 { contents.timeline.first() + hot as u64 } else { gone.last()?.end() };
+    let sealed = gone.iter().filter(|piece| piece.fault().is_none()).map(|piece| piece.times().1);
+    let last_time = sealed.chain(times.iter().take(hot).copied()).max().unwrap_or_default();
+    Some(Prune { log, from: contents.first, to, last_time, cause })
+}
+
+/// Segments before the last one that is old. One that cannot be read goes with those after it.
+fn old(pieces: &[Arc<Piece>], cutoff: i64) -> usize {
+    let is_old = |piece: &Arc<Piece>| piece.fault().is_none() && piece.times().1 < cutoff;
+    let stays = |piece: &&Arc<Piece>| piece.fault().is_none() && !is_old(piece);
+    let run = pieces.iter().position(|piece| stays(&piece)).unwrap_or(pieces.len());
+    pieces.get(..run).unwrap_or_default().iter().rposition(is_old).map_or(0, |last| last + 1)
+}
+
+fn above(pieces: &[Arc<Piece>], bytes: u64) -> usize {
+    let mut total: u64 = pieces.iter().map(|piece| piece.bytes()).sum();
+    let go = pieces.iter().take_while(|piece| {
+        let goes = total > bytes;
+        total = total.saturating_sub(piece.bytes());
+        goes
+    });
+    go.count()
+}
+
+fn remove(shared: &Shared, prune: &Prune) -> Result<(), Error> {
+    let slot = shared.db.read();
+    let Some(db) = slot.as_ref() else { return Ok(()) };
+    shared.counters.save(db)?;
+    let (seg_from, seg_to) = segment_range(prune.log, prune.from, prune.to);
+    let mut batch = WriteBatch::default();
+    batch.delete_range_cf(&column(db, Column::Seg), seg_from, seg_to);
+    batch.delete_range_cf(&column(db, Column::Hot), hot_key(prune.log, prune.from), hot_key(prune.log, prune.to));
+    let pages = prune.to / PAGE as u64;
+    batch.delete_range_cf(&column(db, Column::Over), hot_key(prune.log, 0), hot_key(prune.log, pages));
+    batch.put_cf(&column(db, Column::Meta), first_key(prune.log), prune.to.to_be_bytes());
+    {
+        let mut contents = shared.contents(prune.log).write();
+        db.write(batch)?;
+        contents.first = prune.to;
+        Arc::make_mut(&mut contents.pieces).retain(|piece| piece.end() > prune.to);
+        let hot = prune.to.saturating_sub(contents.timeline.first());
+        contents.timeline.drop_first(hot);
+        Arc::make_mut(&mut contents.hidden).drop_before(pages);
+    }
+    db.flush_wal(true)?;
+    free(shared, db, &seg_from, &seg_to)
+}
+
+/// Gives the room back. Removing files leaves those at the edges, and the compaction rewrites them.
+fn free(shared: &Shared, db: &DB, from: &[u8], to: &[u8]) -> Result<(), Error> {
+    let seg = column(db, Column::Seg);
+    if let Some(_alone) = shared.readers.try_write_for(WAIT_FOR_READERS) {
+        db.delete_file_in_range_cf(&seg, from, to)?;
+    }
+    db.compact_range_cf(&seg, Some(from), Some(to));
+    Ok(())
+}
