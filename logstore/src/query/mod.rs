@@ -19,7 +19,7 @@ use crate::json;
 use crate::row::Row;
 
 use cursor::{Cursor, Order};
-use filter::{Filter, Test};
+use filter::{Filter, Group, Test};
 use text::Needle;
 
 pub(crate) use scan::{row_at, run};
@@ -40,6 +40,8 @@ pub struct Query {
     pub log: Log,
     /// Page size, 1 to 1000.
     pub limit: usize,
+    /// Matching entries that are passed over before the page, for page numbers. Counted from the cursor, if any.
+    pub offset: usize,
     /// When this is over the answer is cut short and says so. A cut page still gets ahead: its cursor never stands
     /// where the question began.
     pub deadline: Duration,
@@ -51,6 +53,8 @@ pub struct Query {
     cursor: Option<Cursor>,
     /// All of them must hold.
     filters: Vec<Filter>,
+    /// Of each group at least one must hold; of a negated one none may.
+    groups: Vec<Group>,
     text: Option<Needle>,
     /// The entry whose id the text is.
     text_place: Option<u64>,
@@ -69,6 +73,29 @@ impl Query {
         parse::parse(log, parameters, now)
     }
 
+    /// One more condition: at least one of these must hold, each written as in [`Self::parse`]. Of an empty list none
+    /// does, so that nothing matches.
+    ///
+    /// # Errors
+    /// The first that is not a condition.
+    pub fn any_of(&mut self, conditions: &[(String, String)]) -> Result<(), BadParameter> {
+        self.group(false, conditions)
+    }
+
+    /// One more condition: none of these may hold.
+    ///
+    /// # Errors
+    /// The first that is not a condition.
+    pub fn none_of(&mut self, conditions: &[(String, String)]) -> Result<(), BadParameter> {
+        self.group(true, conditions)
+    }
+
+    fn group(&mut self, negated: bool, conditions: &[(String, String)]) -> Result<(), BadParameter> {
+        let filters = conditions.iter().map(|(name, value)| condition::read(self.log, name, value));
+        self.groups.push(Group { negated, filters: filters.collect::<Result<_, _>>()? });
+        Ok(())
+    }
+
     /// Whether an entry that is no part of a page matches: filters, text and times.
     ///
     /// False for a row of another log.
@@ -80,7 +107,8 @@ impl Query {
     /// The same with positions in place of ids.
     fn placed(&self, position: impl Fn(&Uuid) -> Option<u64>) -> Self {
         let mut placed = self.clone();
-        for test in placed.filters.iter_mut().flat_map(|filter| &mut filter.tests) {
+        let filters = placed.filters.iter_mut().chain(placed.groups.iter_mut().flat_map(|group| &mut group.filters));
+        for test in filters.flat_map(|filter| &mut filter.tests) {
             if let Test::Id(id) = test {
                 // An id that names nothing here is an empty range.
                 *test = Test::Number(position(id).map_or_else(|| RangeInclusive::new(1, 0), |seq| seq..=seq));

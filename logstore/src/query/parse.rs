@@ -72,7 +72,8 @@ impl Given {
             "q" => self.text = (!value.is_empty()).then(|| Needle::new(value)),
             "fields" => self.fields = Some(fields(self.log, name, value)?),
             "count" => self.count = truth(name, value)?,
-            "view" | "fold" => return Err(bad(name, "not available yet; leave it out")),
+            "fold" => _ = truth(name, value)?,
+            "view" => return Err(bad(name, "not available yet; leave it out")),
             _ => return self.filter(name, value),
         }
         if self.seen.iter().any(|seen| seen == name) {
@@ -124,8 +125,22 @@ impl Given {
             ));
         }
         let filters = filters.into_iter().map(|(_, filter)| filter).collect();
-        let (deadline, text_place) = (DEADLINE, None);
-        Ok(Query { log, limit, deadline, since, until, order, cursor, filters, text, text_place, fields, count })
+        Ok(Query {
+            log,
+            limit,
+            offset: 0,
+            deadline: DEADLINE,
+            since,
+            until,
+            order,
+            cursor,
+            filters,
+            groups: Vec::new(),
+            text,
+            text_place: None,
+            fields,
+            count,
+        })
     }
 }
 

@@ -30,6 +30,7 @@ pub(crate) fn run(shared: &Shared, query: &Query) -> Result<Page, QueryError> {
     let units = shared.timeline(query.log).read().units(query.since, query.until);
     let mut found = Search::new(query, ends).run(db, &units)?;
     let total = if query.count { count(db, query, &units, ends)? } else { None };
+    found.rows.drain(..query.offset.min(found.rows.len()));
     let more = found.rows.len() > query.limit;
     found.rows.truncate(query.limit);
     let (next_cursor, prev_cursor) = cursors(query, &found, more);
@@ -67,6 +68,7 @@ pub(crate) fn matches(query: &Query, seq: u64, bytes: &[u8]) -> bool {
 fn matches_fields(query: &Query, seq: u64, bytes: &[u8]) -> bool {
     let stored = Stored::of(bytes);
     query.filters.iter().all(|filter| filter.holds(seq, stored))
+        && query.groups.iter().all(|group| group.holds(seq, stored))
         && query
             .text
             .as_ref()
@@ -84,7 +86,7 @@ impl Query {
 
     /// Without filters the entries need not be read to be counted.
     fn is_unfiltered(&self) -> bool {
-        self.filters.is_empty() && self.text.is_none()
+        self.filters.is_empty() && self.groups.is_empty() && self.text.is_none()
     }
 }
 
@@ -165,9 +167,14 @@ impl<'q> Search<'q> {
         Ok(Answer { rows: found, cut })
     }
 
+    /// Entries to find: those before the page and those on it.
+    const fn most(&self) -> usize {
+        self.query.offset.saturating_add(self.query.limit)
+    }
+
     /// The last of a full page and the one after it.
     fn worst_wanted(&self) -> Option<Rank> {
-        if self.best.len() > self.query.limit { self.best.peek().map(|worst| worst.rank) } else { None }
+        if self.best.len() > self.most() { self.best.peek().map(|worst| worst.rank) } else { None }
     }
 
     fn look_at(&mut self, rows: &mut Rows<'_>, unit: &Unit) -> Result<(), QueryError> {
@@ -181,7 +188,7 @@ impl<'q> Search<'q> {
             if wanted && matches_fields(query, seq, bytes) {
                 checked(query.log, seq, bytes)?;
                 self.best.push(Found { rank, bytes: bytes.into() });
-                if self.best.len() > query.limit + 1 {
+                if self.best.len() > self.most().saturating_add(1) {
                     self.best.pop();
                 }
             }
