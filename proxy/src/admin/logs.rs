@@ -18,7 +18,7 @@ pub(super) const QUERIES_AT_ONCE: usize = 2;
 const QUEUED: Duration = Duration::from_secs(5);
 
 /// A page that takes longer is cut short and says so.
-const DEADLINE: Duration = Duration::from_secs(10);
+pub(super) const DEADLINE: Duration = Duration::from_secs(10);
 
 /// `GET /api/v1/logs/{log}`.
 pub(super) async fn page(call: Call) -> Result<Response, Problem> {
@@ -104,7 +104,7 @@ fn value_of(row: &Row) -> Value {
 }
 
 /// Runs what reads the disk on the blocking pool, few at a time.
-async fn off_the_runtime<T: Send + 'static>(
+pub(super) async fn off_the_runtime<T: Send + 'static>(
     call: &Call,
     read: impl FnOnce() -> Result<T, Problem> + Send + 'static,
 ) -> Result<T, Problem> {
