@@ -207,6 +207,11 @@ impl Store {
         retention::prune(shared, now, |prune| prune.mark(now, |entry| self.commit_blocking(&Entry::Audit(entry))))
     }
 
+    /// Sealed segments of a log.
+    pub fn segments(&self, log: Log) -> usize {
+        self.handle.shared.contents(log).read().pieces.len()
+    }
+
     /// Segments that cannot be read.
     pub fn quarantined(&self) -> Vec<Quarantined> {
         let of = |log: Log| {

@@ -16,6 +16,8 @@ mod demo;
 mod docs;
 // Bad input, full disks, starts that must be refused.
 mod errors;
+// Views of the logs in the shape of other products.
+mod facades;
 // The example geo database is what its description says.
 mod geo;
 // The crates depend downwards only.

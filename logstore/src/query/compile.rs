@@ -9,7 +9,7 @@ use super::text::Needle;
 use crate::codec::Raw;
 use crate::entry::{Field, Kind, Log, TIME};
 use crate::id::Ids;
-use crate::row::value_of;
+use crate::row::{Value, value_of};
 use crate::segment::{Dictionary, Fault, Numbers, STRAY, Segment, Shape, TIME_SIGN};
 
 /// The rows of a segment that match times, filters and text.
@@ -21,6 +21,11 @@ pub(crate) fn compile(query: &Query, segment: &Segment<'_>, ids: &Ids) -> Result
         if parts.contains(&Predicate::Constant(false)) {
             return Ok(Predicate::Constant(false));
         }
+    }
+    for group in &query.groups {
+        let any = group.filters.iter().map(|filter| compiler.filter(filter));
+        let any = Predicate::any(any.collect::<Result<Vec<_>, _>>()?);
+        parts.push(if group.negated { Predicate::not(any) } else { any });
     }
     if let Some(needle) = &query.text {
         parts.push(compiler.anywhere(needle, query.text_place)?);
@@ -48,6 +53,7 @@ impl Compiler<'_, '_> {
     fn filter(&self, filter: &Filter) -> Result<Predicate, Fault> {
         let any = match filter.subject {
             Subject::Field(field) => self.tests(&field, &filter.tests)?,
+            Subject::Url => self.urls(&filter.tests)?,
             Subject::Request => {
                 let outcomes = filter.tests.iter().map(|test| match test {
                     Test::Request(outcome) => self.outcome(*outcome),
@@ -57,6 +63,21 @@ impl Compiler<'_, '_> {
             }
         };
         Ok(if filter.negated { Predicate::not(any) } else { any })
+    }
+
+    /// Host and path as one text. A needle without a slash cannot reach from one into the other.
+    fn urls(&self, tests: &[Test]) -> Result<Predicate, Fault> {
+        let (host, path) = super::url_fields();
+        if tests.iter().all(|test| matches!(test, Test::Contains(needle) if !needle.has_slash())) {
+            return Ok(Predicate::any([self.tests(host, tests)?, self.tests(path, tests)?]));
+        }
+        self.rows_where(|row| {
+            let (mut one, mut other) = (String::new(), String::new());
+            let host = value_of(host, self.segment.raw(host.number, row, self.ids, &mut one)?);
+            let path = value_of(path, self.segment.raw(path.number, row, self.ids, &mut other)?);
+            let url = super::url(host, path);
+            Ok(tests.iter().any(|test| test.holds(Some(Value::Text(&url)))))
+        })
     }
 
     fn outcome(&self, outcome: Outcome) -> Result<Predicate, Fault> {
@@ -207,10 +228,16 @@ impl Compiler<'_, '_> {
 
     /// Parts of ids are in no filter: every row's text is made and looked at.
     fn row_by_row(&self, field: &Field, test: &Test) -> Result<Predicate, Fault> {
+        self.rows_where(|row| {
+            let mut made = String::new();
+            Ok(test.holds(value_of(field, self.segment.raw(field.number, row, self.ids, &mut made)?)))
+        })
+    }
+
+    fn rows_where(&self, holds: impl Fn(usize) -> Result<bool, Fault>) -> Result<Predicate, Fault> {
         let mut rows = Vec::new();
         for row in 0..self.segment.header.rows as usize {
-            let mut made = String::new();
-            if test.holds(value_of(field, self.segment.raw(field.number, row, self.ids, &mut made)?)) {
+            if holds(row)? {
                 rows.push(row);
             }
         }

@@ -25,6 +25,10 @@ pub(super) fn read(log: Log, parameter: &str, value: &str) -> Result<Filter, Bad
     if let Some(words) = request_words(log, name) {
         return of_request(parameter, name, operator, value, words);
     }
+    if (log, name, operator) == (Log::Requests, "url", Operator::Contains) && !value.is_empty() {
+        let tests = split(value).iter().map(|value| Test::Contains(Needle::new(value))).collect();
+        return Ok(Filter { subject: Subject::Url, negated: false, tests });
+    }
     let field = known_field(log, parameter, name)?;
     let values = split(value);
     let tests = values.iter().map(|value| test(log, field, parameter, operator, value));

@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::Query;
 use super::aggregate::each_match;
-use super::page::placed;
+use super::page::{placed, view_of};
 use super::tally::Tally;
 use crate::entry::Field;
 use crate::error::QueryError;
 use crate::json;
 use crate::shared::Shared;
-use crate::view::View;
 
 /// The most frequent values of fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,18 +36,15 @@ pub struct Facet {
 pub(crate) fn facets(shared: &Shared, query: &Query, fields: &[Field], top: usize) -> Result<Facets, QueryError> {
     let ends = Instant::now() + query.deadline;
     let query = &placed(shared, query);
-    let _pin = shared.readers.read();
-    let slot = shared.db.read();
-    let db = slot.as_ref().ok_or(QueryError::Closed)?;
-    let view = View::of(shared, db, query.log);
-    let mut tally = Tally::new(query.log, view.ids, fields.iter().copied().map(Some).collect(), None);
-    let complete = each_match(query, &view, ends, &mut tally)?;
+    let mut tally = Tally::new(query.log, &shared.ids, fields.iter().copied().map(Some).collect(), None);
+    let (complete, quarantined) = view_of(shared, query.log, |view| {
+        Ok((each_match(query, view, ends, &mut tally)?, view.broken()))
+    })?;
     let mut values: Vec<Vec<(Box<str>, u64)>> = vec![Vec::new(); fields.len()];
     for ((at, _, value), rows) in tally.counts {
         values.iter_mut().skip(at).take(1).for_each(|values| values.push((value.clone(), rows)));
     }
     let facets = fields.iter().zip(values).map(|(field, values)| Facet { field: field.name, values: best(values, top) });
-    let quarantined = view.broken();
     Ok(Facets { facets: facets.collect(), exact: tally.is_exact && complete && quarantined.is_empty(), quarantined })
 }
 

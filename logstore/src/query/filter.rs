@@ -18,10 +18,25 @@ pub(crate) struct Filter {
     pub(crate) tests: Vec<Test>,
 }
 
+/// Several conditions: any of them holds, or none of them does.
+#[derive(Debug, Clone)]
+pub(crate) struct Group {
+    pub(crate) negated: bool,
+    pub(crate) filters: Vec<Filter>,
+}
+
+impl Group {
+    pub(crate) fn holds(&self, seq: u64, stored: Stored<'_>) -> bool {
+        self.filters.iter().any(|filter| filter.holds(seq, stored)) != self.negated
+    }
+}
+
 /// What is looked at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Subject {
     Field(Field),
+    /// Host and path of a request, one after the other.
+    Url,
     /// How a request went, made of its `action` and `status_code`.
     Request,
 }
@@ -67,6 +82,11 @@ impl Filter {
                     stored.value(&field)
                 };
                 self.tests.iter().any(|test| test.holds(value))
+            }
+            Subject::Url => {
+                let (host, path) = super::url_fields();
+                let url = super::url(stored.value(host), stored.value(path));
+                self.tests.iter().any(|test| test.holds(Some(Value::Text(&url))))
             }
             Subject::Request => self.tests.iter().any(|test| test.holds_of_request(stored)),
         };

@@ -5,13 +5,12 @@ use std::time::{Duration, Instant};
 
 use super::Query;
 use super::aggregate::each_match;
-use super::page::placed;
+use super::page::{placed, view_of};
 use super::tally::Tally;
 use crate::entry::Field;
 use crate::error::{BadParameter, QueryError};
 use crate::json;
 use crate::shared::Shared;
-use crate::view::View;
 
 /// The shortest step.
 pub const STEP_MIN: Duration = Duration::from_secs(1);
@@ -50,13 +49,11 @@ pub(crate) fn histogram(
 ) -> Result<Histogram, QueryError> {
     let ends = Instant::now() + query.deadline;
     let query = &placed(shared, query);
-    let _pin = shared.readers.read();
-    let slot = shared.db.read();
-    let db = slot.as_ref().ok_or(QueryError::Closed)?;
-    let view = View::of(shared, db, query.log);
     let step_us = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1);
-    let mut tally = Tally::new(query.log, view.ids, vec![by.copied()], Some(step_us));
-    let complete = each_match(query, &view, ends, &mut tally)?;
+    let mut tally = Tally::new(query.log, &shared.ids, vec![by.copied()], Some(step_us));
+    let (complete, quarantined) = view_of(shared, query.log, |view| {
+        Ok((each_match(query, view, ends, &mut tally)?, view.broken()))
+    })?;
     let mut buckets: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
     for ((_, time, value), rows) in tally.counts {
         let value = if by.is_none() { "total".to_owned() } else { value.into() };
@@ -65,7 +62,6 @@ pub(crate) fn histogram(
     if buckets.len() > BUCKETS_MAX {
         return Err(QueryError::TooMany);
     }
-    let quarantined = view.broken();
     let buckets = buckets.into_iter().map(|(time, counts)| Bucket { time, counts }).collect();
     Ok(Histogram { step, buckets, complete: complete && quarantined.is_empty(), quarantined })
 }

@@ -7,6 +7,7 @@ mod condition;
 mod cursor;
 mod facet;
 mod filter;
+mod fold;
 mod histogram;
 mod key;
 mod page;
@@ -31,7 +32,7 @@ use crate::json;
 use crate::row::{Row, Stored, Value};
 
 use cursor::Cursor;
-use filter::{Filter, Test, found_anywhere};
+use filter::{Filter, Group, Test, found_anywhere};
 use key::{Key, Order, Walk};
 use text::Needle;
 
@@ -72,8 +73,12 @@ pub struct Query {
     cursor: Option<Cursor>,
     /// Of the access log: every event instead of attempts in their latest state.
     events: bool,
+    /// Runs of adjacent equal entries as one row.
+    fold: bool,
     /// All of them must hold.
     filters: Vec<Filter>,
+    /// Of each group at least one must hold; of a negated one none may.
+    groups: Vec<Group>,
     text: Option<Needle>,
     /// The entry whose id the text is.
     text_place: Option<u64>,
@@ -84,12 +89,35 @@ pub struct Query {
 
 impl Query {
     /// Reads parameters as they stand in a URL, decoded, in order: `since until range limit cursor order sort q fields
-    /// count view`, filters on every field, and the operators `.not .contains .prefix .min .max`.
+    /// count view fold`, filters on every field, and the operators `.not .contains .prefix .min .max`.
     ///
     /// # Errors
     /// The first parameter, field or value that is not known.
     pub fn parse(log: Log, parameters: &[(String, String)], now: Timestamp) -> Result<Self, BadParameter> {
         parse::parse(log, parameters, now)
+    }
+
+    /// One more condition: at least one of these must hold, each written as in [`Self::parse`]. Of an empty list none
+    /// does, so that nothing matches.
+    ///
+    /// # Errors
+    /// The first that is not a condition.
+    pub fn any_of(&mut self, conditions: &[(String, String)]) -> Result<(), BadParameter> {
+        self.group(false, conditions)
+    }
+
+    /// One more condition: none of these may hold.
+    ///
+    /// # Errors
+    /// The first that is not a condition.
+    pub fn none_of(&mut self, conditions: &[(String, String)]) -> Result<(), BadParameter> {
+        self.group(true, conditions)
+    }
+
+    fn group(&mut self, negated: bool, conditions: &[(String, String)]) -> Result<(), BadParameter> {
+        let filters = conditions.iter().map(|(name, value)| condition::read(self.log, name, value));
+        self.groups.push(Group { negated, filters: filters.collect::<Result<_, _>>()? });
+        Ok(())
     }
 
     /// Whether an entry that is no part of a page matches: filters, text and times.
@@ -115,13 +143,14 @@ impl Query {
 
     /// Without filters the entries need not be read to be counted.
     fn is_unfiltered(&self) -> bool {
-        self.filters.is_empty() && self.text.is_none()
+        self.filters.is_empty() && self.groups.is_empty() && self.text.is_none()
     }
 
     /// The same with positions in place of ids.
     fn placed(&self, position: impl Fn(&Uuid) -> Option<u64>) -> Self {
         let mut placed = self.clone();
-        for test in placed.filters.iter_mut().flat_map(|filter| &mut filter.tests) {
+        let filters = placed.filters.iter_mut().chain(placed.groups.iter_mut().flat_map(|group| &mut group.filters));
+        for test in filters.flat_map(|filter| &mut filter.tests) {
             if let Test::Id(id) = test {
                 // An id that names nothing here is an empty range.
                 *test = Test::Number(position(id).map_or_else(|| RangeInclusive::new(1, 0), |seq| seq..=seq));
@@ -135,6 +164,7 @@ impl Query {
 fn matches_fields(query: &Query, seq: u64, bytes: &[u8]) -> bool {
     let stored = Stored::of(bytes);
     query.filters.iter().all(|filter| filter.holds(seq, stored))
+        && query.groups.iter().all(|group| group.holds(seq, stored))
         && query
             .text
             .as_ref()
@@ -194,11 +224,28 @@ fn url_fields() -> (&'static Field, &'static Field) {
 }
 
 fn url_key(host: Option<Value<'_>>, path: Option<Value<'_>>) -> Key {
+    Key::Text(url(host, path).into())
+}
+
+fn url(host: Option<Value<'_>>, path: Option<Value<'_>>) -> String {
     let text = |value| match value {
         Some(Value::Text(text)) => text,
         Some(Value::Id(_) | Value::Number(_) | Value::Time(_) | Value::Address(_) | Value::Json(_)) | None => "",
     };
-    Key::Text([text(host), text(path)].concat().into())
+    [text(host), text(path)].concat()
+}
+
+/// The entries that one row stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Fold {
+    /// The earliest, microseconds since 1970.
+    pub first_time: i64,
+    /// The latest.
+    pub last_time: i64,
+    /// Of the earliest.
+    pub first_id: Uuid,
+    /// Of the latest.
+    pub last_id: Uuid,
 }
 
 /// One page of an answer.
@@ -206,6 +253,8 @@ fn url_key(host: Option<Value<'_>>, path: Option<Value<'_>>) -> Key {
 pub struct Page {
     /// In order.
     pub rows: Vec<Row>,
+    /// With `fold=true`: of each row what it stands for. Its `event_count` is that of the whole run.
+    pub folds: Vec<Fold>,
     /// Absent on the last page.
     pub next_cursor: Option<String>,
     /// Absent on the first page.
@@ -229,6 +278,12 @@ impl Page {
                 out.push(',');
             }
             query.write_row(row, &mut out);
+            if let Some(Fold { first_time, last_time, first_id, last_id }) = self.folds.get(at) {
+                out.pop();
+                let (first_time, last_time) = (json::time(*first_time), json::time(*last_time));
+                json::put(&mut out, format_args!(",\"first_time\":\"{first_time}\",\"last_time\":\"{last_time}\""));
+                json::put(&mut out, format_args!(",\"first_id\":\"{first_id}\",\"last_id\":\"{last_id}\"}}"));
+            }
         }
         out.push(']');
         for (name, cursor) in [("next_cursor", &self.next_cursor), ("prev_cursor", &self.prev_cursor)] {

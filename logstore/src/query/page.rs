@@ -2,11 +2,10 @@
 
 use std::time::Instant;
 
-use super::aggregate;
 use super::cursor::Cursor;
 use super::key::Rank;
 use super::search::{Answer, Search};
-use super::{Page, Query};
+use super::{Page, Query, aggregate, fold};
 use crate::entry::Log;
 use crate::error::QueryError;
 use crate::row::Row;
@@ -15,16 +14,32 @@ use crate::view::View;
 
 /// One page.
 pub(crate) fn run(shared: &Shared, query: &Query) -> Result<Page, QueryError> {
-    let ends = Instant::now() + query.deadline;
     let query = &placed(shared, query);
+    if query.fold { fold::run(shared, query) } else { plain(shared, query) }
+}
+
+/// Lets a question look at a log. What it sees stays until it has ended.
+pub(super) fn view_of<T>(
+    shared: &Shared,
+    log: Log,
+    look: impl FnOnce(&View<'_>) -> Result<T, QueryError>,
+) -> Result<T, QueryError> {
     let _pin = shared.readers.read();
     // The database first: opening it again replaces what is known of the logs while no one reads.
     let slot = shared.db.read();
     let db = slot.as_ref().ok_or(QueryError::Closed)?;
-    let view = View::of(shared, db, query.log);
+    look(&View::of(shared, db, log))
+}
+
+/// One page of entries as they are.
+pub(super) fn plain(shared: &Shared, query: &Query) -> Result<Page, QueryError> {
+    view_of(shared, query.log, |view| page(query, view, Instant::now() + query.deadline))
+}
+
+fn page(query: &Query, view: &View<'_>, ends: Instant) -> Result<Page, QueryError> {
     let wanted = query.offset.saturating_add(query.limit).saturating_add(1);
-    let mut answer = Search::new(query, &view, query.walk(), wanted, ends).run()?;
-    let total = if query.count { aggregate::count(query, &view, ends)? } else { None };
+    let mut answer = Search::new(query, view, query.walk(), wanted, ends).run()?;
+    let total = if query.count { aggregate::count(query, view, ends)? } else { None };
     answer.found.drain(..query.offset.min(answer.found.len()));
     let more = answer.found.len() > query.limit;
     answer.found.truncate(query.limit);
@@ -36,7 +51,7 @@ pub(crate) fn run(shared: &Shared, query: &Query) -> Result<Page, QueryError> {
     }
     let quarantined = view.broken();
     let complete = answer.cut.is_none() && (total.is_some() || !query.count) && quarantined.is_empty();
-    Ok(Page { rows, next_cursor, prev_cursor, total, complete, quarantined })
+    Ok(Page { rows, folds: Vec::new(), next_cursor, prev_cursor, total, complete, quarantined })
 }
 
 /// With positions in place of ids.
@@ -46,11 +61,7 @@ pub(super) fn placed(shared: &Shared, query: &Query) -> Query {
 
 /// The entry at a position.
 pub(crate) fn row_at(shared: &Shared, log: Log, seq: u64) -> Result<Option<Row>, QueryError> {
-    let _pin = shared.readers.read();
-    let slot = shared.db.read();
-    let db = slot.as_ref().ok_or(QueryError::Closed)?;
-    let view = View::of(shared, db, log);
-    Ok(view.rows(&[seq])?.pop())
+    view_of(shared, log, |view| Ok(view.rows(&[seq])?.pop()))
 }
 
 /// To the next page and to the previous one.

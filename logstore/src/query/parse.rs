@@ -7,7 +7,7 @@ use super::filter::Filter;
 use super::key::Order;
 use super::text::Needle;
 use super::{DEADLINE, LIMIT, LIMIT_MAX, Query, Sort, condition};
-use crate::entry::{Field, Log};
+use crate::entry::{Field, Log, TIME};
 use crate::error::BadParameter;
 
 /// The names that `range` takes.
@@ -39,6 +39,7 @@ struct Given {
     order: Order,
     cursor: Option<Cursor>,
     events: bool,
+    fold: bool,
     text: Option<Needle>,
     fields: Option<Vec<Field>>,
     count: bool,
@@ -58,6 +59,7 @@ impl Given {
             order: Order::Descending,
             cursor: None,
             events: false,
+            fold: false,
             text: None,
             fields: None,
             count: false,
@@ -78,7 +80,7 @@ impl Given {
             "q" => self.text = (!value.is_empty()).then(|| Needle::new(value)),
             "fields" => self.fields = Some(fields(self.log, name, value)?),
             "count" => self.count = truth(name, value)?,
-            "fold" => return Err(bad(name, "not available yet; leave it out")),
+            "fold" => self.fold = truth(name, value)?,
             _ => return self.filter(name, value),
         }
         if self.seen.iter().any(|seen| seen == name) {
@@ -106,7 +108,7 @@ impl Given {
     }
 
     fn check(self) -> Result<Query, BadParameter> {
-        let Self { log, seen: _, since, until, range, limit, sort, order, cursor, events, text, fields, count, filters } =
+        let Self { log, seen: _, since, until, range, limit, sort, order, cursor, events, fold, text, fields, count, filters } =
             self;
         if range.is_some() && (since.is_some() || until.is_some()) {
             return Err(bad("range", "given together with since or until; write one or the other"));
@@ -124,6 +126,9 @@ impl Given {
                 "was made for another order; ask without it, or with the sort and order it was made for",
             ));
         }
+        if fold && !matches!(sort, Sort::Field(Field { number: TIME, .. })) {
+            return Err(bad("fold", "adjacent entries are those next to each other in time; leave sort out"));
+        }
         let filters = filters.into_iter().map(|(_, filter)| filter).collect();
         let (deadline, offset, text_place) = (DEADLINE, 0, None);
         Ok(Query {
@@ -137,7 +142,9 @@ impl Given {
             order,
             cursor,
             events,
+            fold,
             filters,
+            groups: Vec::new(),
             text,
             text_place,
             fields,

@@ -41,6 +41,10 @@ impl Needle {
         self.lower.is_ascii().then_some(self.lower.as_bytes())
     }
 
+    pub(crate) fn has_slash(&self) -> bool {
+        self.lower.contains('/')
+    }
+
     /// Whether the text of an id can hold it.
     pub(crate) fn may_be_in_an_id(&self) -> bool {
         self.lower.len() <= Hyphenated::LENGTH

@@ -36,13 +36,13 @@ pub(crate) struct Call {
     pub(crate) log: Option<LogName>,
     /// Decoded, in order.
     pub(crate) parameters: Vec<(String, String)>,
-    path: String,
+    id: String,
 }
 
 impl Call {
-    /// The last segment of the path.
+    /// What stands at `{id}` of the route's path, as sent.
     pub(crate) fn id(&self) -> &str {
-        self.path.rsplit('/').next().unwrap_or_default()
+        &self.id
     }
 
     /// For paths that take no parameters.
@@ -62,6 +62,7 @@ pub(super) async fn admit(port: Arc<Port>, route: Option<&'static Route>, reques
         Ok(response) => response,
         Err(problem) => {
             port.state.metrics.admin_refused(problem.reason);
+            let problem = if let Some(route) = route { (route.told)(problem) } else { problem };
             problem.into_response(id)
         }
     };
@@ -97,11 +98,13 @@ async fn answer(
         let path = route.map_or("others", |route| route.path);
         port.refusals.refused(&port.state, path, problem.reason, problem.status.as_u16(), actor.clone());
     })?;
-    let Some(Route { answer: Answer::Token(_, handler), .. }) = route else { return Err(nothing_here(&request.uri)) };
+    let Some(Route { path, answer: Answer::Token(_, handler), .. }) = route else {
+        return Err(nothing_here(&request.uri));
+    };
     let Query(parameters) = Query::try_from_uri(&request.uri)
         .map_err(|_| Problem::bad_parameter("query", "not of the form name=value&name=value"))?;
-    let path = request.uri.path().to_owned();
-    handler(Call { port: port.clone(), actor, logs, log, parameters, path }).await
+    let id = id_in(path, request.uri.path()).to_owned();
+    handler(Call { port: port.clone(), actor, logs, log, parameters, id }).await
 }
 
 /// Checks in this order, so that a foreign page learns nothing about tokens; the answer is what the token may read.
@@ -204,6 +207,12 @@ fn nothing_here(uri: &Uri) -> Problem {
     } else {
         Problem::method_not_allowed(&allow.join(", "))
     }
+}
+
+/// What stands at `{id}`.
+fn id_in<'a>(pattern: &str, path: &'a str) -> &'a str {
+    let mut segments = pattern.split('/').zip(path.split('/'));
+    segments.find(|(wanted, _)| *wanted == "{id}").map_or("", |(_, segment)| segment)
 }
 
 fn covers(pattern: &str, path: &str) -> bool {

@@ -3,6 +3,7 @@
 mod circuits;
 mod config;
 mod door;
+mod facade;
 mod health;
 mod listener;
 mod logs;
@@ -30,6 +31,7 @@ use vestibule_config::admin::{LogName, Role};
 
 use crate::state::State;
 use door::Call;
+use facade::{cloudflare, netbird, rack_gateway, scalekit};
 pub(crate) use listener::start;
 use problem::Problem;
 
@@ -55,7 +57,17 @@ pub(crate) const ROUTES: &[Route] = &[
     changes(Method::DELETE, "/api/v1/sessions", |call| Box::pin(sessions::end(call))),
     changes(Method::DELETE, "/api/v1/sessions/{id}", |call| Box::pin(sessions::end_one(call))),
     changes(Method::POST, "/api/v1/config/reload", |call| Box::pin(config::reload(call))),
+    view("/api/events/proxy", LogName::Requests, Role::Reader, netbird::list, netbird::problem),
+    view(ACCESS_REQUESTS, LogName::Access, Role::Reader, cloudflare::list, cloudflare::problem),
+    view(ACCESS_REQUESTS_V4, LogName::Access, Role::Reader, cloudflare::list, cloudflare::problem),
+    view(AUTH_REQUESTS, LogName::Access, Role::Reader, scalekit::list, scalekit::problem),
+    view("/api/v1/audit-logs", LogName::Audit, Role::Reader, rack_gateway::list, rack_gateway::problem),
+    view("/api/v1/audit-logs/export", LogName::Audit, Role::Auditor, rack_gateway::export, rack_gateway::problem),
 ];
+
+const ACCESS_REQUESTS: &str = "/accounts/{id}/access/logs/access_requests";
+const ACCESS_REQUESTS_V4: &str = "/client/v4/accounts/{id}/access/logs/access_requests";
+const AUTH_REQUESTS: &str = "/api/v1/logs/authentication/requests";
 
 /// One endpoint.
 pub(crate) struct Route {
@@ -65,6 +77,8 @@ pub(crate) struct Route {
     /// The log that it reads, for tokens that name theirs.
     pub(crate) log: Option<LogName>,
     pub(crate) answer: Answer,
+    /// Adds what the clients of this path look for to a problem.
+    pub(crate) told: fn(Problem) -> Problem,
 }
 
 /// Who may ask, and who answers.
@@ -79,19 +93,44 @@ pub(crate) enum Answer {
 pub(crate) type Answering = Pin<Box<dyn Future<Output = Result<Response, Problem>> + Send>>;
 
 const fn open(path: &'static str, answer: fn(&Port) -> Response) -> Route {
-    Route { method: Method::GET, path, log: None, answer: Answer::Open(answer) }
+    Route { method: Method::GET, path, log: None, answer: Answer::Open(answer), told: plain }
 }
 
 const fn reads(path: &'static str, answer: fn(Call) -> Answering) -> Route {
-    Route { method: Method::GET, path, log: None, answer: Answer::Token(Role::Reader, answer) }
+    token(Method::GET, path, None, Role::Reader, answer)
 }
 
 const fn log(path: &'static str, log: LogName, answer: fn(Call) -> Answering) -> Route {
-    Route { method: Method::GET, path, log: Some(log), answer: Answer::Token(Role::Reader, answer) }
+    token(Method::GET, path, Some(log), Role::Reader, answer)
+}
+
+/// In the shape of another product, problems too.
+const fn view(
+    path: &'static str,
+    log: LogName,
+    least: Role,
+    answer: fn(Call) -> Answering,
+    told: fn(Problem) -> Problem,
+) -> Route {
+    Route { method: Method::GET, path, log: Some(log), answer: Answer::Token(least, answer), told }
 }
 
 const fn changes(method: Method, path: &'static str, answer: fn(Call) -> Answering) -> Route {
-    Route { method, path, log: None, answer: Answer::Token(Role::Admin, answer) }
+    token(method, path, None, Role::Admin, answer)
+}
+
+const fn token(
+    method: Method,
+    path: &'static str,
+    log: Option<LogName>,
+    least: Role,
+    answer: fn(Call) -> Answering,
+) -> Route {
+    Route { method, path, log, answer: Answer::Token(least, answer), told: plain }
+}
+
+const fn plain(problem: Problem) -> Problem {
+    problem
 }
 
 /// What the endpoints share.

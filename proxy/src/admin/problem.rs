@@ -30,6 +30,11 @@ impl Problem {
         self
     }
 
+    /// A member of its own, as [`Self::with`] added it.
+    pub(crate) fn member(&self, name: &str) -> Option<&Value> {
+        self.members.get(name)
+    }
+
     fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
         self

@@ -100,6 +100,12 @@ GET    /api/v1/sessions/{id}             401   401    404     404   404    404
 DELETE /api/v1/sessions                  401   401    403     403   200    200
 DELETE /api/v1/sessions/{id}             401   401    403     403   404    404
 POST   /api/v1/config/reload             401   401    403     403   200    200
+GET    /api/events/proxy                 401   401    200     200   200    403
+GET    /accounts/{id}/access/logs/access_requests  401   401    200     200   200    200
+GET    /client/v4/accounts/{id}/access/logs/access_requests  401   401    200     200   200    200
+GET    /api/v1/logs/authentication/requests  401   401    200     200   200    200
+GET    /api/v1/audit-logs                401   401    200     200   200    403
+GET    /api/v1/audit-logs/export         401   401    403     200   200    403
 ";
     assert_eq!(table, expected);
 }

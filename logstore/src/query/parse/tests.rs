@@ -93,7 +93,9 @@ fn bad_ranges_limits_orders_and_cursors_are_refused() {
     );
     refused(Access, "view=all", "view: \"all\" is not a view; write attempts or events");
     refused(Audit, "view=events", "view: is of the access log only; leave it out");
-    refused(Access, "fold=true", "fold: not available yet; leave it out");
+    refused(Access, "fold=maybe", "fold: \"maybe\" is neither; write true or false");
+    let unsorted = "fold: adjacent entries are those next to each other in time; leave sort out";
+    refused(Access, "fold=true&sort=email", unsorted);
     assert!(ask(Access, "sort=moon").unwrap_err().starts_with("sort: \"moon\" is not a field"));
     let (sort, rank) = (Sort::named(Requests, "time").unwrap().place(Requests), Rank { key: Key::Time(0), seq: 0 });
     let order = Order::Ascending;

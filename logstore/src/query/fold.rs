@@ -1,0 +1,200 @@
+//! Runs of adjacent equal entries as one row each. Nothing is merged on disk.
+
+use std::time::{Duration, Instant};
+
+use super::aggregate;
+use super::cursor::Cursor;
+use super::key::{Key, Rank};
+use super::page::{plain, view_of};
+use super::{Fold, LIMIT_MAX, Page, Query};
+use crate::codec::{Fields, Raw, put_bytes, put_number, time_of};
+use crate::entry::Log;
+use crate::error::QueryError;
+use crate::row::{Row, Value};
+use crate::shared::Shared;
+
+/// Fields in which equal entries may differ, by [`Log::index`]: what measures, counts or names the single entry.
+const APART: [&[&str]; 3] = [
+    &["time", "request_id", "revision", "event_count", "attempt_id", "session_id", "duration_ms"],
+    &[
+        "time",
+        "request_id",
+        "revision",
+        "event_count",
+        "session_id",
+        "upstream_ms",
+        "duration_ms",
+        "bytes_in",
+        "bytes_out",
+        "metadata",
+    ],
+    &["time", "request_id", "revision", "event_count", "duration_ms", "details"],
+];
+
+/// One page of runs: entries are read page by page until there are enough.
+pub(super) fn run(shared: &Shared, query: &Query) -> Result<Page, QueryError> {
+    let ends = Instant::now() + query.deadline;
+    let mut entries = Query { fold: false, count: false, offset: 0, limit: LIMIT_MAX, ..query.clone() };
+    let mut folding = Folding::new(query);
+    let (mut behind, mut cut) = (None, false);
+    loop {
+        let page = plain(shared, &entries)?;
+        let (ahead, back) = match query.backwards() {
+            true => (page.prev_cursor, page.next_cursor),
+            false => (page.next_cursor, page.prev_cursor),
+        };
+        behind = behind.or(back);
+        folding.quarantined.extend(page.quarantined);
+        let rows = page.rows.into_iter();
+        let full = if query.backwards() { folding.take_all(rows.rev()) } else { folding.take_all(rows) };
+        let Some(ahead) = ahead.filter(|_| !full) else { break };
+        cut = Instant::now() >= ends && !folding.runs.is_empty();
+        if cut {
+            break;
+        }
+        entries.cursor = Cursor::decode(&ahead);
+        entries.deadline = ends.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
+    }
+    let total = match query.count {
+        true => view_of(shared, query.log, |view| aggregate::count(query, view, ends))?,
+        false => None,
+    };
+    Ok(folding.page(total, behind, cut))
+}
+
+/// A row so far.
+struct Run {
+    /// As found first.
+    row: Row,
+    count: u64,
+    /// Where it ends so far.
+    last: Row,
+}
+
+struct Folding<'q> {
+    query: &'q Query,
+    apart: Vec<u32>,
+    runs: Vec<Run>,
+    quarantined: Vec<(u64, u64)>,
+}
+
+impl<'q> Folding<'q> {
+    fn new(query: &'q Query) -> Self {
+        let apart = APART.get(query.log.index()).copied().unwrap_or_default();
+        let apart = apart.iter().filter_map(|name| query.log.field(name)).map(|field| field.number).collect();
+        Self { query, apart, runs: Vec::new(), quarantined: Vec::new() }
+    }
+
+    /// True when the page is full: a row that begins the next page was seen.
+    fn take_all(&mut self, rows: impl Iterator<Item = Row>) -> bool {
+        for row in rows {
+            let equal = self.runs.last().is_some_and(|run| self.are_equal(&run.row, &row));
+            match self.runs.last_mut().filter(|_| equal) {
+                Some(run) => {
+                    run.count += events(&row);
+                    run.last = row;
+                }
+                None => self.runs.push(Run { count: events(&row), last: row.clone(), row }),
+            }
+            if self.runs.len() > self.wanted() {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn wanted(&self) -> usize {
+        self.query.offset.saturating_add(self.query.limit)
+    }
+
+    fn are_equal(&self, one: &Row, other: &Row) -> bool {
+        let kept = |row: &Row| {
+            let fields = Fields::of(row.bytes()).map_while(Result::ok);
+            fields.filter(|(number, _)| !self.apart.contains(number)).map(owned).collect::<Vec<_>>()
+        };
+        kept(one) == kept(other)
+    }
+
+    fn page(mut self, total: Option<u64>, behind: Option<String>, cut: bool) -> Page {
+        let more = self.runs.len() > self.wanted();
+        self.runs.truncate(self.wanted());
+        let cursor = |run: &Run| Cursor {
+            log: self.query.log,
+            sort: self.query.sort.place(self.query.log),
+            order: self.query.order,
+            backwards: self.query.backwards(),
+            inclusive: false,
+            rank: Rank { key: Key::Time(time_of(run.last.bytes())), seq: run.last.seq },
+        };
+        let ahead = self.runs.last().filter(|_| more || cut).map(|run| cursor(run).encode());
+        self.runs.drain(..self.query.offset.min(self.runs.len()));
+        let (next_cursor, prev_cursor) = if self.query.backwards() { (behind, ahead) } else { (ahead, behind) };
+        if self.query.backwards() {
+            self.runs.reverse();
+        }
+        let (rows, folds) = self.runs.into_iter().map(folded).unzip();
+        let complete = !cut && self.quarantined.is_empty() && (total.is_some() || !self.query.count);
+        Page { rows, folds, next_cursor, prev_cursor, total, complete, quarantined: self.quarantined }
+    }
+}
+
+/// What two fields have to share to be equal.
+fn owned((number, raw): (u32, Raw<'_>)) -> (u32, Option<u64>, Vec<u8>) {
+    match raw {
+        Raw::Number(value) => (number, Some(value), Vec::new()),
+        Raw::Bytes(bytes) => (number, None, bytes.to_owned()),
+    }
+}
+
+fn events(row: &Row) -> u64 {
+    match row.value("event_count") {
+        Some(Value::Number(count)) => count,
+        Some(_) | None => 1,
+    }
+}
+
+/// The row with the count of all, and what the run covers.
+fn folded(run: Run) -> (Row, Fold) {
+    let ends = [&run.row, &run.last].map(|row| (time_of(row.bytes()), row.id));
+    let ((first_time, first_id), (last_time, last_id)) = match ends {
+        [one, other] if (one.0, run.row.seq) <= (other.0, run.last.seq) => (one, other),
+        [one, other] => (other, one),
+    };
+    let row = Row::new(run.row.log, run.row.seq, run.row.id, with_count(run.row.log, run.row.bytes(), run.count));
+    (row, Fold { first_time, last_time, first_id, last_id })
+}
+
+/// The same entry with another `event_count`.
+fn with_count(log: Log, bytes: &[u8], count: u64) -> Box<[u8]> {
+    let own = log.field("event_count").map_or(0, |field| field.number);
+    let mut out = Vec::with_capacity(bytes.len() + 4);
+    let mut is_due = count != 1;
+    for (number, raw) in Fields::of(bytes).map_while(Result::ok).filter(|(number, _)| *number != own) {
+        if is_due && number > own {
+            put_number(own, count, &mut out);
+            is_due = false;
+        }
+        match raw {
+            Raw::Number(value) => put_number(number, value, &mut out),
+            Raw::Bytes(bytes) => put_bytes(number, bytes, &mut out),
+        }
+    }
+    if is_due {
+        put_number(own, count, &mut out);
+    }
+    out.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_differ_are_fields_of_the_log() {
+        for log in Log::ALL {
+            for name in APART[log.index()] {
+                assert!(log.field(name).is_some(), "{name} of {}", log.name());
+            }
+        }
+    }
+}
