@@ -88,12 +88,12 @@ pub struct Totals {
 impl Totals {
     /// All requests.
     pub const fn count(&self) -> u64 {
-        self.allowed + self.blocked
+        self.allowed.saturating_add(self.blocked)
     }
 
     pub(super) fn add(&mut self, more: &Self) {
-        self.allowed += more.allowed;
-        self.blocked += more.blocked;
+        self.allowed = self.allowed.saturating_add(more.allowed);
+        self.blocked = self.blocked.saturating_add(more.blocked);
         self.bytes_in = self.bytes_in.saturating_add(more.bytes_in);
         self.bytes_out = self.bytes_out.saturating_add(more.bytes_out);
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rocksdb::{DB, ReadOptions, WriteBatch};
 
+use super::minute::Minute;
 use super::ring::{Change, Ring};
 use crate::column::{Column, hot_key, hot_seq, minute_key, minute_of_key};
 use crate::database::column;
@@ -36,10 +37,11 @@ pub(super) fn load(db: &DB, requests: &Timeline) -> Result<Ring, Error> {
     let stored = db.get_cf(&column(db, Column::Meta), COUNTED)?;
     let counted = stored.and_then(|bytes| bytes.try_into().ok()).map(u64::from_be_bytes);
     let minutes = minutes(db)?;
-    let mut ring = match counted.filter(|counted| *counted <= requests.end()) {
+    let are_readable = minutes.values().all(|bytes| Minute::decode(bytes).is_some());
+    let mut ring = match counted.filter(|counted| *counted <= requests.end() && are_readable) {
         // What is sealed or pruned was counted before.
         Some(counted) => Ring::restored(minutes, counted.max(requests.first())),
-        // Never saved, or saved with entries that are gone.
+        // Never saved, saved with entries that are gone, or by another version.
         None => Ring::anew(minutes.into_keys().collect(), first_of_last_day(requests)),
     };
     replay(db, requests.end(), &mut ring)?;
@@ -84,4 +86,53 @@ fn replay(db: &DB, rows: u64, ring: &mut Ring) -> Result<(), Error> {
         entries.next();
     }
     Ok(entries.status()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+    use crate::codec::put_number;
+    use crate::database::{self, Opened};
+    use crate::stats::Range;
+    use crate::stats::sum::sum;
+
+    /// A log of three entries of the first minute of 1970, counters for it, and what is made of them.
+    fn check(counted: Option<u64>, minute: Option<&[u8]>, expected: u64) {
+        let dir = tempfile::tempdir().unwrap();
+        let Opened { db, .. } = database::open(dir.path()).unwrap();
+        let mut entry = Vec::new();
+        put_number(1, 5, &mut entry);
+        for seq in 0..3 {
+            db.put_cf(&column(&db, Column::Hot), hot_key(Log::Requests, seq), &entry).unwrap();
+        }
+        if let Some(counted) = counted {
+            db.put_cf(&column(&db, Column::Meta), COUNTED, counted.to_be_bytes()).unwrap();
+        }
+        if let Some(minute) = minute {
+            db.put_cf(&column(&db, Column::Meta), minute_key(-7), minute).unwrap();
+        }
+        drop(db);
+        let Opened { db, timelines: [_, requests, _], .. } = database::open(dir.path()).unwrap();
+
+        let mut ring = load(&db, &requests).unwrap();
+
+        let minutes = ring.between(-60, 0);
+        assert_eq!(sum(&minutes, Range::Hour, None, Timestamp::UNIX_EPOCH).totals.count(), expected);
+        assert_eq!(ring.counted(), 3);
+        write(&db, &ring.take_change()).unwrap();
+        assert_eq!(super::minutes(&db).unwrap().len(), minutes.len(), "nothing stale is left on disk");
+    }
+
+    #[test]
+    fn counters_are_taken_up_where_they_end_or_made_anew_where_they_cannot_be_trusted() {
+        let empty = Minute::default().encode();
+        check(None, None, 3);
+        check(Some(2), Some(&empty), 1);
+        // More than there is.
+        check(Some(4), Some(&empty), 3);
+        check(Some(2), Some(b"\xff of another version"), 3);
+        check(None, Some(&empty), 3);
+    }
 }

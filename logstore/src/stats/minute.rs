@@ -114,15 +114,16 @@ impl Cell {
 
 impl Counts {
     fn add(&mut self, key: &[u8], room: usize, bytes: &mut usize) {
+        // What was read from disk may be anything; it must not end the writer.
         if key.is_empty() {
-            self.absent += 1;
+            self.absent = self.absent.saturating_add(1);
         } else if let Some(count) = self.keys.get_mut(key) {
-            *count += 1;
+            *count = count.saturating_add(1);
         } else if *bytes + KEY_BYTES + key.len() <= room {
             *bytes += KEY_BYTES + key.len();
             self.keys.insert(key.into(), 1);
         } else {
-            self.other += 1;
+            self.other = self.other.saturating_add(1);
         }
     }
 }

@@ -249,9 +249,9 @@ impl Take for Sum<'_> {
             step.add(totals);
         }
         match circuit {
-            Some(b"") => self.circuits.absent += totals.count(),
+            Some(b"") => self.circuits.add_unnamed(totals.count(), 0),
             Some(name) => self.circuits.add(name, totals.count()),
-            None => self.circuits.other += totals.count(),
+            None => self.circuits.add_unnamed(0, totals.count()),
         }
     }
 
@@ -263,8 +263,7 @@ impl Take for Sum<'_> {
 
     fn unnamed(&mut self, of: Dimension, absent: u64, other: u64) {
         if let Some(values) = self.values.get_mut(of.index()).filter(|_| self.is_wanted) {
-            values.absent += absent;
-            values.other += other;
+            values.add_unnamed(absent, other);
         }
     }
 }
@@ -272,22 +271,27 @@ impl Take for Sum<'_> {
 impl Values {
     fn add(&mut self, key: &[u8], count: u64) {
         if let Some(known) = self.counts.get_mut(key) {
-            *known += count;
+            *known = known.saturating_add(count);
         } else if self.counts.len() < VALUES {
             self.counts.insert(key.into(), count);
         } else {
-            self.other += count;
+            self.add_unnamed(0, count);
         }
+    }
+
+    fn add_unnamed(&mut self, absent: u64, other: u64) {
+        self.absent = self.absent.saturating_add(absent);
+        self.other = self.other.saturating_add(other);
     }
 
     fn ranking(self, by: By) -> Ranking {
         let Self { counts, absent, other } = self;
         let mut top: Vec<(Box<[u8]>, u64)> = counts.into_iter().collect();
         top.sort_unstable_by(|(one, more), (other, less)| less.cmp(more).then_with(|| one.cmp(other)));
-        let rest: u64 = top.iter().skip(TOP).map(|(_, count)| count).sum();
+        let rest = top.iter().skip(TOP).fold(other, |rest, (_, count)| rest.saturating_add(*count));
         top.truncate(TOP);
         let top = top.into_iter().map(|(key, count)| (text(by, &key), count)).collect();
-        Ranking { by, top, absent, other: other + rest }
+        Ranking { by, top, absent, other: rest }
     }
 }
 
