@@ -79,6 +79,9 @@ pub enum QueryError {
     /// The store is closed, or is being opened again after a failure.
     #[error("the log store is not open")]
     Closed,
+    /// An answer gave a cursor that cannot be read.
+    #[error("the log store gave a cursor that it does not know")]
+    Cursor,
     /// Stored bytes are not an entry.
     #[error("entry {seq} of the {log} log cannot be read")]
     Damaged {

@@ -9,6 +9,7 @@ mod column;
 mod database;
 pub mod entry;
 pub mod error;
+pub mod export;
 mod id;
 mod json;
 mod lane;
@@ -24,6 +25,7 @@ use std::time::Duration;
 
 pub use entry::{AccessEntry, AuditEntry, Entry, Log, RequestEntry};
 pub use error::{BadParameter, Error, QueryError, Unavailable};
+pub use export::Export;
 pub use query::{Page, Query};
 pub use row::Row;
 pub use store::Store;

@@ -126,6 +126,20 @@ impl Store {
         }
     }
 
+    /// Entries at positions from `from` up to but without `to`, in the order of their arrival. Those that are no longer
+    /// kept are left out. Blocks; reads each of them.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn rows(&self, log: Log, from: u64, to: u64) -> Result<Vec<Row>, QueryError> {
+        (from..to).filter_map(|seq| query::row_at(&self.handle.shared, log, seq).transpose()).collect()
+    }
+
+    /// The position that the next entry of this log gets. Cheap.
+    pub fn end(&self, log: Log) -> u64 {
+        self.handle.shared.timeline(log).read().rows()
+    }
+
     /// Changes whenever entries became readable. The value is their number since the start, all logs together.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.handle.shared.news.subscribe()

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::entry::{Field, Log};
-use crate::error::BadParameter;
+use crate::error::{BadParameter, QueryError};
 use crate::json;
 use crate::row::Row;
 
@@ -75,6 +75,23 @@ impl Query {
     pub fn matches(&self, row: &Row) -> bool {
         let placed = self.placed(|id| (*id == row.id).then_some(row.seq));
         row.log == self.log && scan::matches(&placed, row.seq, row.bytes())
+    }
+
+    /// Whether it asks for what comes after an earlier answer.
+    pub fn has_cursor(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    /// The same question from a cursor on that an answer to it gave, without its count.
+    pub(crate) fn go_on(&mut self, cursor: &str) -> Result<(), QueryError> {
+        self.cursor = Some(Cursor::decode(cursor).ok_or(QueryError::Cursor)?);
+        self.count = false;
+        Ok(())
+    }
+
+    /// The fields of an answer, in the order of the contract.
+    pub(crate) fn fields(&self) -> &[Field] {
+        self.fields.as_deref().unwrap_or(self.log.fields())
     }
 
     /// The same with positions in place of ids.
@@ -148,6 +165,6 @@ impl Query {
     }
 
     fn write_row(&self, row: &Row, out: &mut String) {
-        row.write_json(self.fields.as_deref().unwrap_or(row.log.fields()).iter(), out);
+        row.write_json(self.fields().iter(), out);
     }
 }
