@@ -3,6 +3,8 @@
 mod circuits;
 mod config;
 mod door;
+mod export;
+mod form;
 mod health;
 mod listener;
 mod logs;
@@ -10,6 +12,8 @@ mod problem;
 mod refusals;
 mod sessions;
 mod status;
+mod stream;
+mod tail;
 mod throttle;
 
 use std::future::{Future, ready};
@@ -38,10 +42,16 @@ pub(crate) const ROUTES: &[Route] = &[
     reads("/api/v1/status", |call| Box::pin(ready(status::status(&call)))),
     reads("/api/v1/circuits", |call| Box::pin(ready(circuits::list(&call)))),
     log("/api/v1/logs/access", LogName::Access, |call| Box::pin(logs::page(call))),
+    exports("/api/v1/logs/access/export", LogName::Access, |call| Box::pin(export::export(call))),
+    log("/api/v1/logs/access/tail", LogName::Access, |call| Box::pin(tail::tail(call))),
     log("/api/v1/logs/access/{id}", LogName::Access, |call| Box::pin(logs::one(call))),
     log("/api/v1/logs/requests", LogName::Requests, |call| Box::pin(logs::page(call))),
+    exports("/api/v1/logs/requests/export", LogName::Requests, |call| Box::pin(export::export(call))),
+    log("/api/v1/logs/requests/tail", LogName::Requests, |call| Box::pin(tail::tail(call))),
     log("/api/v1/logs/requests/{id}", LogName::Requests, |call| Box::pin(logs::one(call))),
     log("/api/v1/logs/audit", LogName::Audit, |call| Box::pin(logs::page(call))),
+    exports("/api/v1/logs/audit/export", LogName::Audit, |call| Box::pin(export::export(call))),
+    log("/api/v1/logs/audit/tail", LogName::Audit, |call| Box::pin(tail::tail(call))),
     log("/api/v1/logs/audit/{id}", LogName::Audit, |call| Box::pin(logs::one(call))),
     reads("/api/v1/sessions", |call| Box::pin(sessions::list(call))),
     reads("/api/v1/sessions/{id}", |call| Box::pin(sessions::one(call))),
@@ -83,6 +93,10 @@ const fn log(path: &'static str, log: LogName, answer: fn(Call) -> Answering) ->
     Route { method: Method::GET, path, log: Some(log), answer: Answer::Token(Role::Reader, answer) }
 }
 
+const fn exports(path: &'static str, log: LogName, answer: fn(Call) -> Answering) -> Route {
+    Route { method: Method::GET, path, log: Some(log), answer: Answer::Token(Role::Auditor, answer) }
+}
+
 const fn changes(method: Method, path: &'static str, answer: fn(Call) -> Answering) -> Route {
     Route { method, path, log: None, answer: Answer::Token(Role::Admin, answer) }
 }
@@ -93,6 +107,9 @@ pub(crate) struct Port {
     pub(crate) started: Timestamp,
     /// Queries that run at the same time; one more waits, see `logs`.
     queries: Arc<Semaphore>,
+    /// Exports and tails that run at the same time; one more is refused.
+    exports: stream::Places,
+    tails: stream::Places,
     throttle: throttle::Throttle,
     refusals: refusals::Refusals,
 }
@@ -101,7 +118,15 @@ impl Port {
     fn new(state: Arc<State>) -> Self {
         let started = state.clock.now();
         let queries = Arc::new(Semaphore::new(logs::QUERIES_AT_ONCE));
-        Self { state, started, queries, throttle: Default::default(), refusals: Default::default() }
+        Self {
+            state,
+            started,
+            queries,
+            exports: stream::Places::new("export", export::EXPORTS_AT_ONCE),
+            tails: stream::Places::new("tail", tail::TAILS_AT_ONCE),
+            throttle: Default::default(),
+            refusals: Default::default(),
+        }
     }
 }
 
