@@ -16,6 +16,8 @@ mod demo;
 mod docs;
 // Bad input, full disks, starts that must be refused.
 mod errors;
+// All entries, into a file.
+mod export;
 // The example geo database is what its description says.
 mod geo;
 // The crates depend downwards only.
@@ -42,3 +44,5 @@ mod shutdown;
 mod sign_in;
 // Bodies pass as they come.
 mod streaming;
+// Entries as they come.
+mod tail;

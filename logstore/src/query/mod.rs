@@ -33,6 +33,11 @@ pub const LIMIT: usize = 25;
 /// Time for one page when nothing else is said.
 pub const DEADLINE: Duration = Duration::from_secs(2);
 
+/// A time as parameters have it: RFC 3339, or as long before `now` as `15m`, `24h`, `7d` say. None for anything else.
+pub fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
+    Timestamp::from_microsecond(parse::time("", text, now).ok()?).ok()
+}
+
 /// A checked question. Memory for its answer is bounded by `limit` entries of at most 64 KiB.
 #[derive(Debug, Clone)]
 pub struct Query {

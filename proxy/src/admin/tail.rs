@@ -81,17 +81,18 @@ async fn start(call: &Call, log: Log) -> Result<u64, Problem> {
     let end = store.end(log);
     let seen = call.headers.get(LAST_EVENT_ID).map(|value| value.to_str().unwrap_or("?").trim());
     let Some(seen) = seen.filter(|seen| !seen.is_empty()) else { return Ok(end) };
-    let position = match (seen.parse::<u64>(), Uuid::from_str(seen)) {
-        (Ok(position), _) => Some(position),
+    let next = match (seen.parse::<i64>(), Uuid::from_str(seen)) {
+        // -1 stands before the first.
+        (Ok(position), _) => position.checked_add(1).and_then(|next| u64::try_from(next).ok()),
         (Err(_), Ok(id)) => {
             let store = store.clone();
             let row = tokio::task::spawn_blocking(move || store.entry(log, &id));
-            row.await.map_err(|error| Problem::internal(&error))??.map(|row| row.seq)
+            row.await.map_err(|error| Problem::internal(&error))??.map(|row| row.seq + 1)
         }
         (Err(_), Err(_)) => None,
     };
-    match position {
-        Some(position) if position < end => Ok(position + 1),
+    match next {
+        Some(next) if next <= end => Ok(next),
         Some(_) | None => {
             let message = format!("is not a position of this log, which has {end} entries; write the id of an event");
             Err(Problem::bad_parameter("Last-Event-ID", &message))
@@ -149,9 +150,12 @@ impl Tail {
         feed.put(text).await
     }
 
-    /// An event without data, which a reader only remembers the `id` of. Nothing before the first entry has one.
+    /// An event without data, of which a reader only remembers the `id`.
     fn position(&self) -> String {
-        self.next.checked_sub(1).map_or_else(|| "\n".to_owned(), |seen| format!("id: {seen}\n\n"))
+        match self.next.checked_sub(1) {
+            Some(seen) => format!("id: {seen}\n\n"),
+            None => "id: -1\n\n".to_owned(),
+        }
     }
 
     /// What the next entries say; none may match.

@@ -8,6 +8,7 @@ mod client;
 mod completions;
 mod config;
 mod demo;
+mod export;
 mod failure;
 mod files;
 mod hash;
@@ -91,6 +92,8 @@ enum Command {
     Session(session::Args),
     /// Read the logs of the running server
     Logs(logs::Args),
+    /// Write all entries of a log that match into a file
+    Export(export::Args),
     /// Ask the running server whether it is ready
     Healthcheck,
     /// Print a completion script for a shell
@@ -121,6 +124,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Hash(args) => hash::run(&args, global, output),
         Command::Session(args) => session::run(&args, global, output),
         Command::Logs(args) => logs::run(&args, global, output),
+        Command::Export(args) => export::run(&args, global, output),
         Command::Healthcheck => healthcheck::run(global, output),
         Command::Completions(args) => completions::run(&args, output),
         Command::Version => version::run(output),
