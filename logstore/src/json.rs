@@ -17,20 +17,40 @@ pub(crate) fn put(out: &mut String, text: Arguments<'_>) {
 /// Writes a quoted string. Control characters (C0, DEL, C1), line separators and bidirectional controls are escaped.
 pub(crate) fn string(text: &str, out: &mut String) {
     out.push('"');
-    if is_harmless(text) {
-        out.push_str(text);
-    } else {
+    if Sight::of(text).has(Sight::NOT_PLAIN | Sight::QUOTE | Sight::BACKSLASH) {
         escaped(text, must_escape, out);
+    } else {
+        out.push_str(text);
     }
     out.push('"');
 }
 
-/// Printable ASCII without quotes, commas and backslashes, as most texts are: neither JSON nor CSV changes it. All of
-/// it is looked at, whatever is found, so that many bytes are looked at together.
-pub(crate) fn is_harmless(text: &str) -> bool {
-    text.bytes().fold(true, |harmless, byte| {
-        harmless & (b' '..0x7f).contains(&byte) & (byte != b'"') & (byte != b'\\') & (byte != b',')
-    })
+/// What kinds of characters a text has. Most texts are plain, and are copied as they are.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sight(u8);
+
+impl Sight {
+    /// Anything but printable ASCII.
+    pub(crate) const NOT_PLAIN: u8 = 1;
+    pub(crate) const QUOTE: u8 = 2;
+    pub(crate) const COMMA: u8 = 4;
+    pub(crate) const BACKSLASH: u8 = 8;
+
+    /// Looks at all of it, whatever is found, so that many bytes are looked at together.
+    #[inline]
+    pub(crate) fn of(text: &str) -> Self {
+        Self(text.bytes().fold(0, |seen, byte| {
+            seen | u8::from(!(b' '..0x7f).contains(&byte))
+                | u8::from(byte == b'"') << 1
+                | u8::from(byte == b',') << 2
+                | u8::from(byte == b'\\') << 3
+        }))
+    }
+
+    #[inline]
+    pub(crate) const fn has(self, any_of: u8) -> bool {
+        self.0 & any_of != 0
+    }
 }
 
 /// Writes a text with an escape in place of each character that `meant` names.

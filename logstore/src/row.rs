@@ -114,6 +114,7 @@ impl<'a> Stored<'a> {
     }
 
     /// The same of what is stored, if anything is.
+    #[inline]
     fn meant(field: &Field, raw: Option<Raw<'a>>) -> Option<Value<'a>> {
         match (field.kind, raw) {
             (Kind::Number | Kind::Count, None) => field.implicit.map(Value::Number),
@@ -157,6 +158,7 @@ impl<'a> Walk<'a> {
     }
 
     /// What the row's field holds.
+    #[inline]
     pub(crate) fn value(&mut self, field: &Field) -> Option<Value<'a>> {
         match field.kind {
             Kind::Id => Some(Value::Id(self.row.id)),
@@ -167,6 +169,7 @@ impl<'a> Walk<'a> {
         }
     }
 
+    #[inline]
     fn raw(&mut self, number: u32) -> Option<Raw<'a>> {
         while self.next.is_some_and(|(at, _)| at < number) {
             self.next = self.rest.next().and_then(Result::ok);

@@ -84,7 +84,7 @@ async fn an_export_goes_on_from_every_cursor_without_a_second_header() {
             assert_eq!(text(&whole[..=at]) + &text(&rest), text(&whole));
             resumed += 1;
         }
-        assert!(resumed > 2, "{resumed} places to go on");
+        assert!(resumed > 1, "{resumed} places to go on");
     }
 }
 

@@ -1,7 +1,7 @@
 //! CSV as RFC 4180 has it, safe to open in a spreadsheet.
 
 use crate::entry::Field;
-use crate::json;
+use crate::json::{self, Sight};
 use crate::row::{Row, Value, Walk};
 
 /// The names of the fields, which need no quotes.
@@ -36,18 +36,20 @@ pub(super) fn row(row: &Row, fields: &[Field], out: &mut String) {
 /// A text that a spreadsheet would take for a formula begins with an apostrophe, and what it would obey is escaped: no
 /// cell has a line break.
 fn text(text: &str, out: &mut String) {
-    if json::is_harmless(text) && !is_formula(text) {
-        return out.push_str(text);
-    }
+    let (sight, formula) = (Sight::of(text), is_formula(text));
     // What is escaped holds no quotes and commas, so that this can be seen before.
-    let quoted = text.contains(['"', ',']);
-    out.push_str(if quoted { "\"" } else { "" });
-    out.push_str(if is_formula(text) { "'" } else { "" });
-    for (at, part) in text.split('"').enumerate() {
-        out.push_str(if at > 0 { "\"\"" } else { "" });
-        json::escaped(part, json::is_obeyed, out);
+    let quote = if sight.has(Sight::QUOTE | Sight::COMMA) { "\"" } else { "" };
+    out.push_str(quote);
+    out.push_str(if formula { "'" } else { "" });
+    if sight.has(Sight::NOT_PLAIN | Sight::QUOTE) {
+        for (at, part) in text.split('"').enumerate() {
+            out.push_str(if at > 0 { "\"\"" } else { "" });
+            json::escaped(part, json::is_obeyed, out);
+        }
+    } else {
+        out.push_str(text);
     }
-    out.push_str(if quoted { "\"" } else { "" });
+    out.push_str(quote);
 }
 
 /// Rare, and nearly always with quotes in it. Its line breaks and controls are escaped already, as JSON has them.

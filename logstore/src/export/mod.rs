@@ -102,9 +102,8 @@ enum At {
 impl Export {
     /// Of everything that the query matches, whatever its page size, or of the first `most` entries. With a cursor it
     /// goes on from there, without the header row.
-    pub fn new(store: Store, mut query: Query, format: Format, most: Option<u64>) -> Self {
-        query.limit = PAGE;
-        query.deadline = PAGE_DEADLINE;
+    pub fn new(store: Store, query: Query, format: Format, most: Option<u64>) -> Self {
+        let query = query.in_pages(PAGE, PAGE_DEADLINE);
         let (end, head_written) = (store.end(query.log), query.has_cursor());
         let wanted = most.unwrap_or(u64::MAX);
         Self { store, query, format, end, wanted, head_written, at: At::PageStart }

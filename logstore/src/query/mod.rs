@@ -87,11 +87,15 @@ impl Query {
         self.cursor.is_some()
     }
 
-    /// The same question from a cursor on that an answer to it gave, without its count.
+    /// The same question from a cursor on that an answer to it gave.
     pub(crate) fn go_on(&mut self, cursor: &str) -> Result<(), QueryError> {
         self.cursor = Some(Cursor::decode(cursor).ok_or(QueryError::Cursor)?);
-        self.count = false;
         Ok(())
+    }
+
+    /// The same question in pages of another size, each found within this time and without counting all matches.
+    pub(crate) fn in_pages(self, limit: usize, deadline: Duration) -> Self {
+        Self { limit, deadline, count: false, ..self }
     }
 
     /// The fields of an answer, in the order of the contract.

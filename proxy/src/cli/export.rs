@@ -81,33 +81,40 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
     let asked = asked(args)?;
     let client = Client::new(global)?;
     let key = key(args, &client);
-    let mut part = Part::open(&args.to, &key, output)?;
-    if part.standing.parameters.is_empty() {
-        part.standing.parameters = fixed(args, asked, &client, SystemClock::default().now())?;
-    } else {
-        remark(global, &format!("going on after {} entries", part.standing.rows));
-    }
-    let bar = Bar::new(global);
-    if bar.is_shown() && part.standing.total.is_none() {
-        part.standing.total = total(args, &client, &part.standing.parameters)?;
+    let (mut part, bar) = (Part::open(&args.to, &key, output)?, Bar::new(global));
+    if let Err(failure) = prepare(args, global, asked, &client, &mut part.standing, bar.is_shown()) {
+        part.leave()?;
+        return Err(failure);
     }
     let mut export = Export { args, global, client: &client, part, bar };
     let done = client.wait(export.whole());
     export.bar.clear();
-    let Export { mut part, .. } = export;
-    match done.and_then(|done| done) {
-        Ok(()) => part.finish(),
-        Err(failure) => {
-            part.keep()?;
-            if let Some(kept) = part.kept() {
-                say(
-                    global,
-                    &format!("{} entries are in {kept:?}; the same command goes on from there", part.standing.rows),
-                );
-            }
-            Err(failure)
-        }
+    let Export { part, .. } = export;
+    let Err(failure) = done.and_then(|done| done) else { return part.finish() };
+    if let Some((kept, rows)) = part.leave()? {
+        say(global, &format!("{rows} entries are in {}; the same command goes on from there", kept.display()));
     }
+    Err(failure)
+}
+
+/// What must be known before the first entry.
+fn prepare(
+    args: &Args,
+    global: &Global,
+    asked: Vec<(String, String)>,
+    client: &Client,
+    standing: &mut Standing,
+    counted: bool,
+) -> Result<(), Failure> {
+    if standing.parameters.is_empty() {
+        standing.parameters = fixed(args, asked, client, SystemClock::default().now())?;
+    } else {
+        remark(global, &format!("going on after {} entries", standing.rows));
+    }
+    if counted && standing.total.is_none() {
+        standing.total = total(args, client, &standing.parameters)?;
+    }
+    Ok(())
 }
 
 /// Filters as they were typed.

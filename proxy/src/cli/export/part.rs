@@ -51,6 +51,9 @@ impl<'a> Part<'a> {
         if to == Path::new("-") {
             return Ok(Self { standing: begun, to: To::Stdout(output) });
         }
+        if to.is_dir() {
+            return Err(Failure::Usage(format!("{to:?} is a folder; write the name of a file")));
+        }
         let (part, note) = (beside(to, ".part"), beside(to, ".part.json"));
         // Logs are about people: others on this machine need not read them.
         let file = OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(&part);
@@ -88,7 +91,7 @@ impl<'a> Part<'a> {
     }
 
     /// Notes how far it is.
-    pub(super) fn keep(&mut self) -> Result<(), Failure> {
+    fn keep(&mut self) -> Result<(), Failure> {
         let To::File { note, noted, .. } = &mut self.to else { return Ok(()) };
         let text = serde_json::to_string(&self.standing).context("writing a note")?;
         // Renamed into place: a note is whole or not there.
@@ -100,11 +103,19 @@ impl<'a> Part<'a> {
         Ok(())
     }
 
-    /// Where an interrupted export is kept; none for stdout and for one that did not begin.
-    pub(super) fn kept(&self) -> Option<&Path> {
-        match &self.to {
-            To::File { part, .. } if self.standing.cursor.is_some() => Some(part),
-            To::File { .. } | To::Stdout(_) => None,
+    /// Leaves it for the next time, and says where; none for stdout and for one that did not begin.
+    pub(super) fn leave(mut self) -> Result<Option<(PathBuf, u64)>, Failure> {
+        let begun = self.standing.cursor.is_some();
+        if begun {
+            self.keep()?;
+        }
+        match self.to {
+            To::File { part, .. } if begun => Ok(Some((part, self.standing.rows))),
+            To::File { part, note, .. } => {
+                drop((fs::remove_file(part), fs::remove_file(note)));
+                Ok(None)
+            }
+            To::Stdout(_) => Ok(None),
         }
     }
 
