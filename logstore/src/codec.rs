@@ -77,6 +77,7 @@ impl<'a> Fields<'a> {
         Self { rest: bytes, last: 0 }
     }
 
+    #[inline]
     fn read(&mut self) -> Option<(u32, Raw<'a>)> {
         let tag = self.varint()?;
         let (field, wire) = (tag >> 3, tag & 7);
@@ -97,7 +98,23 @@ impl<'a> Fields<'a> {
         Some((u32::try_from(field).ok()?, raw))
     }
 
+    /// Nearly all are one or two bytes long: tags, lengths of short texts, status codes.
+    #[inline]
     fn varint(&mut self) -> Option<u64> {
+        match *self.rest {
+            [byte, ref rest @ ..] if byte < 0x80 => {
+                self.rest = rest;
+                Some(byte.into())
+            }
+            [low, high, ref rest @ ..] if high < 0x80 && high != 0 => {
+                self.rest = rest;
+                Some(u64::from(low & 0x7f) | u64::from(high) << 7)
+            }
+            _ => self.long_varint(),
+        }
+    }
+
+    fn long_varint(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {
             let (&byte, rest) = self.rest.split_first()?;
@@ -119,6 +136,7 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u32, Raw<'a>), NotCanonical>;
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;

@@ -85,6 +85,19 @@ pub enum QueryError {
     /// The memory for the answer would be more than one may take.
     #[error("the answer has too many different values; ask for a shorter time or another field")]
     TooMany,
+    /// An export is whole but for entries of a damaged segment.
+    #[error("entries {first} to {last} of the {log} log cannot be read; all others were given")]
+    Quarantined {
+        /// Which log.
+        log: &'static str,
+        /// Position of the first.
+        first: u64,
+        /// Position of the last.
+        last: u64,
+    },
+    /// An answer gave a cursor that cannot be read.
+    #[error("the log store gave a cursor that it does not know")]
+    Cursor,
     /// Stored bytes are not an entry.
     #[error("entry {seq} of the {log} log cannot be read")]
     Damaged {

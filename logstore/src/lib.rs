@@ -9,6 +9,7 @@ mod column;
 mod database;
 pub mod entry;
 pub mod error;
+pub mod export;
 mod hidden;
 mod id;
 mod json;
@@ -33,6 +34,7 @@ use std::time::Duration;
 
 pub use entry::{AccessEntry, AuditEntry, Entry, Log, RequestEntry};
 pub use error::{BadParameter, Error, QueryError, Unavailable};
+pub use export::Export;
 pub use query::{Facets, Histogram, Page, Query};
 pub use request_ids::RequestIds;
 pub use retention::Keep;

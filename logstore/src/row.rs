@@ -60,16 +60,16 @@ impl Row {
         out
     }
 
-    /// These fields, absent ones null, on one line.
+    /// These fields, absent ones null, on one line. In the order of the contract.
     pub(crate) fn write_json<'a>(&self, fields: impl Iterator<Item = &'a Field>, out: &mut String) {
         out.push('{');
+        let mut walk = Walk::over(self);
         for (at, field) in fields.enumerate() {
-            if at > 0 {
-                out.push(',');
-            }
-            json::string(field.name, out);
-            out.push(':');
-            json::value(self.value_of(field), out);
+            // Names are words, in which nothing needs an escape.
+            out.push_str(if at > 0 { ",\"" } else { "\"" });
+            out.push_str(field.name);
+            out.push_str("\":");
+            json::value(walk.value(field), out);
         }
         out.push('}');
     }
@@ -136,6 +136,44 @@ pub(crate) fn value_of<'a>(field: &Field, raw: Option<Raw<'a>>) -> Option<Value<
             | Kind::Json,
             None | Some(Raw::Number(_) | Raw::Bytes(_)),
         ) => None,
+    }
+}
+
+/// Values of a row in one walk over its bytes: fields are asked for in the order of the contract, in which their numbers
+/// ascend.
+#[derive(Debug)]
+pub(crate) struct Walk<'a> {
+    row: &'a Row,
+    rest: Fields<'a>,
+    /// The stored field that was come to and not asked for yet.
+    next: Option<(u32, Raw<'a>)>,
+}
+
+impl<'a> Walk<'a> {
+    pub(crate) fn over(row: &'a Row) -> Self {
+        let mut rest = Fields::of(&row.bytes);
+        let next = rest.next().and_then(Result::ok);
+        Self { row, rest, next }
+    }
+
+    /// What the row's field holds.
+    #[inline]
+    pub(crate) fn value(&mut self, field: &Field) -> Option<Value<'a>> {
+        match field.kind {
+            Kind::Id => Some(Value::Id(self.row.id)),
+            Kind::Position => Some(Value::Number(self.row.seq)),
+            Kind::Time | Kind::Text | Kind::Word(_) | Kind::Number | Kind::Count | Kind::Address | Kind::Json => {
+                value_of(field, self.raw(field.number))
+            }
+        }
+    }
+
+    #[inline]
+    fn raw(&mut self, number: u32) -> Option<Raw<'a>> {
+        while self.next.is_some_and(|(at, _)| at < number) {
+            self.next = self.rest.next().and_then(Result::ok);
+        }
+        self.next.filter(|(at, _)| *at == number).map(|(_, raw)| raw)
     }
 }
 

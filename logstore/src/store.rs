@@ -159,7 +159,7 @@ impl Store {
     /// When the disk refuses.
     pub fn entry(&self, log: Log, id: &Uuid) -> Result<Option<Row>, QueryError> {
         match self.handle.shared.ids.place(id) {
-            Some((of, seq)) if of == log => query::row_at(&self.handle.shared, log, seq),
+            Some((of, seq)) if of == log => Ok(query::rows_at(&self.handle.shared, log, &[seq])?.pop()),
             Some(_) | None => Ok(None),
         }
     }
@@ -235,6 +235,20 @@ impl Store {
             Ok(outcome) => outcome.map(|_| ()),
             Err(_) => Err(self.handle.shared.unavailable()),
         }
+    }
+
+    /// Entries at positions from `from` up to but without `to`, in the order of their arrival. Those that are no longer
+    /// kept are left out. Blocks; reads each of them.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn rows(&self, log: Log, from: u64, to: u64) -> Result<Vec<Row>, QueryError> {
+        query::rows_at(&self.handle.shared, log, &(from..to).collect::<Vec<_>>())
+    }
+
+    /// The position that the next entry of this log gets. Cheap.
+    pub fn end(&self, log: Log) -> u64 {
+        self.handle.shared.contents(log).read().timeline.end()
     }
 
     /// Changes whenever entries became readable. The value is their number since the start, all logs together.

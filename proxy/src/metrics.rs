@@ -25,6 +25,8 @@ pub(crate) struct Metrics {
     disabled: Family<CircuitLabels, Counter>,
     refused_connections: Counter,
     admin_refused: Family<ReasonLabels, Counter>,
+    admin_streams: Family<KindLabels, Gauge>,
+    tail_skipped: Counter,
     request_duration: Histogram,
     upstream_duration: Histogram,
     active_connections: Gauge,
@@ -37,6 +39,7 @@ pub(crate) struct Metrics {
 struct Snapshot {
     log_queue_depth: Gauge,
     log_dropped: Family<LogLabels, Counter>,
+    log_quarantined: Gauge,
     log_entries: Family<LogLabels, Counter>,
     log_bytes: Gauge,
     limiter_keys: Family<KeyLabels, Gauge>,
@@ -76,6 +79,11 @@ struct LimitLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabels {
+    kind: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -123,6 +131,8 @@ impl Metrics {
             disabled: Family::default(),
             refused_connections: Counter::default(),
             admin_refused: Family::default(),
+            admin_streams: Family::default(),
+            tail_skipped: Counter::default(),
             request_duration: Histogram::new(DURATION_BUCKETS),
             upstream_duration: Histogram::new(DURATION_BUCKETS),
             active_connections: Gauge::default(),
@@ -180,6 +190,21 @@ impl Metrics {
         self.admin_refused.get_or_create(&ReasonLabels { reason }).inc();
     }
 
+    /// An answer of the admin port began that goes on: `export` or `tail`.
+    pub(crate) fn stream_opened(&self, kind: &'static str) {
+        self.admin_streams.get_or_create(&KindLabels { kind }).inc();
+    }
+
+    /// And ended.
+    pub(crate) fn stream_closed(&self, kind: &'static str) {
+        self.admin_streams.get_or_create(&KindLabels { kind }).dec();
+    }
+
+    /// A tail passed over so many entries, and said so.
+    pub(crate) fn tail_skipped(&self, entries: u64) {
+        self.tail_skipped.inc_by(entries);
+    }
+
     /// A client connected.
     pub(crate) fn connection_opened(&self) {
         self.active_connections.inc();
@@ -212,6 +237,8 @@ impl Metrics {
         add(to, "disabled_requests", "Requests for circuits that are switched off", &self.disabled);
         add(to, "connections_refused", "Connections over a cap", &self.refused_connections);
         add(to, "admin_refused", "Requests that the admin port refused", &self.admin_refused);
+        add(to, "admin_streams", "Exports and tails that run", &self.admin_streams);
+        add(to, "tail_skipped_entries", "Entries that tails passed over", &self.tail_skipped);
         add(to, "request_duration_seconds", "Head to last byte", &self.request_duration);
         add(to, "upstream_duration_seconds", "Until the upstream's head", &self.upstream_duration);
         add(to, "active_connections", "Clients connected", &self.active_connections);
@@ -221,6 +248,7 @@ impl Metrics {
         add(to, "log_dropped", "Entries lost", &kept.log_dropped);
         add(to, "log_entries", "Entries in each log", &kept.log_entries);
         add(to, "log_bytes", "Bytes of the store on disk", &kept.log_bytes);
+        add(to, "log_quarantined_segments", "Segments that cannot be read", &kept.log_quarantined);
         add(to, "limiter_keys", "Keys held by each limit", &kept.limiter_keys);
         add(to, "limiter_evictions", "Keys dropped from full limiters", &kept.limiter_evictions);
         add(to, "hash_queue", "Credentials waiting to be checked", &kept.hash_queue);
@@ -232,6 +260,7 @@ impl Metrics {
 impl Snapshot {
     fn take(&self, store: &vestibule_logstore::Figures, auth: &vestibule_auth::Figures) {
         self.log_queue_depth.set(signed(store.queue_depth));
+        self.log_quarantined.set(signed(store.quarantined));
         self.log_bytes.set(signed(store.bytes));
         for (log, count) in store.dropped {
             store_in(&self.log_dropped.get_or_create(&LogLabels { log }), count);
@@ -294,6 +323,7 @@ mod tests {
         metrics.attempt(&circuit, Method::Pin, "failed");
         metrics.rate_limited(&circuit, &"browse".into());
         metrics.admin_refused("busy");
+        metrics.stream_opened("tail");
         let auth = vestibule_auth::Figures {
             limiter_keys: vec![("browse".to_owned(), 7)],
             sessions: 3,
@@ -306,6 +336,8 @@ mod tests {
             "vestibule_attempts_total{circuit=\"wiki\",method=\"pin\",result=\"failed\"} 1",
             "vestibule_rate_limited_total{circuit=\"wiki\",limit=\"browse\"} 1",
             "vestibule_admin_refused_total{reason=\"busy\"} 1",
+            "vestibule_admin_streams{kind=\"tail\"} 1",
+            "vestibule_tail_skipped_entries_total 0",
             "vestibule_request_duration_seconds_count 1",
             "vestibule_upstream_duration_seconds_count 1",
             "vestibule_active_connections 0",

@@ -18,6 +18,8 @@ mod docs;
 mod errors;
 // Views of the logs in the shape of other products.
 mod facades;
+// All entries, into a file.
+mod export;
 // The example geo database is what its description says.
 mod geo;
 // The crates depend downwards only.
@@ -48,3 +50,5 @@ mod sign_in;
 mod stats;
 // Bodies pass as they come.
 mod streaming;
+// Entries as they come.
+mod tail;

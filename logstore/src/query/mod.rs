@@ -26,7 +26,7 @@ use uuid::Uuid;
 
 use crate::codec::time_of;
 use crate::entry::{Field, Kind, Log};
-use crate::error::BadParameter;
+use crate::error::{BadParameter, QueryError};
 use crate::id::Ids;
 use crate::json;
 use crate::row::{Row, Stored, Value};
@@ -40,7 +40,7 @@ pub use facet::{Facet, Facets};
 pub(crate) use facet::facets;
 pub use histogram::{Bucket, Histogram, STEP_MIN};
 pub(crate) use histogram::histogram;
-pub(crate) use page::{row_at, run};
+pub(crate) use page::{rows_at, run};
 
 /// Largest page.
 pub const LIMIT_MAX: usize = 1000;
@@ -50,6 +50,11 @@ pub const LIMIT: usize = 25;
 
 /// Time for one page when nothing else is said.
 pub const DEADLINE: Duration = Duration::from_secs(2);
+
+/// A time as parameters have it: RFC 3339, or as long before `now` as `15m`, `24h`, `7d` say. None for anything else.
+pub fn moment(text: &str, now: Timestamp) -> Option<Timestamp> {
+    Timestamp::from_microsecond(parse::time("", text, now).ok()?).ok()
+}
 
 /// A checked question. Memory for its answer is bounded by `limit` entries of at most 64 KiB.
 #[derive(Debug, Clone)]
@@ -144,6 +149,27 @@ impl Query {
     /// Without filters the entries need not be read to be counted.
     fn is_unfiltered(&self) -> bool {
         self.filters.is_empty() && self.groups.is_empty() && self.text.is_none()
+    }
+
+    /// Whether it asks for what comes after an earlier answer.
+    pub fn has_cursor(&self) -> bool {
+        self.cursor.is_some()
+    }
+
+    /// The same question from a cursor on that an answer to it gave.
+    pub(crate) fn go_on(&mut self, cursor: &str) -> Result<(), QueryError> {
+        self.cursor = Some(Cursor::decode(cursor).ok_or(QueryError::Cursor)?);
+        Ok(())
+    }
+
+    /// The same question in pages of another size, each found within this time and without counting all matches.
+    pub(crate) fn in_pages(self, limit: usize, deadline: Duration) -> Self {
+        Self { limit, deadline, count: false, ..self }
+    }
+
+    /// The fields of an answer, in the order of the contract.
+    pub(crate) fn fields(&self) -> &[Field] {
+        self.fields.as_deref().unwrap_or(self.log.fields())
     }
 
     /// The same with positions in place of ids.
@@ -316,6 +342,6 @@ impl Query {
     }
 
     fn write_row(&self, row: &Row, out: &mut String) {
-        row.write_json(self.fields.as_deref().unwrap_or(row.log.fields()).iter(), out);
+        row.write_json(self.fields().iter(), out);
     }
 }

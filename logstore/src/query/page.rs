@@ -59,9 +59,9 @@ pub(super) fn placed(shared: &Shared, query: &Query) -> Query {
     query.placed(|id| shared.ids.place(id).and_then(|(log, seq)| (log == query.log).then_some(seq)))
 }
 
-/// The entry at a position.
-pub(crate) fn row_at(shared: &Shared, log: Log, seq: u64) -> Result<Option<Row>, QueryError> {
-    view_of(shared, log, |view| Ok(view.rows(&[seq])?.pop()))
+/// The entries at these positions; those that are not there are left out.
+pub(crate) fn rows_at(shared: &Shared, log: Log, positions: &[u64]) -> Result<Vec<Row>, QueryError> {
+    view_of(shared, log, |view| view.rows(positions))
 }
 
 /// To the next page and to the previous one.

@@ -167,7 +167,7 @@ pub(super) fn known_field(log: Log, parameter: &str, name: &str) -> Result<&'sta
 }
 
 /// Microseconds since 1970 of a time or of a distance from now.
-fn time(name: &str, value: &str, now: Timestamp) -> Result<i64, BadParameter> {
+pub(super) fn time(name: &str, value: &str, now: Timestamp) -> Result<i64, BadParameter> {
     if let Ok(time) = value.parse::<Timestamp>() {
         return Ok(time.as_microsecond());
     }

@@ -12,7 +12,8 @@ use http::header::{
 };
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use subtle::ConstantTimeEq;
 use vestibule_config::admin::{Admin, AdminToken, LogName, Role};
 
@@ -36,13 +37,60 @@ pub(crate) struct Call {
     pub(crate) log: Option<LogName>,
     /// Decoded, in order.
     pub(crate) parameters: Vec<(String, String)>,
+    /// As sent.
+    pub(crate) headers: HeaderMap,
+    /// The token that opened.
+    pub(crate) pass: Pass,
+    path: String,
     id: String,
+}
+
+/// A token that was let in.
+pub(crate) struct Pass {
+    name: String,
+    hash: [u8; 32],
+    role: Role,
+    least: Role,
+    log: Option<LogName>,
+}
+
+impl Pass {
+    /// Whether its role is at least this.
+    pub(crate) fn is(&self, role: Role) -> bool {
+        self.role >= role
+    }
+
+    /// Refuses what only an auditor may.
+    pub(crate) fn must_be(&self, role: Role) -> Result<(), Problem> {
+        if self.is(role) {
+            return Ok(());
+        }
+        Err(Problem::forbidden(format!("this needs a token with the role {:?}", role_name(role))))
+    }
+
+    /// Whether the configuration in force would let it in again: for answers that go on.
+    pub(crate) fn still_opens(&self, admin: &Admin) -> bool {
+        let token = admin.tokens.iter().find(|(name, _)| name.as_str() == self.name).map(|(_, token)| token);
+        token.is_some_and(|token| {
+            *token.hash.expose() == self.hash
+                && token.role >= self.least
+                && self.log.is_none_or(|log| token.logs.as_ref().is_none_or(|logs| logs.contains(&log)))
+        })
+    }
 }
 
 impl Call {
     /// What stands at `{id}` of the route's path, as sent.
     pub(crate) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// The same question, from a cursor on.
+    pub(crate) fn with_cursor(&self, cursor: &str) -> String {
+        let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+        let rest = self.parameters.iter().filter(|(name, _)| name != "cursor");
+        let rest: String = rest.map(|(name, value)| format!("&{}={}", encoded(name), encoded(value))).collect();
+        format!("{}?cursor={}{rest}", self.path, encoded(cursor))
     }
 
     /// For paths that take no parameters.
@@ -58,7 +106,7 @@ impl Call {
 pub(super) async fn admit(port: Arc<Port>, route: Option<&'static Route>, request: Request) -> Response {
     let request_id = request_id::next(&port.state.request_ids);
     let id = request_id.to_str().unwrap_or_default();
-    let mut response = match answer(&port, route, &request.into_parts().0, id).await {
+    let mut response = match answer(&port, route, request.into_parts().0, id).await {
         Ok(response) => response,
         Err(problem) => {
             port.state.metrics.admin_refused(problem.reason);
@@ -83,7 +131,7 @@ const FIXED_HEADERS: [(HeaderName, &str); 5] = [
 async fn answer(
     port: &Arc<Port>,
     route: Option<&'static Route>,
-    request: &Parts,
+    request: Parts,
     request_id: &str,
 ) -> Result<Response, Problem> {
     let least = match route.map(|route| &route.answer) {
@@ -92,29 +140,39 @@ async fn answer(
         None => Role::Reader,
     };
     let log = route.and_then(|route| route.log);
-    let mut actor = actor(port, request, request_id);
-    let admitted = enter(port, request, &mut actor, least, log);
-    let logs = admitted.inspect_err(|problem| {
+    let mut actor = actor(port, &request, request_id);
+    let refused = |problem: &Problem, actor: &Actor| {
         let path = route.map_or("others", |route| route.path);
         port.refusals.refused(&port.state, path, problem.reason, problem.status.as_u16(), actor.clone());
-    })?;
+    };
+    let admitted = enter(port, &request, &mut actor, least, log);
+    let (pass, logs) = admitted.inspect_err(|problem| refused(problem, &actor))?;
     let Some(Route { path, answer: Answer::Token(_, handler), .. }) = route else {
         return Err(nothing_here(&request.uri));
     };
+    let id = id_in(path, request.uri.path()).to_owned();
     let Query(parameters) = Query::try_from_uri(&request.uri)
         .map_err(|_| Problem::bad_parameter("query", "not of the form name=value&name=value"))?;
-    let id = id_in(path, request.uri.path()).to_owned();
-    handler(Call { port: port.clone(), actor, logs, log, parameters, id }).await
+    let path = request.uri.path().to_owned();
+    let call =
+        Call { port: port.clone(), actor: actor.clone(), logs, log, parameters, headers: request.headers, pass, path, id };
+    // What a token may depends on more than its path in places.
+    handler(call).await.inspect_err(|problem| {
+        if problem.status == StatusCode::FORBIDDEN {
+            refused(problem, &actor);
+        }
+    })
 }
 
-/// Checks in this order, so that a foreign page learns nothing about tokens; the answer is what the token may read.
+/// Checks in this order, so that a foreign page learns nothing about tokens; the answer is the token and what it may
+/// read.
 fn enter(
     port: &Port,
     request: &Parts,
     actor: &mut Actor,
     least: Role,
     log: Option<LogName>,
-) -> Result<Option<Vec<LogName>>, Problem> {
+) -> Result<(Pass, Option<Vec<LogName>>), Problem> {
     let live = port.state.live.load();
     let admin = &live.settings.admin;
     if !host_is_ours(admin, &request.uri, &request.headers) {
@@ -125,14 +183,13 @@ fn enter(
     };
     let Some((name, token)) = holder(admin, sent) else { return Err(wrong_token(port, actor.source_ip)) };
     (actor.name, actor.kind) = (name.to_owned(), ActorKind::Token);
-    if token.role < least {
-        return Err(Problem::forbidden(format!("this needs a token with the role {:?}", role_name(least))));
-    }
+    let pass = Pass { name: name.to_owned(), hash: *token.hash.expose(), role: token.role, least, log };
+    pass.must_be(least)?;
     match (&token.logs, log) {
         (Some(logs), Some(log)) if !logs.contains(&log) => {
             Err(Problem::forbidden("this token does not read this log".to_owned()))
         }
-        (logs, _) => Ok(logs.clone()),
+        (logs, _) => Ok((pass, logs.clone())),
     }
 }
 

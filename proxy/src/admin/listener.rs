@@ -30,6 +30,9 @@ const HEAD_TIMEOUT: Duration = Duration::from_secs(15);
 /// Running answers get this long when the port stops.
 const STOP_GRACE: Duration = Duration::from_secs(1);
 
+/// Of the threads that read the logs; 19 would be the most.
+const READERS_NICE: i32 = 10;
+
 /// How often refusals that were counted are looked at.
 const FLUSH: Duration = Duration::from_secs(5);
 
@@ -45,7 +48,9 @@ pub(crate) struct Admin {
 /// When the thread or its runtime cannot be made.
 pub(crate) fn start(state: Arc<State>, listener: TcpListener) -> io::Result<Admin> {
     listener.set_nonblocking(true)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(8).build()?;
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    runtime.enable_all().max_blocking_threads(8).on_thread_start(yield_to_traffic);
+    let runtime = runtime.build()?;
     let listener = {
         let _entered = runtime.enter();
         tokio::net::TcpListener::from_std(listener)?
@@ -58,6 +63,13 @@ pub(crate) fn start(state: Arc<State>, listener: TcpListener) -> io::Result<Admi
         runtime.shutdown_background();
     })?;
     Ok(Admin { stop, thread })
+}
+
+/// Queries and exports read much. On Linux a thread has a niceness of its own: requests go first.
+fn yield_to_traffic() {
+    if let Err(error) = rustix::process::nice(READERS_NICE) {
+        tracing::warn!(%error, "queries run at the priority of the traffic");
+    }
 }
 
 impl Admin {

@@ -4,14 +4,19 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::body::Body;
 use axum::response::Response;
+use http::HeaderValue;
+use http::header::{CONTENT_TYPE, HeaderName, LINK};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
-use vestibule_config::admin::LogName;
-use vestibule_logstore::{Log, Query, Row};
+use vestibule_config::admin::{LogName, Role};
+use vestibule_logstore::export::Format;
+use vestibule_logstore::{Log, Page, Query, Row};
 
 use super::door::Call;
+use super::form::{self, Form};
 use super::problem::Problem;
 use super::status::json;
 
@@ -28,12 +33,41 @@ pub(super) async fn page(call: Call) -> Result<Response, Problem> {
     let mut query = Query::parse(log, &call.parameters, call.actor.started)?;
     query.deadline = DEADLINE;
     let store = call.port.state.store.clone();
-    let body = off_the_runtime(&call, move || {
-        let began = Instant::now();
+    let Form::Lines(format) = Form::wanted(&call.headers) else {
+        let body = off_the_runtime(&call, move || {
+            let began = Instant::now();
+            let page = store.query(&query)?;
+            Ok(page.to_json(&query, began.elapsed()))
+        });
+        return Ok(json(body.await?));
+    };
+    call.pass.must_be(Role::Auditor)?;
+    let lines = off_the_runtime(&call, move || {
         let page = store.query(&query)?;
-        Ok(page.to_json(&query, began.elapsed()))
+        let mut text = String::new();
+        format.write_head(&query, &mut text);
+        page.rows.iter().for_each(|row| format.write_row(&query, row, &mut text));
+        Ok((text, page))
     });
-    Ok(json(body.await?))
+    let (text, page) = lines.await?;
+    Ok(as_lines(&call, format, text, &page))
+}
+
+/// Lines have no room for what a page says besides its entries.
+fn as_lines(call: &Call, format: Format, text: String, page: &Page) -> Response {
+    let mut response = Response::new(Body::from(text));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, form::content_type(format));
+    for (relation, cursor) in [("next", &page.next_cursor), ("prev", &page.prev_cursor)] {
+        let link = cursor.as_ref().map(|cursor| format!("<{}>; rel=\"{relation}\"", call.with_cursor(cursor)));
+        if let Some(link) = link.and_then(|link| HeaderValue::from_str(&link).ok()) {
+            headers.append(LINK, link);
+        }
+    }
+    if let Some(total) = page.total {
+        headers.insert(HeaderName::from_static("x-total-count"), total.into());
+    }
+    response
 }
 
 /// `GET /api/v1/logs/{log}/{id}`, with `include=related`: what the other logs say of the same request.
@@ -51,7 +85,7 @@ pub(super) async fn one(call: Call) -> Result<Response, Problem> {
     Ok(json(Value::Object(entry).to_string()))
 }
 
-fn log_of(call: &Call) -> Log {
+pub(super) fn log_of(call: &Call) -> Log {
     match call.log {
         Some(LogName::Access) => Log::Access,
         Some(LogName::Audit) => Log::Audit,

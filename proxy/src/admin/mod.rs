@@ -2,9 +2,13 @@
 
 mod circuits;
 mod config;
+mod counts;
 mod door;
+mod export;
 mod facade;
+mod form;
 mod health;
+mod integrity;
 mod listener;
 mod logs;
 mod people;
@@ -14,6 +18,8 @@ mod seen;
 mod sessions;
 mod stats;
 mod status;
+mod stream;
+mod tail;
 mod throttle;
 
 use std::future::{Future, ready};
@@ -47,11 +53,24 @@ pub(crate) const ROUTES: &[Route] = &[
     log("/api/v1/users-seen", LogName::Access, |call| Box::pin(seen::list(call))),
     log("/api/v1/stats", LogName::Requests, |call| Box::pin(stats::stats(call))),
     log("/api/v1/logs/access", LogName::Access, |call| Box::pin(logs::page(call))),
+    exports("/api/v1/logs/access/export", LogName::Access, |call| Box::pin(export::export(call))),
+    log("/api/v1/logs/access/tail", LogName::Access, |call| Box::pin(tail::tail(call))),
+    log("/api/v1/logs/access/histogram", LogName::Access, |call| Box::pin(counts::histogram(call))),
+    log("/api/v1/logs/access/facets", LogName::Access, |call| Box::pin(counts::facets(call))),
     log("/api/v1/logs/access/{id}", LogName::Access, |call| Box::pin(logs::one(call))),
     log("/api/v1/logs/requests", LogName::Requests, |call| Box::pin(logs::page(call))),
+    exports("/api/v1/logs/requests/export", LogName::Requests, |call| Box::pin(export::export(call))),
+    log("/api/v1/logs/requests/tail", LogName::Requests, |call| Box::pin(tail::tail(call))),
+    log("/api/v1/logs/requests/histogram", LogName::Requests, |call| Box::pin(counts::histogram(call))),
+    log("/api/v1/logs/requests/facets", LogName::Requests, |call| Box::pin(counts::facets(call))),
     log("/api/v1/logs/requests/{id}", LogName::Requests, |call| Box::pin(logs::one(call))),
     log("/api/v1/logs/audit", LogName::Audit, |call| Box::pin(logs::page(call))),
+    exports("/api/v1/logs/audit/export", LogName::Audit, |call| Box::pin(export::export(call))),
+    log("/api/v1/logs/audit/tail", LogName::Audit, |call| Box::pin(tail::tail(call))),
+    log("/api/v1/logs/audit/histogram", LogName::Audit, |call| Box::pin(counts::histogram(call))),
+    log("/api/v1/logs/audit/facets", LogName::Audit, |call| Box::pin(counts::facets(call))),
     log("/api/v1/logs/audit/{id}", LogName::Audit, |call| Box::pin(logs::one(call))),
+    reads("/api/v1/integrity", |call| Box::pin(ready(integrity::state(&call)))),
     reads("/api/v1/sessions", |call| Box::pin(sessions::list(call))),
     reads("/api/v1/sessions/{id}", |call| Box::pin(sessions::one(call))),
     changes(Method::DELETE, "/api/v1/sessions", |call| Box::pin(sessions::end(call))),
@@ -115,6 +134,10 @@ const fn view(
     Route { method: Method::GET, path, log: Some(log), answer: Answer::Token(least, answer), told }
 }
 
+const fn exports(path: &'static str, log: LogName, answer: fn(Call) -> Answering) -> Route {
+    token(Method::GET, path, Some(log), Role::Auditor, answer)
+}
+
 const fn changes(method: Method, path: &'static str, answer: fn(Call) -> Answering) -> Route {
     token(method, path, None, Role::Admin, answer)
 }
@@ -141,6 +164,9 @@ pub(crate) struct Port {
     queries: Arc<Semaphore>,
     /// Statistics are added up one after the other, and do not wait for queries.
     sums: Arc<Semaphore>,
+    /// Exports and tails that run at the same time; one more is refused.
+    exports: stream::Places,
+    tails: stream::Places,
     throttle: throttle::Throttle,
     refusals: refusals::Refusals,
 }
@@ -150,7 +176,16 @@ impl Port {
         let started = state.clock.now();
         let queries = Arc::new(Semaphore::new(logs::QUERIES_AT_ONCE));
         let sums = Arc::new(Semaphore::new(1));
-        Self { state, started, queries, sums, throttle: Default::default(), refusals: Default::default() }
+        Self {
+            state,
+            started,
+            queries,
+            sums,
+            exports: stream::Places::new("export", export::EXPORTS_AT_ONCE),
+            tails: stream::Places::new("tail", tail::TAILS_AT_ONCE),
+            throttle: Default::default(),
+            refusals: Default::default(),
+        }
     }
 }
 

@@ -116,7 +116,10 @@ impl From<BadParameter> for Problem {
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
-        Self::internal(&error)
+        match error {
+            QueryError::TooLong | QueryError::TooMany => Self::busy(&error.to_string()),
+            error => Self::internal(&error),
+        }
     }
 }
 

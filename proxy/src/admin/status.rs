@@ -31,6 +31,7 @@ pub(super) fn status(call: &Call) -> Result<Response, Problem> {
     let uptime = now.duration_since(call.port.started).as_secs();
     let entries: serde_json::Map<_, _> = store.entries.iter().map(|(log, n)| ((*log).to_owned(), json!(n))).collect();
     let dropped: serde_json::Map<_, _> = store.dropped.iter().map(|(log, n)| ((*log).to_owned(), json!(n))).collect();
+    let kept: serde_json::Map<_, _> = store.kept.iter().map(|(log, n)| ((*log).to_owned(), json!(n))).collect();
     let circuits = &live.settings.circuits;
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -46,7 +47,14 @@ pub(super) fn status(call: &Call) -> Result<Response, Problem> {
         "circuits_enabled": circuits.values().filter(|circuit| circuit.enabled).count(),
         "sessions": auth.sessions,
         "geo_ready": live.policy.geo_ready(),
-        "store": { "writable": state.store.writable(), "bytes": store.bytes, "entries": entries, "dropped": dropped },
+        "store": {
+            "writable": state.store.writable(),
+            "bytes": store.bytes,
+            "entries": entries,
+            "kept": kept,
+            "dropped": dropped,
+            "quarantined": store.quarantined,
+        },
         "queue": store.queue_depth,
     });
     Ok(json(body.to_string()))

@@ -6,9 +6,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use anyhow::Context;
+use bytes::Bytes;
 use http::{Method, StatusCode};
+use reqwest::RequestBuilder;
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio::time::timeout;
 use vestibule_config::admin_listen;
 
 use super::failure::Failure;
@@ -17,6 +20,12 @@ use super::{Global, files};
 /// Longer than the server's own deadline of a query.
 const TIMEOUT: Duration = Duration::from_secs(20);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// An answer that goes on may take so long.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 86_400);
+
+/// But says something in this time: a tail does every ten seconds, an export every second.
+const SILENCE: Duration = Duration::from_secs(45);
 
 /// The admin token is taken from here only: arguments are seen by everybody on the machine.
 const TOKEN_VARIABLE: &str = "VESTIBULE_ADMIN_TOKEN";
@@ -28,6 +37,9 @@ pub(super) struct Client {
     base: String,
     token: Option<String>,
 }
+
+/// An answer that goes on.
+pub(super) struct Body(reqwest::Response);
 
 /// What the server said.
 pub(super) struct Answer {
@@ -62,6 +74,43 @@ impl Client {
 
     /// Any answer is good here, a refusal too; see [`Answer::json`].
     pub(super) fn send(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Answer, Failure> {
+        let request = self.request(method, path, query)?;
+        self.wait(async { Answer::read(request.send().await?).await })?.map_err(|error| self.unreachable(error))
+    }
+
+    /// An answer that is read as it comes, of which nobody knows how long it takes; or a refusal, read whole. To be
+    /// awaited within [`Self::wait`].
+    pub(super) async fn open(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+        header: Option<(&str, &str)>,
+    ) -> Result<Result<Body, Answer>, Failure> {
+        let mut request = self.request(Method::GET, path, query)?.timeout(LONGEST);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
+        }
+        let answer = async {
+            let response = request.send().await?;
+            if response.status().is_success() {
+                return Ok(Ok(Body(response)));
+            }
+            Ok(Err(Answer::read(response).await?))
+        };
+        match timeout(TIMEOUT, answer).await {
+            Ok(answer) => answer.map_err(|error| self.unreachable(error)),
+            Err(_) => {
+                Err(Failure::Unreachable(format!("no answer from the admin port at {} in {TIMEOUT:?}", self.base)))
+            }
+        }
+    }
+
+    /// Where the admin port is.
+    pub(super) fn base(&self) -> &str {
+        &self.base
+    }
+
+    fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<RequestBuilder, Failure> {
         let mut url = reqwest::Url::parse(&format!("{}{path}", self.base))
             .map_err(|error| Failure::Usage(format!("{:?} is not an admin URL: {error}", self.base)))?;
         if !query.is_empty() {
@@ -71,21 +120,11 @@ impl Client {
         if let Some(token) = &self.token {
             request = request.bearer_auth(token);
         }
-        let exchange = async {
-            let response = request.send().await?;
-            let status = response.status();
-            Ok(Answer { status, body: response.text().await? })
-        };
-        self.wait(exchange)?.map_err(|error| self.unreachable(error))
+        Ok(request)
     }
 
-    /// Lets time pass; the person at the terminal may end it.
-    pub(super) fn pause(&self, time: Duration) -> Result<(), Failure> {
-        // Made inside: a timer needs the runtime that it is made in.
-        self.wait(async { tokio::time::sleep(time).await })
-    }
-
-    fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
+    /// Does work that the person at the terminal may end.
+    pub(super) fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
         self.runtime.block_on(async {
             tokio::select! {
                 done = work => Ok(done),
@@ -100,7 +139,24 @@ impl Client {
     }
 }
 
+impl Body {
+    /// What came next; none at the end.
+    pub(super) async fn next(&mut self) -> Result<Option<Bytes>, Failure> {
+        let broken = |cause: &str| Failure::Unreachable(format!("the admin port's answer broke off: {cause}"));
+        match timeout(SILENCE, self.0.chunk()).await {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(error)) => Err(broken(&format!("{:#}", anyhow::Error::new(error.without_url())))),
+            Err(_) => Err(broken(&format!("nothing came for {SILENCE:?}"))),
+        }
+    }
+}
+
 impl Answer {
+    async fn read(response: reqwest::Response) -> reqwest::Result<Self> {
+        let status = response.status();
+        Ok(Self { status, body: response.text().await? })
+    }
+
     /// The body of a good answer, or what the problem says.
     pub(super) fn json(&self) -> Result<Value, Failure> {
         let body = serde_json::from_str::<Value>(&self.body);

@@ -47,10 +47,14 @@ enum Form {
     Json,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Log {
+/// One of the three logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Log {
+    /// Attempts to sign in
     Access,
+    /// HTTP requests
     Requests,
+    /// Changes and administration
     Audit,
 }
 
@@ -70,7 +74,7 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
         return reader.backlog(args, &mut printer);
     }
     // Counted first, and the backlog ends there, so that nothing falls between it and what follows.
-    let next = reader.entries()?;
+    let next = entries(&reader.client, log)?;
     if let Some(last) = next.checked_sub(1) {
         reader.filters.push(("seq.max".to_owned(), last.to_string()));
         reader.backlog(args, &mut printer)?;
@@ -88,13 +92,17 @@ fn words(words: &[String]) -> Result<(Log, Vec<(String, String)>), Failure> {
         Some("audit") => Some(Log::Audit),
         Some(_) | None => None,
     };
-    let filters = words.iter().skip(usize::from(log.is_some())).map(|word| match word.split_once('=') {
-        Some((field, value)) if !field.is_empty() => Ok((field.to_owned(), value.to_owned())),
-        Some(_) | None => {
-            Err(Failure::Usage(format!("{word:?} is neither access, requests or audit nor of the form FIELD=VALUE")))
-        }
+    let filters = words.iter().skip(usize::from(log.is_some())).map(|word| {
+        let wrong = format!("{word:?} is neither access, requests or audit nor of the form FIELD=VALUE");
+        filter(word).ok_or(Failure::Usage(wrong))
     });
     Ok((log.unwrap_or(Log::Requests), filters.collect::<Result<_, _>>()?))
+}
+
+/// `FIELD=VALUE`.
+pub(super) fn filter(word: &str) -> Option<(String, String)> {
+    let (field, value) = word.split_once('=')?;
+    (!field.is_empty()).then(|| (field.to_owned(), value.to_owned()))
 }
 
 fn question(args: &Args, filters: Vec<(String, String)>) -> Vec<(String, String)> {
@@ -104,7 +112,8 @@ fn question(args: &Args, filters: Vec<(String, String)>) -> Vec<(String, String)
 }
 
 impl Log {
-    fn name(self) -> &'static str {
+    /// As in paths.
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::Access => "access",
             Self::Requests => "requests",
@@ -174,13 +183,13 @@ impl Reader {
         found.reverse();
         printer.print(&found)
     }
+}
 
-    /// How many entries the log holds, whatever the filters say.
-    fn entries(&self) -> Result<u64, Failure> {
-        let status = self.client.get("/api/v1/status", &[])?.json()?;
-        let count = status.pointer(&format!("/store/entries/{}", self.log.name())).and_then(Value::as_u64);
-        count.ok_or_else(|| Failure::failed("the admin port's status does not count entries; is this its address?"))
-    }
+/// How many entries a log holds, whatever filters say.
+pub(super) fn entries(client: &Client, log: Log) -> Result<u64, Failure> {
+    let status = client.get("/api/v1/status", &[])?.json()?;
+    let count = status.pointer(&format!("/store/entries/{}", log.name())).and_then(Value::as_u64);
+    count.ok_or_else(|| Failure::failed("the admin port's status does not count entries; is this its address?"))
 }
 
 /// Writes entries as they were asked for.

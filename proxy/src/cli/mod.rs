@@ -8,6 +8,7 @@ mod client;
 mod completions;
 mod config;
 mod demo;
+mod export;
 mod failure;
 mod files;
 mod hash;
@@ -94,6 +95,8 @@ enum Command {
     Logs(logs::Args),
     /// Count the requests of the last hours
     Stats(stats::Args),
+    /// Write all entries of a log that match into a file
+    Export(export::Args),
     /// Ask the running server whether it is ready
     Healthcheck,
     /// Print a completion script for a shell
@@ -125,6 +128,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Session(args) => session::run(&args, global, output),
         Command::Logs(args) => logs::run(&args, global, output),
         Command::Stats(args) => stats::run(&args, global, output),
+        Command::Export(args) => export::run(&args, global, output),
         Command::Healthcheck => healthcheck::run(global, output),
         Command::Completions(args) => completions::run(&args, output),
         Command::Version => version::run(output),

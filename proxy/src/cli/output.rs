@@ -30,6 +30,11 @@ impl Output {
         written(self.out.write_all(text.as_bytes()))
     }
 
+    /// Writes bytes as they are.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        written(self.out.write_all(bytes))
+    }
+
     /// Puts out what waits; the end of every command, and of every round of one that goes on.
     pub(super) fn finish(&mut self) -> Result<(), Failure> {
         written(self.out.flush())
