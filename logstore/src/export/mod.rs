@@ -16,8 +16,12 @@ use crate::store::Store;
 /// A piece is handed over when it has so many bytes; it has at most one entry more.
 pub const PIECE_BYTES: usize = 256 << 10;
 
-/// Entries that are read at a time.
-const PAGE: usize = 8192;
+/// Entries that are read at a time make about so much text. An export can go on from the end of each page: on a bad line
+/// this is what is sent again.
+const PAGE_BYTES: usize = 2 * PIECE_BYTES;
+
+/// Entries of the first page, of which nobody knows how long they are, and the least of any.
+const PAGE_MIN: usize = 64;
 
 /// Time for the search of one page. A page cut short ends nothing: the next one goes on where it stopped.
 const PAGE_DEADLINE: Duration = Duration::from_secs(1);
@@ -86,6 +90,10 @@ pub struct Export {
     head_written: bool,
     /// A segment that could not be read: said after everything that could.
     quarantined: Option<(u64, u64)>,
+    /// Text of the page at hand, and entries in it.
+    written: (usize, usize),
+    /// Text that the next page will make, by those before.
+    expected: usize,
     at: At,
 }
 
@@ -106,10 +114,10 @@ impl Export {
     /// Of everything that the query matches, whatever its page size, or of the first `most` entries. With a cursor it
     /// goes on from there, without the header row.
     pub fn new(store: Store, query: Query, format: Format, most: Option<u64>) -> Self {
-        let query = query.in_pages(PAGE, PAGE_DEADLINE);
+        let query = query.in_pages(PAGE_MIN, PAGE_DEADLINE);
         let (end, head_written) = (store.end(query.log), query.has_cursor());
         let wanted = most.unwrap_or(u64::MAX);
-        Self { store, query, format, end, wanted, head_written, quarantined: None, at: At::PageStart }
+        Self { store, query, format, end, wanted, head_written, written: (0, 0), expected: 0, quarantined: None, at: At::PageStart }
     }
 
     fn piece(&mut self) -> Result<Piece, QueryError> {
@@ -131,11 +139,12 @@ impl Export {
                 return Ok(piece);
             };
             self.query.go_on(&next)?;
+            self.fit_page();
             self.at = At::PageStart;
             piece.cursor = Some(next);
-            // Half a piece is enough to stop at a place from which one can go on, and whoever waits for a search that
+            // A piece that ends with its page is one behind which one can go on; and whoever waits for a search that
             // takes long hears from it.
-            if piece.text.len() >= PIECE_BYTES / 2 || !complete {
+            if piece.text.len() + self.expected > PIECE_BYTES || !complete {
                 return Ok(piece);
             }
         }
@@ -148,6 +157,14 @@ impl Export {
         Ok(At::Rows { rows: rows.into_iter(), next: next_cursor, complete })
     }
 
+    /// Long entries make short pages.
+    fn fit_page(&mut self) {
+        let (bytes, rows) = std::mem::take(&mut self.written);
+        let Some(length) = bytes.checked_div(rows) else { return };
+        self.query.limit = (PAGE_BYTES / length.max(1)).clamp(PAGE_MIN, LIMIT_MAX);
+        self.expected = self.query.limit * length;
+    }
+
     /// False when the piece is full before the page is at its end.
     fn write_page(&mut self, piece: &mut Piece) -> bool {
         let At::Rows { rows, .. } = &mut self.at else { return true };
@@ -158,8 +175,10 @@ impl Export {
             if piece.text.is_empty() {
                 piece.text.reserve(PIECE_BYTES);
             }
+            let before = piece.text.len();
             self.format.write(self.query.fields(), &row, &mut piece.text);
             piece.rows += 1;
+            self.written = (self.written.0 + piece.text.len() - before, self.written.1 + 1);
             self.wanted -= 1;
             if piece.text.len() >= PIECE_BYTES {
                 piece.cursor = None;

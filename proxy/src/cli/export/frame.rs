@@ -24,7 +24,7 @@ struct Head {
 }
 
 /// Takes bytes, gives whole frames. Pieces without a place to go on from are joined with those after them; the server
-/// makes such a place at least every thousand entries.
+/// reads a page of about 512 KiB at a time, whose end is such a place.
 #[derive(Debug, Default)]
 pub(super) struct Frames {
     unread: Vec<u8>,
