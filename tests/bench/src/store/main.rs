@@ -1,1 +1,123 @@
-fn main() {}
+//! Asks Vestibule's log store, DuckDB, ClickHouse (as chDB) and SQLite the same questions over the same entries, one
+//! after another in interleaved rounds of one run, and prints one table. Started by `store.sh`, which provides the
+//! peers.
+
+#![expect(clippy::unwrap_used, reason = "a measurement that cannot be set up has nothing to recover")]
+#![expect(clippy::panic, reason = "a measurement that cannot be set up has nothing to recover")]
+#![expect(clippy::print_stdout, reason = "its result is a table")]
+
+mod engine;
+mod hand_over;
+mod ours;
+mod peer;
+mod plan;
+mod question;
+mod rounds;
+mod rows;
+mod table;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use vestibule_bench::traffic::{Traffic, World};
+use vestibule_bench::{clock, fill};
+use vestibule_logstore::Store;
+
+use ours::Ours;
+use peer::Peer;
+use plan::Plan;
+use question::Subjects;
+
+/// The traffic is the same in every run.
+const SEED: u64 = 1;
+
+/// Measurements of opening.
+const OPENINGS: usize = 5;
+
+/// What is known about a store beside its answers.
+#[derive(Debug, Clone, Copy, Default)]
+struct Kept {
+    entries: u64,
+    /// CPU time of taking all entries, in seconds; absent where an earlier run took them.
+    cpu_s: Option<f64>,
+    wall_s: Option<f64>,
+    bytes: u64,
+    opened_ms: f64,
+}
+
+fn main() -> ExitCode {
+    let plan = Plan::read(std::env::args().skip(1));
+    let world = World::new(SEED);
+    let folder = plan.folder();
+    let handed_over = hand_over::measure(&world, &plan);
+    let (kept, store) = keep(&plan, &world, &folder.join("vestibule"));
+    let peak_taking_kib = clock::peak_kib();
+    let subjects = Subjects::of(&store, &world, &plan, &folder);
+    let peers = peers(&plan, &folder, &store, &subjects);
+    let taken = rounds::run(Ours::new(store, subjects), peers, &plan);
+    let peak_kib = [peak_taking_kib, clock::peak_kib()];
+    let report = table::Report { plan: &plan, kept, handed_over, peak_kib, taken };
+    println!("{}", report.markdown());
+    if let Some(file) = &plan.json {
+        fs::write(file, report.json()).unwrap();
+    }
+    if report.all_agree() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Fills the folder unless it is full already, and opens it.
+fn keep(plan: &Plan, world: &World, folder: &Path) -> (Kept, Store) {
+    let mut kept = Kept { entries: plan.entries, ..Kept::default() };
+    if !is_full(folder, plan.entries) {
+        drop(fs::remove_dir_all(folder));
+        fs::create_dir_all(folder).unwrap();
+        eprintln!("filling {} with {} entries", folder.display(), plan.entries);
+        let store = Store::open(folder, fill::options()).unwrap();
+        let mut traffic = Traffic::new(world, SEED, plan.span(), engine::request_ids(&store, SEED));
+        let filled = fill::fill(&store, &mut traffic);
+        (kept.cpu_s, kept.wall_s) = (Some(filled.cpu.as_secs_f64()), Some(filled.wall.as_secs_f64()));
+    }
+    let mut openings = Vec::new();
+    let mut opened = None;
+    for _ in 0..OPENINGS {
+        drop(opened.take());
+        let start = Instant::now();
+        opened = Some(Store::open(folder, fill::options()).unwrap());
+        openings.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    let store = opened.unwrap();
+    kept.opened_ms = rounds::median(&openings);
+    kept.bytes = store.figures().bytes;
+    (kept, store)
+}
+
+/// Whether an earlier run has filled this folder with as many entries.
+fn is_full(folder: &Path, entries: u64) -> bool {
+    folder.exists()
+        && Store::open(folder, fill::options()).is_ok_and(|store| {
+            store.figures().entries.iter().any(|(log, count)| *log == "requests" && *count == entries)
+        })
+}
+
+/// The other engines, filled and opened.
+fn peers(plan: &Plan, folder: &Path, store: &Store, subjects: &Subjects) -> Vec<Peer> {
+    let rows = folder.join("rows.csv");
+    let mut peers = Vec::new();
+    for engine in &plan.peers {
+        let place = folder.join(format!("{engine}-{}", plan.entries));
+        let mut loaded = None;
+        if !place.join("loaded").exists() {
+            if !rows.exists() {
+                eprintln!("writing {}", rows.display());
+                rows::write(store, &rows);
+            }
+            eprintln!("loading {engine}");
+            loaded = Some(peer::load(plan, engine, &place, &rows));
+            fs::write(place.join("loaded"), loaded.as_ref().unwrap().to_string()).unwrap();
+        }
+        peers.push(Peer::open(plan, engine, &place, subjects, loaded));
+    }
+    drop(fs::remove_file(rows));
+    peers
+}
