@@ -294,6 +294,8 @@ def questions(engine, subjects):
     newest = "ORDER BY time DESC LIMIT 100"
     week = f"time >= {at(subjects['week_since'])} AND time <= {at(subjects['week_until'])}"
     tally = "GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 10"
+    # Nothing else names a row here.
+    by_id = f"SELECT * FROM requests WHERE request_id = '{subjects['request_id']}'"
     return {
         "newest": (f"SELECT * FROM requests {newest}", page),
         "newest_sealed": (f"SELECT * FROM requests WHERE time <= {at(subjects['week_until'])} {newest}", page),
@@ -310,7 +312,8 @@ def questions(engine, subjects):
         "status_by_hour": (f"SELECT {engine.HOUR}, status_code, count(*) FROM requests GROUP BY 1, 2", cells),
         "top_users": (f"SELECT email, count(*) FROM requests WHERE email <> '' {tally}", top),
         "top_paths": (f"SELECT path, count(*) FROM requests {tally}", top),
-        "by_id": (f"SELECT * FROM requests WHERE request_id = '{subjects['request_id']}'", page),
+        "by_id": (by_id, page),
+        "by_request_id": (by_id, page),
     }
 
 

@@ -78,6 +78,7 @@ fn keep(plan: &Plan, world: &World, folder: &Path) -> (Kept, Store) {
         let filled = fill::fill(&store, &mut traffic);
         (kept.cpu_s, kept.wall_s) = (Some(filled.cpu.as_secs_f64()), Some(filled.wall.as_secs_f64()));
     }
+    kept.bytes = bytes_in(folder);
     let mut openings = Vec::new();
     let mut opened = None;
     for _ in 0..OPENINGS {
@@ -88,7 +89,6 @@ fn keep(plan: &Plan, world: &World, folder: &Path) -> (Kept, Store) {
     }
     let store = opened.unwrap();
     kept.opened_ms = rounds::median(&openings);
-    kept.bytes = store.figures().bytes;
     (kept, store)
 }
 
@@ -98,6 +98,11 @@ fn is_full(folder: &Path, entries: u64) -> bool {
         && Store::open(folder, fill::options()).is_ok_and(|store| {
             store.figures().entries.iter().any(|(log, count)| *log == "requests" && *count == entries)
         })
+}
+
+/// Bytes of the files of a folder.
+fn bytes_in(folder: &Path) -> u64 {
+    fs::read_dir(folder).unwrap().map(|file| file.unwrap().metadata().unwrap().len()).sum()
 }
 
 /// The other engines, filled and opened.

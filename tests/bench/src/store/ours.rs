@@ -39,6 +39,7 @@ impl Ours {
             Question::TopUsers => self.top("email"),
             Question::TopPaths => self.top("path"),
             Question::ById => self.entry(),
+            Question::ByRequestId => self.page(&[("request_id", &self.subjects.request_id), ("limit", "1")]),
             Question::Csv => self.csv(),
         }
     }

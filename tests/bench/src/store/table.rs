@@ -33,7 +33,12 @@ impl Report<'_> {
         self.hand_over_rows(&mut out);
         for (at, question) in Question::ALL.into_iter().enumerate() {
             let cells = self.taken.iter().map(|taken| cell(taken.answers.get(at)));
-            row(&mut out, &format!("{}, ms", question.label()), &ms(question.reach_ms()), cells);
+            row(
+                &mut out,
+                &format!("{}, ms", question.label()),
+                &question.reach_ms().map_or_else(String::new, ms),
+                cells,
+            );
         }
         let [taking, whole] = self.peak_kib.map(|kib| kib / 1024);
         row(&mut out, "peak memory while taking / asking, MiB", "512", [format!("{taking} / {whole}")].into_iter());
