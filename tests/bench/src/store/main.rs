@@ -21,6 +21,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Instant;
 
+use serde_json::{Value, json};
 use vestibule_bench::traffic::{Traffic, World};
 use vestibule_bench::{clock, fill};
 use vestibule_logstore::Store;
@@ -40,7 +41,7 @@ const OPENINGS: usize = 5;
 #[derive(Debug, Clone, Copy, Default)]
 struct Kept {
     entries: u64,
-    /// CPU time of taking all entries, in seconds; absent where an earlier run took them.
+    /// CPU time of taking all entries, in seconds.
     cpu_s: Option<f64>,
     wall_s: Option<f64>,
     bytes: u64,
@@ -66,19 +67,14 @@ fn main() -> ExitCode {
     if report.all_agree() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// Fills the folder unless it is full already, and opens it.
+/// Fills the folder unless an earlier run has, and opens it.
 fn keep(plan: &Plan, world: &World, folder: &Path) -> (Kept, Store) {
-    let mut kept = Kept { entries: plan.entries, ..Kept::default() };
-    if !is_full(folder, plan.entries) {
-        drop(fs::remove_dir_all(folder));
-        fs::create_dir_all(folder).unwrap();
-        eprintln!("filling {} with {} entries", folder.display(), plan.entries);
-        let store = Store::open(folder, fill::options()).unwrap();
-        let mut traffic = Traffic::new(world, SEED, plan.span(), engine::request_ids(&store, SEED));
-        let filled = fill::fill(&store, &mut traffic);
-        (kept.cpu_s, kept.wall_s) = (Some(filled.cpu.as_secs_f64()), Some(filled.wall.as_secs_f64()));
-    }
-    kept.bytes = bytes_in(folder);
+    let note = folder.with_extension("json");
+    let mut kept = Kept::noted(&note, plan.entries).unwrap_or_else(|| {
+        let kept = take(plan, world, folder);
+        fs::write(&note, kept.note()).unwrap();
+        kept
+    });
     let mut openings = Vec::new();
     let mut opened = None;
     for _ in 0..OPENINGS {
@@ -87,17 +83,42 @@ fn keep(plan: &Plan, world: &World, folder: &Path) -> (Kept, Store) {
         opened = Some(Store::open(folder, fill::options()).unwrap());
         openings.push(start.elapsed().as_secs_f64() * 1e3);
     }
-    let store = opened.unwrap();
     kept.opened_ms = rounds::median(&openings);
-    (kept, store)
+    // Only now nothing of it is in a write-ahead log any more.
+    kept.bytes = bytes_in(folder);
+    (kept, opened.unwrap())
 }
 
-/// Whether an earlier run has filled this folder with as many entries.
-fn is_full(folder: &Path, entries: u64) -> bool {
-    folder.exists()
-        && Store::open(folder, fill::options()).is_ok_and(|store| {
-            store.figures().entries.iter().any(|(log, count)| *log == "requests" && *count == entries)
-        })
+fn take(plan: &Plan, world: &World, folder: &Path) -> Kept {
+    drop(fs::remove_dir_all(folder));
+    fs::create_dir_all(folder).unwrap();
+    eprintln!("filling {} with {} entries", folder.display(), plan.entries);
+    let store = Store::open(folder, fill::options()).unwrap();
+    let mut traffic = Traffic::new(world, SEED, plan.span(), engine::request_ids(&store, SEED));
+    let filled = fill::fill(&store, &mut traffic);
+    Kept {
+        entries: plan.entries,
+        cpu_s: Some(filled.cpu.as_secs_f64()),
+        wall_s: Some(filled.wall.as_secs_f64()),
+        bytes: 0,
+        opened_ms: f64::NAN,
+    }
+}
+
+impl Kept {
+    /// What an earlier run found out, if it took as many entries.
+    fn noted(file: &Path, entries: u64) -> Option<Self> {
+        let note: Value = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
+        let number = |name: &str| note.get(name).and_then(Value::as_f64);
+        let (cpu_s, wall_s) = (number("cpu_s"), number("wall_s"));
+        let noted = Self { entries, cpu_s, wall_s, bytes: number("bytes").unwrap_or(0.0) as u64, opened_ms: f64::NAN };
+        (note.get("entries")?.as_u64()? == entries).then_some(noted)
+    }
+
+    fn note(&self) -> String {
+        let Self { entries, cpu_s, wall_s, bytes, opened_ms: _ } = self;
+        json!({ "entries": entries, "cpu_s": cpu_s, "wall_s": wall_s, "bytes": bytes }).to_string()
+    }
 }
 
 /// Bytes of the files of a folder.
@@ -108,21 +129,21 @@ fn bytes_in(folder: &Path) -> u64 {
 /// The other engines, filled and opened.
 fn peers(plan: &Plan, folder: &Path, store: &Store, subjects: &Subjects) -> Vec<Peer> {
     let rows = folder.join("rows.csv");
-    let mut peers = Vec::new();
-    for engine in &plan.peers {
-        let place = folder.join(format!("{engine}-{}", plan.entries));
-        let mut loaded = None;
-        if !place.join("loaded").exists() {
+    let opened = plan.peers.iter().map(|engine| {
+        let (place, note) = (folder.join(engine), folder.join(engine).with_extension("json"));
+        let kept = Kept::noted(&note, plan.entries).unwrap_or_else(|| {
             if !rows.exists() {
                 eprintln!("writing {}", rows.display());
                 rows::write(store, &rows);
             }
             eprintln!("loading {engine}");
-            loaded = Some(peer::load(plan, engine, &place, &rows));
-            fs::write(place.join("loaded"), loaded.as_ref().unwrap().to_string()).unwrap();
-        }
-        peers.push(Peer::open(plan, engine, &place, subjects, loaded));
-    }
+            let kept = peer::load(plan, engine, &place, &rows);
+            fs::write(&note, kept.note()).unwrap();
+            kept
+        });
+        Peer::open(plan, engine, &place, subjects, kept)
+    });
+    let opened = opened.collect();
     drop(fs::remove_file(rows));
-    peers
+    opened
 }

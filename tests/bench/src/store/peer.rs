@@ -6,6 +6,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use serde_json::Value;
 
+use crate::Kept;
 use crate::plan::Plan;
 use crate::question::{Question, Subjects};
 use crate::rounds::Reply;
@@ -13,9 +14,7 @@ use crate::rounds::Reply;
 /// An engine that answers.
 pub(crate) struct Peer {
     pub(crate) name: String,
-    /// What loading took: `cpu_s`, `wall_s`, `bytes`.
-    pub(crate) loaded: Value,
-    pub(crate) opened_ms: f64,
+    pub(crate) kept: Kept,
     child: Child,
     questions: Option<ChildStdin>,
     answers: BufReader<ChildStdout>,
@@ -28,24 +27,25 @@ fn command(plan: &Plan, engine: &str, folder: &Path, action: &str) -> Command {
 }
 
 /// Fills a folder from a file of rows.
-pub(crate) fn load(plan: &Plan, engine: &str, folder: &Path, rows: &Path) -> Value {
+pub(crate) fn load(plan: &Plan, engine: &str, folder: &Path, rows: &Path) -> Kept {
     let output = command(plan, engine, folder, "load").arg(rows).stderr(Stdio::inherit()).output().unwrap();
     assert!(output.status.success(), "{engine} could not be loaded");
-    serde_json::from_slice(&output.stdout).unwrap()
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let number = |name: &str| told.get(name).and_then(Value::as_f64);
+    let (cpu_s, wall_s, bytes) = (number("cpu_s"), number("wall_s"), number("bytes").unwrap_or(0.0) as u64);
+    Kept { entries: plan.entries, cpu_s, wall_s, bytes, opened_ms: f64::NAN }
 }
 
 impl Peer {
-    /// Of a filled folder, which says itself what filling took if it was not filled just now.
-    pub(crate) fn open(plan: &Plan, engine: &str, folder: &Path, subjects: &Subjects, loaded: Option<Value>) -> Self {
+    /// Of a filled folder.
+    pub(crate) fn open(plan: &Plan, engine: &str, folder: &Path, subjects: &Subjects, kept: Kept) -> Self {
         let mut command = command(plan, engine, folder, "ask");
         command.arg(subjects.json(engine)).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child = command.spawn().unwrap();
         let (questions, answers) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
-        let kept = || serde_json::from_str(&std::fs::read_to_string(folder.join("loaded")).unwrap()).unwrap();
-        let loaded = loaded.unwrap_or_else(kept);
-        let mut peer = Self { name: engine.to_owned(), loaded, opened_ms: f64::NAN, child, questions, answers };
+        let mut peer = Self { name: engine.to_owned(), kept, child, questions, answers };
         let opened = peer.read();
-        peer.opened_ms = opened.ok().and_then(|opened| opened.get("ms")?.as_f64()).unwrap_or(f64::NAN);
+        peer.kept.opened_ms = opened.ok().and_then(|opened| opened.get("ms")?.as_f64()).unwrap_or(f64::NAN);
         peer
     }
 

@@ -54,7 +54,7 @@ impl Engine {
 /// Warms up, then measures in rounds. Ours is the first of what it returns.
 pub(crate) fn run(ours: Ours, peers: Vec<Peer>, plan: &Plan) -> Vec<Taken> {
     let mut taken = vec![Taken::new("vestibule".into(), None)];
-    taken.extend(peers.iter().map(|peer| Taken::new(peer.name.clone(), Some(kept(peer, plan)))));
+    taken.extend(peers.iter().map(|peer| Taken::new(peer.name.clone(), Some(peer.kept))));
     let mut engines = vec![Engine::Ours(ours)];
     engines.extend(peers.into_iter().map(Engine::Peer));
     for (at, question) in Question::ALL.into_iter().enumerate() {
@@ -69,17 +69,6 @@ pub(crate) fn run(ours: Ours, peers: Vec<Peer>, plan: &Plan) -> Vec<Taken> {
         }
     }
     taken
-}
-
-fn kept(peer: &Peer, plan: &Plan) -> Kept {
-    let number = |name: &str| peer.loaded.get(name).and_then(serde_json::Value::as_f64);
-    Kept {
-        entries: plan.entries,
-        cpu_s: number("cpu_s"),
-        wall_s: number("wall_s"),
-        bytes: number("bytes").unwrap_or(f64::NAN) as u64,
-        opened_ms: peer.opened_ms,
-    }
 }
 
 impl Taken {
