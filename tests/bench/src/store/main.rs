@@ -84,7 +84,8 @@ fn keep(plan: &Plan, world: &World, folder: &Path) -> (Kept, Store) {
         openings.push(start.elapsed().as_secs_f64() * 1e3);
     }
     kept.opened_ms = rounds::median(&openings);
-    // Only now nothing of it is in a write-ahead log any more.
+    // Only now nothing of it is in a write-ahead log any more, and what was replaced is gone.
+    fill::settle();
     kept.bytes = bytes_in(folder);
     (kept, opened.unwrap())
 }
