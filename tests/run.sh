@@ -37,8 +37,9 @@ export VESTIBULE_BIN="$CARGO_TARGET_DIR/release/vestibule"
 status=0
 cargo test --release --locked --workspace --no-fail-fast -- --include-ignored "${skip[@]}" "$@" || status=$?
 
-# The measurement itself must run; its figures are for `tests/bench/bench.sh` on a quiet machine.
+# The measurements themselves must run; their figures are for a quiet machine.
 if [ "$#" = 0 ]; then
+  tests/bench/store.sh --smoke || status=1
   if (have nginx || apt_install nginx-light) && (have wrk || apt_install wrk); then
     tests/bench/bench.sh --smoke || status=1
   else

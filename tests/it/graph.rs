@@ -10,7 +10,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("vestibule-logstore", &[]),
     ("vestibule-proxy", &["vestibule-auth", "vestibule-config", "vestibule-logstore"]),
     ("vestibule-tests", &["vestibule-auth", "vestibule-config", "vestibule-logstore", "vestibule-proxy"]),
-    ("vestibule-bench", &["vestibule-tests"]),
+    ("vestibule-bench", &["vestibule-logstore", "vestibule-tests"]),
 ];
 
 /// Heavy dependencies and the crates that may name them.

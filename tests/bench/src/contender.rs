@@ -119,11 +119,16 @@ pub(crate) fn minimal(origin: SocketAddr) -> Started {
 
 /// The standard house in front of the origin, with a request limit that is asked and never reached.
 pub(crate) fn vestibule(origin: SocketAddr) -> Gateway {
+    house(origin).start()
+}
+
+/// The same before it is started.
+pub(crate) fn house(origin: SocketAddr) -> Setup {
     let circuits = house::circuits(&format!("http://{origin}"));
     let limits = "[rate_limits.much]\nper = \"ip\"\nrate = \"1000000/s\"\n[defaults]\nrate_limits = [\"much\"]\n\
                   [login_limits]\nper_ip = \"1000000/m\"\nper_user = \"1000000/m\"\nper_circuit = \"1000000/m\"\n\
                   failures = { count = 1000, within = \"1s\", lock = \"1s\" }\n";
-    Setup::new(&(house::people() + &circuits + limits)).start()
+    Setup::new(&(house::people() + &circuits + limits))
 }
 
 /// Its public circuit, and the one for members with a session.

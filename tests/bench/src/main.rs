@@ -9,6 +9,7 @@ mod contender;
 mod cpu;
 mod hashing;
 mod memory;
+mod reading;
 mod rounds;
 mod wrk;
 
@@ -17,10 +18,12 @@ struct Plan {
     rounds: usize,
     seconds: u64,
     memory_minutes: u64,
+    /// Entries of the log that is read while requests are proxied; above 0 nothing else is measured.
+    reading_entries: u64,
 }
 
 fn main() {
-    let mut plan = Plan { rounds: 6, seconds: 5, memory_minutes: 5 };
+    let mut plan = Plan { rounds: 6, seconds: 5, memory_minutes: 5, reading_entries: 0 };
     let mut arguments = std::env::args().skip(1);
     while let Some(flag) = arguments.next() {
         let mut number = || arguments.next().and_then(|text| text.parse().ok()).expect("a number after the flag");
@@ -29,9 +32,15 @@ fn main() {
             "--rounds" => plan.rounds = usize::try_from(number()).unwrap(),
             "--seconds" => plan.seconds = number(),
             "--memory-minutes" => plan.memory_minutes = number(),
-            "--smoke" => plan = Plan { rounds: 1, seconds: 1, memory_minutes: 0 },
-            _ => panic!("unknown flag {flag}; known: --rounds N, --seconds N, --memory-minutes N, --smoke"),
+            "--reading" => plan.reading_entries = number(),
+            "--smoke" => plan = Plan { rounds: 1, seconds: 1, memory_minutes: 0, reading_entries: 0 },
+            _ => {
+                panic!("unknown flag {flag}; known: --rounds N, --seconds N, --memory-minutes N, --reading N, --smoke")
+            }
         }
+    }
+    if plan.reading_entries > 0 {
+        return reading::measure(&plan);
     }
     rounds::measure(&plan);
     hashing::measure(&plan);

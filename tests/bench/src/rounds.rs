@@ -65,7 +65,8 @@ fn round(contenders: &[Contender], figures: &mut [Figures], seconds: u64) {
     }
 }
 
-fn median(values: &[f64]) -> f64 {
+/// The middle one, or what lies between the middle two.
+pub(crate) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

@@ -1,6 +1,14 @@
 //! `wrk -t1 -c64`, and what it says.
 
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
 use std::process::Command;
+
+const CONNECTIONS: u32 = 64;
+
+/// Requests a second of a paced run, at most.
+pub(crate) const RATE: u32 = 2000;
 
 /// One run.
 pub(crate) struct Run {
@@ -12,10 +20,39 @@ pub(crate) struct Run {
     pub(crate) p99: String,
 }
 
-/// Runs against an address with further header fields; an answer other than 2xx or 3xx ends the measurement.
-pub(crate) fn run(address: std::net::SocketAddr, headers: &[String], seconds: u64) -> Run {
-    let mut command = Command::new("wrk");
-    command.args(["-t1", "-c64", "--latency", &format!("-d{seconds}s")]);
+impl Run {
+    /// The 99th percentile in milliseconds.
+    pub(crate) fn p99_ms(&self) -> f64 {
+        let unit = self.p99.trim_start_matches(|character: char| character.is_ascii_digit() || character == '.');
+        let number: f64 = self.p99.trim_end_matches(unit).parse().unwrap();
+        match unit {
+            "us" => number / 1e3,
+            "ms" => number,
+            "s" => number * 1e3,
+            _ => panic!("{} is no time", self.p99),
+        }
+    }
+}
+
+/// Writes what makes each connection wait between two requests, for [`run_paced`].
+pub(crate) fn pace(folder: &Path) -> PathBuf {
+    let file = folder.join("pace.lua");
+    fs::write(&file, format!("function delay() return {} end\n", 1000 * CONNECTIONS / RATE)).unwrap();
+    file
+}
+
+/// As fast as the other side answers; an answer other than 2xx or 3xx ends the measurement.
+pub(crate) fn run(address: SocketAddr, headers: &[String], seconds: u64) -> Run {
+    run_with(&mut Command::new("wrk"), address, headers, seconds)
+}
+
+/// The same with pauses, so that latencies are not those of a queue.
+pub(crate) fn run_paced(address: SocketAddr, headers: &[String], seconds: u64, pace: &Path) -> Run {
+    run_with(Command::new("wrk").arg("-s").arg(pace), address, headers, seconds)
+}
+
+fn run_with(command: &mut Command, address: SocketAddr, headers: &[String], seconds: u64) -> Run {
+    command.args(["-t1", &format!("-c{CONNECTIONS}"), "--latency", &format!("-d{seconds}s")]);
     for header in headers {
         command.args(["-H", header]);
     }
