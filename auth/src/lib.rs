@@ -5,6 +5,7 @@
 
 mod account;
 mod attempts;
+mod cache;
 pub mod caller;
 pub mod clock;
 mod core;

@@ -42,6 +42,7 @@ mod rig;
 mod routes;
 mod server;
 mod state;
+mod syntax;
 mod tunnel;
 mod upstream;
 mod visit;

@@ -1,7 +1,7 @@
 //! Counters and gauges of the metrics page; their names are part of the contract.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -54,6 +54,17 @@ struct RequestLabels {
     status_class: &'static str,
 }
 
+impl RequestLabels {
+    fn of(request: &Finished<'_>, class: usize) -> Self {
+        Self {
+            circuit: request.circuit.clone(),
+            action: request.action,
+            origin: request.origin,
+            status_class: STATUS_CLASSES.get(class).copied().unwrap_or_default(),
+        }
+    }
+}
+
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct DenialLabels {
     circuit: Arc<str>,
@@ -93,10 +104,17 @@ struct KeyLabels {
     limit: Arc<str>,
 }
 
+/// A circuit's counters of what its upstream answered, by class of status, so that the commonest requests need not look
+/// theirs up by name.
+#[derive(Default)]
+pub(crate) struct Answered([OnceLock<Counter>; STATUS_CLASSES.len()]);
+
 /// What one finished request adds.
 pub(crate) struct Finished<'a> {
     /// Empty where no circuit was found.
     pub(crate) circuit: &'a Arc<str>,
+    /// Present where the circuit's upstream answered a request that was let through.
+    pub(crate) answered: Option<&'a Answered>,
     /// `allowed` or `blocked`.
     pub(crate) action: &'static str,
     /// The entry's `origin`.
@@ -136,13 +154,12 @@ impl Metrics {
 
     /// One request has ended.
     pub(crate) fn finished(&self, request: &Finished<'_>) {
-        let labels = RequestLabels {
-            circuit: request.circuit.clone(),
-            action: request.action,
-            origin: request.origin,
-            status_class: status_class(request.status),
+        let class = status_class(request.status);
+        let counter = || self.requests.get_or_create_owned(&RequestLabels::of(request, class));
+        match request.answered.and_then(|answered| answered.0.get(class)) {
+            Some(known) => known.get_or_init(counter).inc(),
+            None => counter().inc(),
         };
-        self.requests.get_or_create(&labels).inc();
         if let Some(reason) = request.reason {
             let labels = DenialLabels { circuit: request.circuit.clone(), reason: reason.code() };
             self.denials.get_or_create(&labels).inc();
@@ -263,15 +280,12 @@ fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn status_class(status: u16) -> &'static str {
-    match status {
-        100..=199 => "1xx",
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        500..=599 => "5xx",
-        _ => "none",
-    }
+/// By first digit; the first is for a client that was gone before one was sent.
+const STATUS_CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Index into [`STATUS_CLASSES`].
+fn status_class(status: u16) -> usize {
+    usize::from(status / 100) % STATUS_CLASSES.len()
 }
 
 #[cfg(test)]
@@ -284,6 +298,7 @@ mod tests {
         let circuit: Arc<str> = "wiki".into();
         metrics.finished(&Finished {
             circuit: &circuit,
+            answered: None,
             action: "blocked",
             origin: "rule",
             status: 403,
@@ -291,6 +306,19 @@ mod tests {
             duration: Duration::from_millis(3),
             upstream: Some(Duration::from_millis(2)),
         });
+        let answered = Answered::default();
+        for status in [200, 204, 502] {
+            metrics.finished(&Finished {
+                circuit: &circuit,
+                answered: Some(&answered),
+                action: "allowed",
+                origin: "backend",
+                status,
+                reason: None,
+                duration: Duration::ZERO,
+                upstream: None,
+            });
+        }
         metrics.attempt(&circuit, Method::Pin, "failed");
         metrics.rate_limited(&circuit, &"browse".into());
         metrics.admin_refused("busy");
@@ -302,11 +330,13 @@ mod tests {
         let page = metrics.encode(&vestibule_logstore::Figures::default(), &auth);
         for line in [
             "vestibule_requests_total{circuit=\"wiki\",action=\"blocked\",origin=\"rule\",status_class=\"4xx\"} 1",
+            "vestibule_requests_total{circuit=\"wiki\",action=\"allowed\",origin=\"backend\",status_class=\"2xx\"} 2",
+            "vestibule_requests_total{circuit=\"wiki\",action=\"allowed\",origin=\"backend\",status_class=\"5xx\"} 1",
             "vestibule_denials_total{circuit=\"wiki\",reason=\"ip_restricted\"} 1",
             "vestibule_attempts_total{circuit=\"wiki\",method=\"pin\",result=\"failed\"} 1",
             "vestibule_rate_limited_total{circuit=\"wiki\",limit=\"browse\"} 1",
             "vestibule_admin_refused_total{reason=\"busy\"} 1",
-            "vestibule_request_duration_seconds_count 1",
+            "vestibule_request_duration_seconds_count 4",
             "vestibule_upstream_duration_seconds_count 1",
             "vestibule_active_connections 0",
             "vestibule_log_queue_depth 0",

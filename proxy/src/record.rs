@@ -5,9 +5,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Version};
+use http::{HeaderMap, HeaderValue, Version, header};
 use vestibule_auth::{Caller, Method, Reason};
-use vestibule_config::logs::OnFull;
 use vestibule_logstore::entry::Common;
 use vestibule_logstore::{Entry, RequestEntry};
 
@@ -17,30 +16,26 @@ use crate::redact;
 use crate::reply::Mark;
 use crate::state::State;
 
-/// Writes the entry of a request that has ended, waiting for room where the configuration says so.
-pub(crate) async fn finished(state: &State, request: &Request) {
+/// Writes the entry of a request that has ended: its client is answered, or it is gone, or the process ends. When the
+/// log's queue is full it is lost, counted and marked.
+pub(crate) fn finished(state: &State, request: &Request, fields: &HeaderMap) {
     if request.silent {
         return;
     }
     let duration = state.clock.elapsed().saturating_sub(request.started);
-    let texts = Texts::of(request);
-    let entry = entry(request, duration, &texts);
-    match request.live.settings.logs.on_full {
-        OnFull::Drop => state.store.append(&Entry::Request(&entry)),
-        OnFull::Block => state.store.append_or_wait(&Entry::Request(&entry)).await,
-    }
+    let texts = Texts::of(request, fields);
+    state.store.append(&Entry::Request(&entry(request, duration, &texts)));
     count(state, request, duration);
 }
 
-/// Writes the entry of a request that nobody finished: a panic, or the end of the process.
-pub(crate) fn abandoned(state: &State, request: &Request) {
+/// As [`finished`], but waits for room in the queue.
+pub(crate) async fn finished_in_time(state: &State, request: &Request, fields: &HeaderMap) {
     if request.silent {
         return;
     }
     let duration = state.clock.elapsed().saturating_sub(request.started);
-    let texts = Texts::of(request);
-    let entry = entry(request, duration, &texts);
-    state.store.append(&Entry::Request(&entry));
+    let texts = Texts::of(request, fields);
+    state.store.append_or_wait(&Entry::Request(&entry(request, duration, &texts))).await;
     count(state, request, duration);
 }
 
@@ -113,6 +108,7 @@ pub(crate) fn refused(state: &State, refused: &Refused<'_>) {
     state.store.append(&Entry::Request(&entry));
     state.metrics.finished(&Finished {
         circuit: &Arc::default(),
+        answered: None,
         action: "blocked",
         origin: refused.mark.code(),
         status: refused.status,
@@ -131,15 +127,15 @@ struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    fn of(request: &'a Request) -> Self {
+    fn of(request: &'a Request, fields: &'a HeaderMap) -> Self {
         let names = &request.live.settings.logs.redact_query;
         let head = &request.head;
-        let referer = head.referer.as_ref().map(|value| match text(value) {
+        let referer = fields.get(header::REFERER).map(|value| match text(value) {
             Cow::Borrowed(value) => redact::address(value, names),
             Cow::Owned(value) => Cow::Owned(redact::address(&value, names).into_owned()),
         });
         Self {
-            user_agent: head.user_agent.as_ref().map(text),
+            user_agent: fields.get(header::USER_AGENT).map(text),
             path: head.uri.path(),
             query: head.uri.query().map(|query| redact::query(query, names)),
             referer,
@@ -211,6 +207,7 @@ fn count(state: &State, request: &Request, duration: Duration) {
     };
     state.metrics.finished(&Finished {
         circuit,
+        answered: request.route.as_deref().filter(|_| is_answered(&request.ending)).map(|route| &route.answered),
         action: action(request.ending.reason),
         origin: origin(request.ending.mark),
         status: request.ending.status,
@@ -226,6 +223,10 @@ fn is_let_in(request: &Request) -> bool {
         Some(forward) => matches!(forward.caller(), Caller::Known(_)),
         None => request.ending.mark == Some(Mark::Auth) && request.ending.reason.is_none(),
     }
+}
+
+fn is_answered(ending: &Ending) -> bool {
+    ending.mark.is_none() && !is_blocked(ending.reason)
 }
 
 fn action(reason: Option<Reason>) -> &'static str {

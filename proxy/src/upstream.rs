@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora::upstreams::peer::{HttpPeer, Peer};
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, Peer};
 use vestibule_config::{Circuit, Upstream, UpstreamAddress};
 
 /// To connect, and to connect and shake hands.
@@ -79,7 +79,7 @@ impl Target {
     /// every address was tried or the name is not known.
     pub(crate) async fn peer(&self, attempt: usize) -> Option<(usize, HttpPeer)> {
         if self.peers.load().is_empty() {
-            self.look_up().await;
+            Box::pin(self.look_up()).await;
         }
         let peers = self.peers.load();
         if attempt >= peers.len() {
@@ -131,6 +131,8 @@ impl Target {
         peer.options.read_timeout = Some(self.upstream.timeout);
         peer.options.write_timeout = Some(self.upstream.timeout);
         peer.options.idle_timeout = Some(POOL_IDLE);
+        // What must not pass is left out where the upstream's fields are made.
+        peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         peer
     }
 }
