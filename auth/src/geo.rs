@@ -75,6 +75,10 @@ impl GeoDb {
         &self.version
     }
 
+    pub(crate) fn remembered(&self) -> u64 {
+        self.places.len() as u64
+    }
+
     pub(crate) fn locate(&self, address: IpAddr) -> Place {
         let address = address.to_canonical();
         if let Some(place) = self.places.get(&address) {

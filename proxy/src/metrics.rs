@@ -28,8 +28,21 @@ pub(crate) struct Metrics {
     request_duration: Histogram,
     upstream_duration: Histogram,
     active_connections: Gauge,
+    admin_connections: Gauge,
     reload_successful: Gauge,
     snapshot: Snapshot,
+}
+
+/// What others hold in memory when the page is asked for.
+pub(crate) struct Held<'a> {
+    /// Of the logs.
+    pub(crate) store: &'a vestibule_logstore::Figures,
+    /// Of sessions, limits and hashes.
+    pub(crate) auth: &'a vestibule_auth::Figures,
+    /// Sessions whose refusal by a policy is recorded.
+    pub(crate) remembered_refusals: u64,
+    /// Addresses that sent wrong tokens to the admin port.
+    pub(crate) throttled_addresses: u64,
 }
 
 /// Numbers that others keep and that are copied in when the page is asked for.
@@ -44,6 +57,10 @@ struct Snapshot {
     hash_queue: Gauge,
     hash_queue_full: Counter,
     sessions: Gauge,
+    cached_sessions: Gauge,
+    cached_locations: Gauge,
+    remembered_refusals: Gauge,
+    throttled_addresses: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -144,6 +161,7 @@ impl Metrics {
             request_duration: Histogram::new(DURATION_BUCKETS),
             upstream_duration: Histogram::new(DURATION_BUCKETS),
             active_connections: Gauge::default(),
+            admin_connections: Gauge::default(),
             reload_successful: Gauge::default(),
             snapshot: Snapshot::default(),
         };
@@ -207,14 +225,24 @@ impl Metrics {
         self.active_connections.dec();
     }
 
+    /// A client of the admin port connected.
+    pub(crate) fn admin_connection_opened(&self) {
+        self.admin_connections.inc();
+    }
+
+    /// And left.
+    pub(crate) fn admin_connection_closed(&self) {
+        self.admin_connections.dec();
+    }
+
     /// How the last reload went.
     pub(crate) fn reloaded(&self, successful: bool) {
         self.reload_successful.set(i64::from(successful));
     }
 
     /// The page in OpenMetrics text.
-    pub(crate) fn encode(&self, store: &vestibule_logstore::Figures, auth: &vestibule_auth::Figures) -> String {
-        self.snapshot.take(store, auth);
+    pub(crate) fn encode(&self, held: &Held<'_>) -> String {
+        self.snapshot.take(held);
         let mut page = String::new();
         text::encode(&mut page, &self.registry).expect("a string takes all that is written");
         page
@@ -232,6 +260,7 @@ impl Metrics {
         add(to, "request_duration_seconds", "Head to last byte", &self.request_duration);
         add(to, "upstream_duration_seconds", "Until the upstream's head", &self.upstream_duration);
         add(to, "active_connections", "Clients connected", &self.active_connections);
+        add(to, "admin_connections", "Clients connected to the admin port", &self.admin_connections);
         add(to, "config_last_reload_successful", "1 while the last reload was good", &self.reload_successful);
         let kept = &self.snapshot;
         add(to, "log_queue_depth", "Entries waiting for the writer", &kept.log_queue_depth);
@@ -243,11 +272,16 @@ impl Metrics {
         add(to, "hash_queue", "Credentials waiting to be checked", &kept.hash_queue);
         add(to, "hash_queue_full", "Credentials turned away", &kept.hash_queue_full);
         add(to, "sessions", "Live sessions", &kept.sessions);
+        add(to, "sessions_cached", "Sessions in memory", &kept.cached_sessions);
+        add(to, "locations_cached", "Addresses whose place is in memory", &kept.cached_locations);
+        add(to, "refusals_remembered", "Refused sessions in memory", &kept.remembered_refusals);
+        add(to, "admin_throttled_addresses", "Addresses that sent wrong tokens", &kept.throttled_addresses);
     }
 }
 
 impl Snapshot {
-    fn take(&self, store: &vestibule_logstore::Figures, auth: &vestibule_auth::Figures) {
+    fn take(&self, held: &Held<'_>) {
+        let Held { store, auth, remembered_refusals, throttled_addresses } = *held;
         self.log_queue_depth.set(signed(store.queue_depth));
         self.log_bytes.set(signed(store.bytes));
         for (log, count) in store.dropped {
@@ -265,6 +299,10 @@ impl Snapshot {
         self.hash_queue.set(signed(auth.hash_queue));
         store_in(&self.hash_queue_full, auth.hash_queue_full);
         self.sessions.set(signed(auth.sessions));
+        self.cached_sessions.set(signed(auth.cached_sessions));
+        self.cached_locations.set(signed(auth.cached_locations));
+        self.remembered_refusals.set(signed(remembered_refusals));
+        self.throttled_addresses.set(signed(throttled_addresses));
     }
 }
 
@@ -325,9 +363,14 @@ mod tests {
         let auth = vestibule_auth::Figures {
             limiter_keys: vec![("browse".to_owned(), 7)],
             sessions: 3,
+            cached_sessions: 2,
+            cached_locations: 9,
             ..vestibule_auth::Figures::default()
         };
-        let page = metrics.encode(&vestibule_logstore::Figures::default(), &auth);
+        metrics.admin_connection_opened();
+        let store = vestibule_logstore::Figures::default();
+        let held = Held { store: &store, auth: &auth, remembered_refusals: 4, throttled_addresses: 5 };
+        let page = metrics.encode(&held);
         for line in [
             "vestibule_requests_total{circuit=\"wiki\",action=\"blocked\",origin=\"rule\",status_class=\"4xx\"} 1",
             "vestibule_requests_total{circuit=\"wiki\",action=\"allowed\",origin=\"backend\",status_class=\"2xx\"} 2",
@@ -346,6 +389,11 @@ mod tests {
             "vestibule_limiter_keys{limit=\"browse\"} 7",
             "vestibule_config_last_reload_successful 1",
             "vestibule_sessions 3",
+            "vestibule_sessions_cached 2",
+            "vestibule_locations_cached 9",
+            "vestibule_refusals_remembered 4",
+            "vestibule_admin_throttled_addresses 5",
+            "vestibule_admin_connections 1",
             "# EOF",
         ] {
             assert!(page.contains(line), "{line} is missing in\n{page}");

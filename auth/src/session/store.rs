@@ -158,6 +158,10 @@ impl Store {
         self.live.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn cached_count(&self) -> u64 {
+        self.cache.len() as u64
+    }
+
     /// A row that cannot be read is passed over: its cookie opens nothing either.
     pub(super) fn each_row(&self, mut take: impl FnMut(&CookieHash, Row)) -> Result<(), Error> {
         self.database.scan(Table::Session, &[], &[], |key, value| {
