@@ -65,11 +65,18 @@ fn is_port(port: &str) -> bool {
     port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
 }
 
+/// Labels of letters, digits, hyphens and underscores, none of them empty.
 fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= NAME_MAX_BYTES
-        && name.split('.').all(|label| !label.is_empty())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+    let mut label_is_empty = true;
+    for byte in name.bytes() {
+        match byte {
+            b'.' if label_is_empty => return false,
+            b'.' => label_is_empty = true,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => label_is_empty = false,
+            _ => return false,
+        }
+    }
+    !label_is_empty && name.len() <= NAME_MAX_BYTES
 }
 
 fn is_ipv6_literal(name: &str) -> bool {
