@@ -12,9 +12,11 @@ const NEIGHBOURS: usize = 8;
 
 /// Remembers values by key. What is not asked for gives way to what is new.
 pub(crate) struct Cache<K, V> {
-    groups: Box<[Mutex<Vec<Place<K, V>>>]>,
+    groups: Box<[Mutex<Group<K, V>>]>,
     hasher: RandomState,
 }
+
+type Group<K, V> = Vec<Place<K, V>>;
 
 struct Place<K, V> {
     key: K,
@@ -68,7 +70,7 @@ impl<K: Hash + Eq, V: Clone> Cache<K, V> {
         }
     }
 
-    fn group(&self, key: &K) -> &Mutex<Vec<Place<K, V>>> {
+    fn group(&self, key: &K) -> &Mutex<Group<K, V>> {
         let at = self.hasher.hash_one(key) as usize % self.groups.len();
         self.groups.get(at).expect("the remainder is below the number of groups")
     }

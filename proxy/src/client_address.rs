@@ -2,8 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
+
+/// Addresses that proxies saw, each appended by the next.
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The scheme that the client used.
+pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Joins the answer, the upstream and the logs.
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Hops of `X-Forwarded-For` that are looked at, from the right.
 const HOPS_MAX: usize = 32;
@@ -39,7 +46,7 @@ impl Client {
         if !self.peer_is_trusted {
             return None;
         }
-        let mut sent = headers.get_all("x-request-id").iter();
+        let mut sent = headers.get_all(X_REQUEST_ID).iter();
         let id = sent.next().filter(|id| is_request_id(id.as_bytes()))?;
         sent.next().is_none().then(|| id.clone())
     }
@@ -51,7 +58,7 @@ pub(crate) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
 }
 
 fn walk(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let lines = headers.get_all("x-forwarded-for").iter().rev();
+    let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
     let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
     let mut address = peer;
     for hop in hops.take(HOPS_MAX) {
@@ -75,7 +82,7 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
 
 /// The last value counts, as it is the one nearest to us.
 fn is_https(headers: &HeaderMap) -> bool {
-    let last = headers.get_all("x-forwarded-proto").iter().next_back();
+    let last = headers.get_all(X_FORWARDED_PROTO).iter().next_back();
     last.and_then(|line| line.as_bytes().rsplit(|byte| *byte == b',').next())
         .is_some_and(|scheme| scheme.trim_ascii().eq_ignore_ascii_case(b"https"))
 }

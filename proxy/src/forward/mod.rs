@@ -16,12 +16,10 @@ use vestibule_auth::{Caller, Permit};
 pub(crate) use self::carried::asks_for_websocket;
 use self::told::Asked;
 pub(crate) use self::told::Told;
+use crate::client_address::X_REQUEST_ID;
 use crate::context::Request;
 use crate::tunnel::TunnelConnector;
 use crate::upstream::Flight;
-
-/// Joins the answer, the upstream and the logs.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Says that an answer is our own.
 const MARK: HeaderName = HeaderName::from_static("x-vestibule");
@@ -119,12 +117,12 @@ pub(crate) fn outgoing(
         None => {
             let now = Told::new(&asked)?;
             let fields = now.fields();
-            *told = now.is_lasting().then(|| Arc::new(now));
+            *told = asked.is_lasting().then(|| Arc::new(now));
             fields
         }
     };
     carried::add(&mut fields, sent, request.head.version, &request.live.routes)?;
-    fields.insert(REQUEST_ID, request.request_id.clone());
+    fields.insert(X_REQUEST_ID, request.request_id.clone());
     replace_fields(out, fields);
     Ok(())
 }

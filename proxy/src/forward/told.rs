@@ -11,8 +11,7 @@ use pingora::{ErrorType, OrErr, Result};
 use vestibule_auth::{Caller, Identity};
 use vestibule_config::{HostHeader, IdentityHeaders, Upstream};
 
-use super::REQUEST_ID;
-use crate::client_address::Client;
+use crate::client_address::{Client, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID};
 use crate::context::Request;
 use crate::host;
 use crate::routes::Route;
@@ -20,10 +19,8 @@ use crate::routes::Route;
 /// Room for ours and a few of the client's.
 const FIELDS: usize = 24;
 
-const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PORT: HeaderName = HeaderName::from_static("x-forwarded-port");
-const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 const X_REAL_IP: HeaderName = HeaderName::from_static("x-real-ip");
 
 /// Everything that the fields depend on.
@@ -35,7 +32,16 @@ pub(super) struct Asked<'a> {
     pub(super) sent: &'a HeaderMap,
 }
 
-/// Fields of ours, and of what they are true.
+impl Asked<'_> {
+    /// What the answer depends on is the connection's own. What a trusted peer says of its clients may differ with each
+    /// request.
+    pub(super) fn is_lasting(&self) -> bool {
+        let said = [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT];
+        !self.request.client.peer_is_trusted || !said.iter().any(|name| self.sent.contains_key(name))
+    }
+}
+
+/// Fields of ours, and of what they are true. Kept only where [`Asked::is_lasting`].
 pub(crate) struct Told {
     route: Arc<Route>,
     client: Client,
@@ -55,7 +61,7 @@ impl Told {
         fields.insert(header::HOST, host_for(&route.circuit.upstream, request, &host)?);
         set_forwarding(&mut fields, &host, sent, &request.client)?;
         // Its place: the value is each request's own.
-        fields.insert(REQUEST_ID, HeaderValue::from_static(""));
+        fields.insert(X_REQUEST_ID, HeaderValue::from_static(""));
         let identity = known(caller).cloned();
         if let Some(identity) = &identity {
             set_identity(&mut fields, &route.circuit.identity, identity);
@@ -71,15 +77,10 @@ impl Told {
             (Some(_), None) | (None, Some(_)) => false,
         };
         same_identity
-            && self.is_lasting()
+            && asked.is_lasting()
             && Arc::ptr_eq(&self.route, asked.route)
             && self.client == asked.request.client
             && asked.sent.get(header::HOST) == Some(&self.host)
-    }
-
-    /// What a trusted peer says of its clients may differ with each request.
-    pub(super) fn is_lasting(&self) -> bool {
-        !self.client.peer_is_trusted
     }
 
     pub(super) fn fields(&self) -> HeaderMap {
@@ -202,7 +203,7 @@ mod tests {
             X_FORWARDED_PORT,
             X_FORWARDED_PROTO,
             X_REAL_IP,
-            REQUEST_ID,
+            X_REQUEST_ID,
         ];
         for name in ours {
             assert!(!passes(&name, &Routes::default()), "{name}");
