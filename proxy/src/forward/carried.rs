@@ -28,10 +28,13 @@ pub(super) fn add(fields: &mut HeaderMap, sent: &HeaderMap, version: Version, ro
             fields.append(name.clone(), value.clone());
         }
     }
-    match cookies::cut(sent) {
-        Cut::Unchanged => (),
-        Cut::Remove => _ = fields.remove(header::COOKIE),
-        Cut::Replace(line) => _ = fields.insert(header::COOKIE, line),
+    let cookie = match cookies::cut(sent) {
+        Cut::Unchanged => sent.get(header::COOKIE).cloned(),
+        Cut::Remove => None,
+        Cut::Replace(line) => Some(line),
+    };
+    if let Some(cookie) = cookie {
+        fields.insert(header::COOKIE, cookie);
     }
     if version == Version::HTTP_11 && asks_for_websocket(sent) {
         fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
@@ -45,10 +48,10 @@ pub(crate) fn asks_for_websocket(sent: &HeaderMap) -> bool {
     sent.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }
 
-/// Whether a field of this name may go on at all.
+/// Whether a field of this name may go on as it is.
 pub(super) fn passes(name: &HeaderName, routes: &Routes) -> bool {
     let text = name.as_str();
-    !(is_of_this_hop(text) || is_claim(text) || routes.is_identity(name))
+    !(is_of_this_hop(text) || *name == header::COOKIE || is_claim(text) || routes.is_identity(name))
 }
 
 /// `Host` is told anew, framing too where there is a body.
@@ -113,12 +116,10 @@ impl<'a> Options<'a> {
         Ok(options)
     }
 
-    /// True where the client names this field. What frames the body and what the application lives by stays.
+    /// True where the client names this field. What frames the body stays all the same.
     fn name(&self, field: &HeaderName) -> bool {
         let mut names = self.names.iter().take_while(|name| !name.is_empty());
-        names.any(|name| name.eq_ignore_ascii_case(field.as_str().as_bytes()))
-            && *field != header::CONTENT_LENGTH
-            && *field != header::COOKIE
+        names.any(|name| name.eq_ignore_ascii_case(field.as_str().as_bytes())) && *field != header::CONTENT_LENGTH
     }
 }
 
@@ -227,7 +228,7 @@ mod tests {
         let kept = [("Content-Length", "3"), ("Cookie", "a=1"), ("Accept", "*/*")];
         for named in ["host", "Content-Length", "transfer-encoding", "Cookie", "x-forwarded-for", "X-Request-Id"] {
             let lines = [&[("Connection", named)][..], &kept].concat();
-            assert_eq!(names(&lines), ["content-length", "cookie", "accept"], "{named}");
+            assert_eq!(names(&lines), ["content-length", "accept", "cookie"], "{named}");
         }
     }
 
