@@ -27,6 +27,8 @@ pub(crate) struct Client {
     pub(crate) peer: IpAddr,
     /// The peer is one of `trusted_proxies`.
     pub(crate) peer_is_trusted: bool,
+    /// And it says something of its client.
+    pub(crate) peer_says: bool,
     /// The client's scheme is https.
     pub(crate) secure: bool,
 }
@@ -36,14 +38,19 @@ impl Client {
     pub(crate) fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let peer = peer.to_canonical();
         if !is_trusted(peer, trusted) {
-            return Self { address: peer, peer, peer_is_trusted: false, secure: false };
+            return Self { address: peer, peer, peer_is_trusted: false, peer_says: false, secure: false };
         }
-        Self { address: walk(peer, headers, trusted), peer, peer_is_trusted: true, secure: is_https(headers) }
+        // One look at the names costs less than asking for each of them.
+        if !headers.keys().any(says_something) {
+            return Self { address: peer, peer, peer_is_trusted: true, peer_says: false, secure: false };
+        }
+        let (address, secure) = (walk(peer, headers, trusted), is_https(headers));
+        Self { address, peer, peer_is_trusted: true, peer_says: true, secure }
     }
 
     /// The request id that a trusted peer sent, if it is one.
     pub(crate) fn request_id(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        if !self.peer_is_trusted {
+        if !self.peer_says {
             return None;
         }
         let mut sent = headers.get_all(X_REQUEST_ID).iter();
@@ -55,6 +62,11 @@ impl Client {
 /// One of the networks contains it.
 pub(crate) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
+}
+
+/// A field by which a trusted peer tells of its client.
+fn says_something(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-forwarded-") || *name == X_REQUEST_ID
 }
 
 fn walk(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {

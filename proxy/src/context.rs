@@ -181,10 +181,8 @@ fn take_fields(head: &mut RequestHeader) -> HeaderMap {
     parts.method = head.method.clone();
     parts.uri = head.uri.clone();
     parts.version = head.version;
-    for name in FRAMING {
-        for value in head.headers.get_all(&name) {
-            parts.headers.append(&name, value.clone());
-        }
+    for (name, value) in head.headers.iter().filter(|(name, _)| FRAMING.contains(name)) {
+        parts.headers.append(name, value.clone());
     }
     request::Parts::from(std::mem::replace(head, RequestHeader::from(parts))).headers
 }

@@ -94,12 +94,12 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
+        let peer = peer_address(session);
+        context.begin(peer, session.req_header_mut());
         let is_tunnel = asks_for_websocket(&session.req_header().headers);
         session.set_read_timeout((!is_tunnel).then_some(BODY_READ_TIMEOUT));
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
-        let peer = peer_address(session);
-        context.begin(peer, session.req_header_mut());
         Ok(())
     }
 
@@ -125,9 +125,9 @@ impl ProxyHttp for Gateway {
         Ok(true)
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
-        let Context { request: Some(request), fields, .. } = context else { return missing_record() };
-        forward::peer(request, asks_for_websocket(fields)).await
+    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+        let Some(request) = context.request.as_deref_mut() else { return missing_record() };
+        forward::peer(request, asks_for_websocket(&session.req_header().headers)).await
     }
 
     async fn connected_to_upstream(

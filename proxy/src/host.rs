@@ -30,6 +30,9 @@ pub(crate) fn port(authority: &str) -> Option<&str> {
 /// User info, a comma, a space, an empty name, a port that is no number: anything that two readers could read
 /// differently.
 pub(crate) fn parse(text: &str) -> Result<Authority<'_>, BadHost> {
+    if is_canonical_name(text.as_bytes()) {
+        return Ok(Authority { host: Cow::Borrowed(text), port: None });
+    }
     let (name, port) = split_port(text)?;
     let port = port.filter(|port| !port.is_empty());
     if port.is_some_and(|port| !is_port(port)) {
@@ -63,6 +66,20 @@ fn split_port(text: &str) -> Result<(&str, Option<&str>), BadHost> {
 /// Digits only: a number's own parser takes a sign, too.
 fn is_port(port: &str) -> bool {
     port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+}
+
+/// Most hosts come so: a name in its one spelling, and nothing else.
+fn is_canonical_name(text: &[u8]) -> bool {
+    let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    let mut after_label = false;
+    for byte in text {
+        let is_plain = plain(byte);
+        if !is_plain && !(after_label && *byte == b'.') {
+            return false;
+        }
+        after_label = is_plain;
+    }
+    after_label && text.len() <= NAME_MAX_BYTES
 }
 
 /// Labels of letters, digits, hyphens and underscores, none of them empty.

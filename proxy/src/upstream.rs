@@ -77,16 +77,17 @@ impl Target {
 
     /// The peer for the `attempt`th try of a request, counted from 0, and its place among the addresses; `None` when
     /// every address was tried or the name is not known.
-    pub(crate) async fn peer(&self, attempt: usize) -> Option<(usize, HttpPeer)> {
-        if self.peers.load().is_empty() {
+    pub(crate) async fn peer(&self, attempt: usize) -> Option<(usize, Box<HttpPeer>)> {
+        let mut peers = self.peers.load();
+        if peers.is_empty() {
             Box::pin(self.look_up()).await;
+            peers = self.peers.load();
         }
-        let peers = self.peers.load();
         if attempt >= peers.len() {
             return None;
         }
         let at = self.preferred.load(Ordering::Relaxed).wrapping_add(attempt) % peers.len();
-        peers.get(at).map(|peer| (at, peer.clone()))
+        peers.get(at).map(|peer| (at, Box::new(peer.clone())))
     }
 
     /// Another address is left after the `attempt`th try failed to connect.

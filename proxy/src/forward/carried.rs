@@ -20,27 +20,55 @@ const OPTIONS_MAX: usize = 16;
 /// # Errors
 /// When `Connection` has more than [`OPTIONS_MAX`] names or something that is no name.
 pub(super) fn add(fields: &mut HeaderMap, sent: &HeaderMap, version: Version, routes: &Routes) -> Result<()> {
-    let options = Options::of(sent)?;
-    let drops_authorization = sent.get_all(header::AUTHORIZATION).iter().any(is_service_token);
+    let special = Special::of(sent);
+    let options = special.connection.then(|| Options::of(sent)).transpose()?;
+    let drops_authorization = special.authorization && sent.get_all(header::AUTHORIZATION).iter().any(is_service_token);
     for (name, value) in sent {
         let drops = if *name == header::AUTHORIZATION { drops_authorization } else { !passes(name, routes) };
-        if !drops && !options.name(name) {
+        if !drops && !options.as_ref().is_some_and(|options| options.name(name)) {
             fields.append(name.clone(), value.clone());
         }
     }
-    let cookie = match cookies::cut(sent) {
-        Cut::Unchanged => sent.get(header::COOKIE).cloned(),
-        Cut::Remove => None,
-        Cut::Replace(line) => Some(line),
-    };
-    if let Some(cookie) = cookie {
+    if let Some(cookie) = special.cookie.then(|| cookie(sent)).flatten() {
         fields.insert(header::COOKIE, cookie);
     }
-    if version == Version::HTTP_11 && asks_for_websocket(sent) {
+    if special.upgrade && version == Version::HTTP_11 && asks_for_websocket(sent) {
         fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
     Ok(())
+}
+
+/// Which fields are there that need more than their name looked at. One look at all names costs less than asking for
+/// each of these.
+#[derive(Default)]
+struct Special {
+    authorization: bool,
+    connection: bool,
+    cookie: bool,
+    upgrade: bool,
+}
+
+impl Special {
+    fn of(sent: &HeaderMap) -> Self {
+        let mut special = Self::default();
+        for name in sent.keys() {
+            special.authorization |= *name == header::AUTHORIZATION;
+            special.connection |= *name == header::CONNECTION;
+            special.cookie |= *name == header::COOKIE;
+            special.upgrade |= *name == header::UPGRADE;
+        }
+        special
+    }
+}
+
+/// Without ours.
+fn cookie(sent: &HeaderMap) -> Option<HeaderValue> {
+    match cookies::cut(sent) {
+        Cut::Unchanged => sent.get(header::COOKIE).cloned(),
+        Cut::Remove => None,
+        Cut::Replace(line) => Some(line),
+    }
 }
 
 /// The one upgrade that is passed on; any other is served as if it had not been asked for.

@@ -71,7 +71,7 @@ pub(crate) async fn peer(request: &mut Request, is_upgrade: bool) -> Result<Box<
         // Connections of this kind are not for other requests.
         peer.group_key = !peer.group_key;
     }
-    Ok(Box::new(peer))
+    Ok(peer)
 }
 
 /// A connection could not be made; true when another address is left to try.

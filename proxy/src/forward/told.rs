@@ -36,8 +36,7 @@ impl Asked<'_> {
     /// What the answer depends on is the connection's own. What a trusted peer says of its clients may differ with each
     /// request.
     pub(super) fn is_lasting(&self) -> bool {
-        let said = [X_FORWARDED_FOR, X_FORWARDED_HOST, X_FORWARDED_PORT];
-        !self.request.client.peer_is_trusted || !said.iter().any(|name| self.sent.contains_key(name))
+        !self.request.client.peer_says
     }
 }
 
