@@ -109,6 +109,11 @@ impl Core {
         }
     }
 
+    /// Addresses that the geo database was asked about and that are remembered.
+    pub(crate) fn located(&self) -> u64 {
+        self.geo.lock().as_ref().map_or(0, |geo| geo.remembered())
+    }
+
     pub(crate) fn sweep(&self) -> Result<(), Error> {
         for limiter in self.limits.living() {
             limiter.sweep();

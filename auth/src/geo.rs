@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use maxminddb::{MaxMindDbError, PathElement, Reader};
-use moka::sync::Cache;
+
+use crate::cache::Cache;
 
 /// From the geo database; all absent without one, or for an unmapped address.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,7 +26,7 @@ pub struct Location {
 }
 
 /// Addresses remembered.
-const MAX_PLACES: u64 = 100_000;
+const MAX_PLACES: usize = 100_000;
 
 /// A larger file is not read.
 const MAX_FILE_BYTES: u64 = 1 << 30;
@@ -72,6 +73,10 @@ impl GeoDb {
 
     pub(crate) fn version(&self) -> &Version {
         &self.version
+    }
+
+    pub(crate) fn remembered(&self) -> u64 {
+        self.places.len() as u64
     }
 
     pub(crate) fn locate(&self, address: IpAddr) -> Place {

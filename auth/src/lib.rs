@@ -5,6 +5,7 @@
 
 mod account;
 mod attempts;
+mod cache;
 pub mod caller;
 pub mod clock;
 mod core;
@@ -79,6 +80,8 @@ impl Auth {
         let keys = |limiter: &Arc<limit::Limiter>| (limiter.name.to_string(), limiter.keys() as u64);
         Figures {
             sessions: core.sessions.store.live_count(),
+            cached_sessions: core.sessions.store.cached_count(),
+            cached_locations: core.located(),
             limiter_keys: limiters.iter().map(keys).collect(),
             limiter_evictions: core.limits.evictions(),
             hash_queue: core.pool.waiting() as u64,
@@ -110,6 +113,10 @@ impl Auth {
 pub struct Figures {
     /// Live sessions; those whose time is over count until a request or a sweep finds them.
     pub sessions: u64,
+    /// Sessions in memory; the others cost a read of the database.
+    pub cached_sessions: u64,
+    /// Addresses whose place is in memory.
+    pub cached_locations: u64,
     /// Keys held by each limit, by the limit's name.
     pub limiter_keys: Vec<(String, u64)>,
     /// Keys dropped from a full limiter since start.

@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use rocksdb::WriteBatch;
+use vestibule_config::limit::FAILURES_MAX;
 
 use crate::clock::Clock;
 use crate::error::Error;
@@ -21,8 +22,8 @@ const MAX_KEYS: usize = 100_000;
 /// A full table is searched for keys to drop at most this often, in milliseconds.
 const MAKE_ROOM_EVERY_MS: i64 = 1_000;
 
-/// Failures counted per key; a larger budget acts as this one.
-const MAX_COUNT: usize = 1_000;
+/// Failures counted per key.
+const MAX_COUNT: usize = FAILURES_MAX as usize;
 
 /// Keyed hashes of account and address, or of a circuit.
 pub(crate) type FailureKey = [u8; 32];

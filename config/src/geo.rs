@@ -34,7 +34,14 @@ shape! {
 impl RawGeo {
     pub(crate) fn check(self, reading: &mut Reading<'_>) -> Option<Geo> {
         let Self { table, database, when_unavailable } = self;
+        let place = database.span();
         let database = database.required("database", "\"/usr/share/GeoIP/GeoLite2-City.mmdb\"", table, reading)?;
+        if let Err(error) = reading.source.probe(&database) {
+            // No error: it may come later, and until then country rules refuse.
+            let message = format!("cannot read {:?}: {error}", database.display().to_string());
+            let finding = reading.findings.warning(place, message);
+            finding.help("put a MaxMind database there; until then nobody's country is known and country rules refuse");
+        }
         Some(Geo { database, when_unavailable: when_unavailable.or(WhenUnavailable::Deny) })
     }
 }

@@ -4,7 +4,7 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use crate::name::Name;
-use crate::shape::{Reading, shape};
+use crate::shape::{Field, Reading, shape};
 use crate::units::Rate;
 use crate::word::spellings;
 
@@ -46,6 +46,9 @@ pub struct LoginLimits {
     /// Per circuit, of its shared secrets.
     pub shared_failures: SharedFailureBudget,
 }
+
+/// Failures that are counted for one account and address, or for one circuit: the largest `count`.
+pub const FAILURES_MAX: u32 = 1000;
 
 /// `failures`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,35 +118,42 @@ impl RawRateLimit {
 }
 
 impl RawLoginLimits {
-    pub(crate) fn check(self) -> LoginLimits {
+    pub(crate) fn check(self, reading: &mut Reading<'_>) -> LoginLimits {
         let Self { table: _unused, per_ip, per_user, per_circuit, failures, shared_failures } = self;
         let default = LoginLimits::default();
         LoginLimits {
             per_ip: per_ip.or(default.per_ip),
             per_user: per_user.or(default.per_user),
             per_circuit: per_circuit.or(default.per_circuit),
-            failures: failures.optional().map_or_else(FailureBudget::default, RawFailures::check),
-            shared_failures: shared_failures
-                .optional()
-                .map_or_else(SharedFailureBudget::default, RawSharedFailures::check),
+            failures: failures.optional().map(|failures| failures.check(reading)).unwrap_or_default(),
+            shared_failures: shared_failures.optional().map(|failures| failures.check(reading)).unwrap_or_default(),
         }
     }
 }
 
 impl RawFailures {
-    fn check(self) -> FailureBudget {
+    fn check(self, reading: &mut Reading<'_>) -> FailureBudget {
         let Self { table: _unused, count, within, lock } = self;
+        check_count(&count, reading);
         let default = FailureBudget::default();
         FailureBudget { count: count.or(default.count), within: within.or(default.within), lock: lock.or(default.lock) }
     }
 }
 
 impl RawSharedFailures {
-    fn check(self) -> SharedFailureBudget {
+    fn check(self, reading: &mut Reading<'_>) -> SharedFailureBudget {
         let Self { table: _unused, count, within } = self;
+        check_count(&count, reading);
         let default = SharedFailureBudget::default();
         SharedFailureBudget { count: count.or(default.count), within: within.or(default.within) }
     }
+}
+
+/// A count that could never be reached would be no limit.
+fn check_count(count: &Field<NonZeroU32>, reading: &mut Reading<'_>) {
+    let Some(given) = count.as_ref().filter(|count| count.get() > FAILURES_MAX) else { return };
+    let message = format!("{given} failures are more than are counted");
+    reading.findings.error(count.span(), message).help(format!("write at most {FAILURES_MAX}"));
 }
 
 impl Default for LoginLimits {

@@ -32,6 +32,13 @@ pub trait Source {
     fn in_force(&self) -> Option<&Settings> {
         None
     }
+    /// Whether a file can be opened that only the running program reads.
+    ///
+    /// # Errors
+    /// When it cannot.
+    fn probe(&self, _path: &Path) -> std::io::Result<()> {
+        Ok(())
+    }
     /// Permission bits of a file, where there are such.
     fn mode(&self, _path: &Path) -> Option<u32> {
         None

@@ -126,7 +126,7 @@ impl RawFile {
             projects: projects.into_iter().filter_map(|(name, project)| Some((name, project?))).collect(),
             ip_sets: ip_sets.into_iter().filter_map(|(name, set)| Some((name, set?))).collect(),
             rate_limits: rate_limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect(),
-            login_limits: login_limits.optional().map(RawLoginLimits::check).unwrap_or_default(),
+            login_limits: login_limits.optional().map(|limits| limits.check(reading)).unwrap_or_default(),
             circuits,
             logs: logs.optional().map_or_else(Logs::default, RawLogs::check),
             admin,

@@ -96,6 +96,11 @@ impl<E: Fn(&str) -> Option<String>> Source for FileSource<E> {
         self.now
     }
 
+    fn probe(&self, path: &Path) -> io::Result<()> {
+        let file = File::open(path)?;
+        if file.metadata()?.is_dir() { Err(io::ErrorKind::IsADirectory.into()) } else { Ok(()) }
+    }
+
     #[cfg(unix)]
     fn mode(&self, path: &Path) -> Option<u32> {
         use std::os::unix::fs::PermissionsExt as _;

@@ -114,3 +114,14 @@ fn a_missing_file_is_an_error_with_its_name() {
         load(Path::new("/nowhere/vestibule.toml"), &FileSource::new(|_| None, Timestamp::UNIX_EPOCH)).unwrap_err();
     assert!(said(&report, "cannot read \"/nowhere/vestibule.toml\""), "{report}");
 }
+
+#[test]
+fn a_geo_database_that_is_not_there_is_said() {
+    let folder = Folder::new();
+    folder.write("vestibule.toml", &format!("{MAIN}[geo]\ndatabase = \"places.mmdb\"\n"), 0o640);
+    let report = folder.accepted().report();
+    let problem = report.problems.iter().find(|problem| problem.message.contains("places.mmdb")).unwrap();
+    assert_eq!(problem.place.as_ref().unwrap().line, 12, "{report}");
+    folder.write("places.mmdb", "any", 0o640);
+    assert!(!said(&folder.accepted().report(), "places.mmdb"));
+}

@@ -20,20 +20,20 @@ pub enum Raw<'a> {
     Bytes(&'a [u8]),
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn put_number(field: u32, number: u64, out: &mut Vec<u8>) {
     put_varint(u64::from(field) << 3 | NUMBER, out);
     put_varint(number, out);
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn put_bytes(field: u32, bytes: &[u8], out: &mut Vec<u8>) {
     put_varint(u64::from(field) << 3 | BYTES, out);
     put_varint(bytes.len() as u64, out);
     out.extend_from_slice(bytes);
 }
 
-#[inline]
+#[inline(always)]
 pub(crate) fn put_varint(mut number: u64, out: &mut Vec<u8>) {
     while number >= 0x80 {
         out.push((number & 0x7f) as u8 | 0x80);
@@ -43,7 +43,7 @@ pub(crate) fn put_varint(mut number: u64, out: &mut Vec<u8>) {
 }
 
 /// The text, or its first 2 KiB, cut between characters, and a mark that says how many bytes are missing.
-#[inline]
+#[inline(always)]
 pub(crate) fn fit_text(text: &str) -> Cow<'_, str> {
     if text.len() <= TEXT_MAX {
         return Cow::Borrowed(text);

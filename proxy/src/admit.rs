@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use http::{HeaderMap, header};
-use pingora::http::RequestHeader;
 use vestibule_auth::gate::Front;
 use vestibule_auth::{Decision, Kind, Permit, Reason, Refusal, Verdict};
 
@@ -29,8 +28,7 @@ pub(crate) enum Step {
 }
 
 /// The whole decision. The first denial ends it, and is the only one that is noted.
-pub(crate) async fn admit(state: &Arc<State>, request: &mut Request, head: &RequestHeader) -> Step {
-    let headers = &head.headers;
+pub(crate) async fn admit(state: &Arc<State>, request: &mut Request, headers: &HeaderMap) -> Step {
     let owner = owner(request.head.uri.path());
     let Some(route) = find(state, request, headers) else {
         let reason = request.ending.reason.unwrap_or(Reason::CircuitNotFound);
@@ -62,7 +60,7 @@ fn find(state: &State, request: &mut Request, headers: &HeaderMap) -> Option<Arc
         return None;
     };
     let live = request.live.clone();
-    match live.routes.find(&host.host, state.clock.now()) {
+    match live.routes.find(&host.host, &*state.clock) {
         Found::Open(host, route) => {
             request.host = Some(host.clone());
             request.route = Some(route.clone());
@@ -103,7 +101,8 @@ async fn decide(state: &Arc<State>, request: &mut Request, headers: &HeaderMap, 
     match verdict {
         Verdict::Pass(permit) => enter(state, request, headers, route, permit),
         Verdict::Refuse(refusal) => {
-            if !record_refused_session(state, request, headers, route, &refusal).await {
+            // Boxed: every request would carry its room.
+            if !Box::pin(record_refused_session(state, request, headers, route, &refusal)).await {
                 return Step::Answer(fail(request, headers, Reason::LogUnavailable));
             }
             Step::Answer(refuse(state, request, headers, route, &refusal))

@@ -163,6 +163,13 @@ impl Default for Refused {
 }
 
 impl Refused {
+    /// Remembered now.
+    pub(crate) fn count(&self) -> u64 {
+        // What was put in lately is counted only then.
+        self.0.run_pending_tasks();
+        self.0.entry_count()
+    }
+
     fn is_new(&self, key: &RefusedKey) -> bool {
         self.0.get(key).is_none() && self.0.entry_by_ref(key).or_insert(()).is_fresh()
     }

@@ -2,8 +2,15 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use ipnet::IpNet;
+
+/// Addresses that proxies saw, each appended by the next.
+pub(crate) const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+/// The scheme that the client used.
+pub(crate) const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+/// Joins the answer, the upstream and the logs.
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Hops of `X-Forwarded-For` that are looked at, from the right.
 const HOPS_MAX: usize = 32;
@@ -20,6 +27,8 @@ pub(crate) struct Client {
     pub(crate) peer: IpAddr,
     /// The peer is one of `trusted_proxies`.
     pub(crate) peer_is_trusted: bool,
+    /// And it says something of its client.
+    pub(crate) peer_says: bool,
     /// The client's scheme is https.
     pub(crate) secure: bool,
 }
@@ -29,17 +38,22 @@ impl Client {
     pub(crate) fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
         let peer = peer.to_canonical();
         if !is_trusted(peer, trusted) {
-            return Self { address: peer, peer, peer_is_trusted: false, secure: false };
+            return Self { address: peer, peer, peer_is_trusted: false, peer_says: false, secure: false };
         }
-        Self { address: walk(peer, headers, trusted), peer, peer_is_trusted: true, secure: is_https(headers) }
+        // One look at the names costs less than asking for each of them.
+        if !headers.keys().any(says_something) {
+            return Self { address: peer, peer, peer_is_trusted: true, peer_says: false, secure: false };
+        }
+        let (address, secure) = (walk(peer, headers, trusted), is_https(headers));
+        Self { address, peer, peer_is_trusted: true, peer_says: true, secure }
     }
 
     /// The request id that a trusted peer sent, if it is one.
     pub(crate) fn request_id(&self, headers: &HeaderMap) -> Option<HeaderValue> {
-        if !self.peer_is_trusted {
+        if !self.peer_says {
             return None;
         }
-        let mut sent = headers.get_all("x-request-id").iter();
+        let mut sent = headers.get_all(X_REQUEST_ID).iter();
         let id = sent.next().filter(|id| is_request_id(id.as_bytes()))?;
         sent.next().is_none().then(|| id.clone())
     }
@@ -50,8 +64,13 @@ pub(crate) fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
     trusted.iter().any(|network| network.contains(&address))
 }
 
+/// A field by which a trusted peer tells of its client.
+fn says_something(name: &HeaderName) -> bool {
+    name.as_str().starts_with("x-forwarded-") || *name == X_REQUEST_ID
+}
+
 fn walk(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
-    let lines = headers.get_all("x-forwarded-for").iter().rev();
+    let lines = headers.get_all(X_FORWARDED_FOR).iter().rev();
     let hops = lines.flat_map(|line| line.as_bytes().rsplit(|byte| *byte == b','));
     let mut address = peer;
     for hop in hops.take(HOPS_MAX) {
@@ -75,7 +94,7 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
 
 /// The last value counts, as it is the one nearest to us.
 fn is_https(headers: &HeaderMap) -> bool {
-    let last = headers.get_all("x-forwarded-proto").iter().next_back();
+    let last = headers.get_all(X_FORWARDED_PROTO).iter().next_back();
     last.and_then(|line| line.as_bytes().rsplit(|byte| *byte == b',').next())
         .is_some_and(|scheme| scheme.trim_ascii().eq_ignore_ascii_case(b"https"))
 }

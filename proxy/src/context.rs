@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Method, Uri, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, Version, header, request};
 use pingora::http::RequestHeader;
 use vestibule_auth::{Budget, Identity, Location, Reason, RequestView, Session};
 
 use crate::client_address::Client;
 use crate::cookie;
-use crate::forward::Forward;
+use crate::forward::{Forward, Told};
 use crate::record;
 use crate::reply::Mark;
 use crate::request_id;
@@ -21,9 +21,17 @@ use crate::state::{Live, State};
 pub(crate) struct Context {
     /// Shared parts.
     pub(crate) state: Arc<State>,
+    /// The client's, moved out of Pingora's hands: it would copy all of them for the upstream, and remove from the
+    /// copy what must not pass.
+    pub(crate) fields: HeaderMap,
     /// Present from the head to the entry.
     pub(crate) request: Option<Box<Request>>,
+    /// Handed on from one request of a connection to the next.
+    pub(crate) told: Option<Arc<Told>>,
 }
+
+/// Fields that Pingora itself looks at after the head was read: how the body ends, and who waits for what.
+const FRAMING: [HeaderName; 4] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT];
 
 /// One request from its head on.
 pub(crate) struct Request {
@@ -61,7 +69,7 @@ pub(crate) struct Request {
     pub(crate) silent: bool,
 }
 
-/// What entries keep of the head; shares its bytes.
+/// The request line; shares the bytes that were read.
 pub(crate) struct Head {
     /// As sent.
     pub(crate) method: Method,
@@ -69,10 +77,6 @@ pub(crate) struct Head {
     pub(crate) uri: Uri,
     /// As sent.
     pub(crate) version: Version,
-    /// As sent.
-    pub(crate) user_agent: Option<HeaderValue>,
-    /// As sent.
-    pub(crate) referer: Option<HeaderValue>,
 }
 
 /// How a request ended; at first as if its client had left at once.
@@ -93,22 +97,25 @@ pub(crate) struct Ending {
 impl Context {
     /// Before the head is looked at.
     pub(crate) fn new(state: Arc<State>) -> Self {
-        Self { state, request: None }
+        Self { state, fields: HeaderMap::new(), request: None, told: None }
     }
 
-    /// Opens the record.
-    pub(crate) fn begin(&mut self, peer: std::net::IpAddr, head: &RequestHeader) {
+    /// Opens the record and leaves in `head` what Pingora needs: its target in origin form, as the absolute form names
+    /// the same host as `Host`, which the edge has seen to, and its framing.
+    pub(crate) fn begin(&mut self, peer: std::net::IpAddr, head: &mut RequestHeader) {
+        let line = Head { method: head.method.clone(), uri: head.uri.clone(), version: head.version };
+        self.fields = take_fields(head);
         let live = self.state.live.load_full();
         let time_us = self.state.clock.now().as_microsecond();
-        let client = Client::resolve(peer, &head.headers, &live.settings.server.trusted_proxies);
-        let request_id = client.request_id(&head.headers).unwrap_or_else(|| request_id::next(&self.state.request_ids));
+        let client = Client::resolve(peer, &self.fields, &live.settings.server.trusted_proxies);
+        let request_id = client.request_id(&self.fields).unwrap_or_else(|| request_id::next(&self.state.request_ids));
         self.request = Some(Box::new(Request {
             live,
             time_us,
             started: self.state.clock.elapsed(),
             request_id,
             client,
-            head: Head::of(head),
+            head: line,
             host: None,
             route: None,
             location: None,
@@ -126,19 +133,7 @@ impl Context {
 impl Drop for Context {
     fn drop(&mut self) {
         if let Some(request) = self.request.take() {
-            record::abandoned(&self.state, &request);
-        }
-    }
-}
-
-impl Head {
-    fn of(head: &RequestHeader) -> Self {
-        Self {
-            method: head.method.clone(),
-            uri: head.uri.clone(),
-            version: head.version,
-            user_agent: head.headers.get(header::USER_AGENT).cloned(),
-            referer: head.headers.get(header::REFERER).cloned(),
+            record::finished(&self.state, &request, &self.fields);
         }
     }
 }
@@ -178,6 +173,19 @@ impl Request {
     pub(crate) fn request_id(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
     }
+}
+
+/// Pingora's head with its framing only, and with the target that its address has: of a target in absolute form that
+/// is the path.
+fn take_fields(head: &mut RequestHeader) -> HeaderMap {
+    let (mut parts, ()) = http::Request::new(()).into_parts();
+    parts.method = head.method.clone();
+    parts.uri = head.uri.clone();
+    parts.version = head.version;
+    for (name, value) in head.headers.iter().filter(|(name, _)| FRAMING.contains(name)) {
+        parts.headers.append(name, value.clone());
+    }
+    request::Parts::from(std::mem::replace(head, RequestHeader::from(parts))).headers
 }
 
 /// Host and port as the client wrote them; the target was brought into origin form before.

@@ -1,12 +1,13 @@
 //! Pingora's phases, one short method each.
 
+use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -14,12 +15,13 @@ use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorSource, ErrorType, Result};
 use vestibule_auth::Reason;
+use vestibule_config::logs::OnFull;
 
 use crate::admit::{Step, admit, fail};
 use crate::answer::{self, Unread};
 use crate::context::{Context, Request, authority};
 use crate::failure;
-use crate::forward;
+use crate::forward::{self, Told, asks_for_websocket};
 use crate::login::{self, Answer};
 use crate::record;
 use crate::reply::Reply;
@@ -44,12 +46,12 @@ impl Gateway {
         Self { state }
     }
 
-    async fn own_page(&self, session: &mut Session, request: &mut Request) -> Reply {
+    async fn own_page(&self, session: &mut Session, request: &mut Request, fields: &HeaderMap) -> Reply {
         let body = match answer::read_own_body(session).await {
             Ok(body) => body,
-            Err(unread) => return fail(request, &session.req_header().headers, reason_unread(&unread)),
+            Err(unread) => return fail(request, fields, reason_unread(&unread)),
         };
-        let answer = self.visit(request, session.req_header(), body).await;
+        let answer = self.visit(request, fields, body).await;
         let Answer { reply, reason, session, method } = answer;
         request.ending.reason = reason;
         request.tried = Some(method);
@@ -57,7 +59,7 @@ impl Gateway {
         reply
     }
 
-    async fn visit(&self, request: &Request, head: &RequestHeader, body: Bytes) -> Answer {
+    async fn visit(&self, request: &Request, fields: &HeaderMap, body: Bytes) -> Answer {
         let (Some(route), Some(location)) = (&request.route, &request.location) else {
             unreachable!("a page of ours is served after its circuit's front rules");
         };
@@ -65,10 +67,10 @@ impl Gateway {
             state: &self.state,
             live: &request.live,
             gate: &route.gate,
-            request: request.view(&head.headers),
+            request: request.view(fields),
             query: request.head.uri.query(),
             secure: request.client.secure,
-            authority: authority(&head.headers),
+            authority: authority(fields),
             request_id: request.request_id(),
             time_us: request.time_us,
             location,
@@ -92,30 +94,40 @@ impl ProxyHttp for Gateway {
     fn init_downstream_modules(&self, _modules: &mut HttpModules) {}
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
-        let is_tunnel = asks_for_websocket(session.req_header());
+        let peer = peer_address(session);
+        context.begin(peer, session.req_header_mut());
+        let is_tunnel = asks_for_websocket(&session.req_header().headers);
         session.set_read_timeout((!is_tunnel).then_some(BODY_READ_TIMEOUT));
         session.set_write_timeout(Some(WRITE_TIMEOUT));
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
-        to_origin_form(session.req_header_mut());
-        let peer = peer_address(session);
-        context.begin(peer, session.req_header());
         Ok(())
     }
 
+    /// What the last request of the connection left.
+    fn on_connection_reuse(&self, _session: &mut Session, context: &mut Context, kept: Box<dyn Any + Send + Sync>) {
+        context.told = kept.downcast().ok().map(|told| *told);
+    }
+
+    fn persist_connection_context(&self, _session: &Session, context: &Context) -> Option<Box<dyn Any + Send + Sync>> {
+        let told: &Arc<Told> = context.told.as_ref()?;
+        Some(Box::new(Arc::clone(told)))
+    }
+
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
-        let Some(request) = context.request.as_deref_mut() else { return missing_record() };
-        let reply = match admit(&self.state, request, session.req_header()).await {
+        let Context { request: Some(request), fields, .. } = context else { return missing_record() };
+        let reply = match admit(&self.state, request, fields).await {
             Step::Forward => return Ok(false),
-            Step::OwnPage => self.own_page(session, request).await,
+            // Boxed, as signing in is long: every request would carry its room.
+            Step::OwnPage => Box::pin(self.own_page(session, request, fields)).await,
             Step::Answer(reply) => reply,
         };
-        answer::write(session, request, reply).await?;
+        Box::pin(answer::write(session, request, reply)).await?;
         Ok(true)
     }
 
     async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let Some(request) = context.request.as_deref_mut() else { return missing_record() };
-        forward::peer(request, asks_for_websocket(session.req_header())).await
+        forward::peer(request, asks_for_websocket(&session.req_header().headers)).await
     }
 
     async fn connected_to_upstream(
@@ -134,12 +146,12 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_request_filter(
         &self,
-        session: &mut Session,
+        _session: &mut Session,
         out: &mut RequestHeader,
         context: &mut Context,
     ) -> Result<()> {
-        let Some(request) = context.request.as_deref() else { return missing_record() };
-        forward::outgoing(request, session.req_header(), out)
+        let Context { request: Some(request), fields, told, .. } = context else { return missing_record() };
+        forward::outgoing(request, fields, told, out)
     }
 
     async fn request_body_filter(
@@ -198,8 +210,8 @@ impl ProxyHttp for Gateway {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, context: &mut Context) -> FailToProxy {
-        if let Some(request) = context.request.as_deref_mut() {
-            fail_to_proxy(session, error, request).await;
+        if let Context { request: Some(request), fields, .. } = context {
+            fail_to_proxy(session, error, request, fields).await;
         }
         FailToProxy { error_code: final_status(session), can_reuse_downstream: false }
     }
@@ -213,7 +225,10 @@ impl ProxyHttp for Gateway {
         if let Some(error) = error {
             request.ending.reason.get_or_insert_with(|| failure::reason(error));
         }
-        record::finished(&self.state, request).await;
+        match request.live.settings.logs.on_full {
+            OnFull::Drop => record::finished(&self.state, request, &context.fields),
+            OnFull::Block => Box::pin(record::finished_in_time(&self.state, request, &context.fields)).await,
+        }
         context.request = None;
     }
 
@@ -238,7 +253,7 @@ impl ProxyHttp for Gateway {
     }
 }
 
-async fn fail_to_proxy(session: &mut Session, error: &Error, request: &mut Request) {
+async fn fail_to_proxy(session: &mut Session, error: &Error, request: &mut Request, fields: &HeaderMap) {
     let reason = failure::reason(error);
     if *error.esource() == ErrorSource::Upstream {
         let circuit = request.route.as_ref().map(|route| &*route.name);
@@ -250,7 +265,7 @@ async fn fail_to_proxy(session: &mut Session, error: &Error, request: &mut Reque
         request.ending.reason.get_or_insert(reason);
         return;
     }
-    let reply = fail(request, &session.req_header().headers, reason);
+    let reply = fail(request, fields, reason);
     // A client that is gone by now is no news: the entry says how it ended.
     let _ = answer::write(session, request, reply).await;
 }
@@ -267,20 +282,6 @@ fn reason_unread(unread: &Unread) -> Reason {
         Unread::TooLong => Reason::BodyTooLarge,
         Unread::TooSlow => Reason::HeadTimeout,
         Unread::Gone => Reason::ClientClosed,
-    }
-}
-
-/// The one upgrade that is passed on; any other is served as if it had not been asked for.
-fn asks_for_websocket(head: &RequestHeader) -> bool {
-    head.headers.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
-}
-
-/// Absolute form names the same host as `Host`, which the edge has seen to; the upstream gets origin form. Of a
-/// target in absolute form the address has the path only, the whole is kept beside it.
-fn to_origin_form(head: &mut RequestHeader) {
-    if !head.raw_path().starts_with(b"/") {
-        let path_and_query = head.uri.clone();
-        head.set_uri(path_and_query);
     }
 }
 

@@ -30,6 +30,9 @@ pub(crate) fn port(authority: &str) -> Option<&str> {
 /// User info, a comma, a space, an empty name, a port that is no number: anything that two readers could read
 /// differently.
 pub(crate) fn parse(text: &str) -> Result<Authority<'_>, BadHost> {
+    if is_canonical_name(text.as_bytes()) {
+        return Ok(Authority { host: Cow::Borrowed(text), port: None });
+    }
     let (name, port) = split_port(text)?;
     let port = port.filter(|port| !port.is_empty());
     if port.is_some_and(|port| !is_port(port)) {
@@ -65,11 +68,32 @@ fn is_port(port: &str) -> bool {
     port.len() <= 5 && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
 }
 
+/// Most hosts come so: a name in its one spelling, and nothing else.
+fn is_canonical_name(text: &[u8]) -> bool {
+    let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
+    let mut after_label = false;
+    for byte in text {
+        let is_plain = plain(byte);
+        if !is_plain && !(after_label && *byte == b'.') {
+            return false;
+        }
+        after_label = is_plain;
+    }
+    after_label && text.len() <= NAME_MAX_BYTES
+}
+
+/// Labels of letters, digits, hyphens and underscores, none of them empty.
 fn is_name(name: &str) -> bool {
-    !name.is_empty()
-        && name.len() <= NAME_MAX_BYTES
-        && name.split('.').all(|label| !label.is_empty())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+    let mut label_is_empty = true;
+    for byte in name.bytes() {
+        match byte {
+            b'.' if label_is_empty => return false,
+            b'.' => label_is_empty = true,
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => label_is_empty = false,
+            _ => return false,
+        }
+    }
+    !label_is_empty && name.len() <= NAME_MAX_BYTES
 }
 
 fn is_ipv6_literal(name: &str) -> bool {

@@ -1,7 +1,7 @@
 //! Counters and gauges of the metrics page; their names are part of the contract.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
@@ -30,8 +30,21 @@ pub(crate) struct Metrics {
     request_duration: Histogram,
     upstream_duration: Histogram,
     active_connections: Gauge,
+    admin_connections: Gauge,
     reload_successful: Gauge,
     snapshot: Snapshot,
+}
+
+/// What others hold in memory when the page is asked for.
+pub(crate) struct Held<'a> {
+    /// Of the logs.
+    pub(crate) store: &'a vestibule_logstore::Figures,
+    /// Of sessions, limits and hashes.
+    pub(crate) auth: &'a vestibule_auth::Figures,
+    /// Sessions whose refusal by a policy is recorded.
+    pub(crate) remembered_refusals: u64,
+    /// Addresses that sent wrong tokens to the admin port.
+    pub(crate) throttled_addresses: u64,
 }
 
 /// Numbers that others keep and that are copied in when the page is asked for.
@@ -47,6 +60,10 @@ struct Snapshot {
     hash_queue: Gauge,
     hash_queue_full: Counter,
     sessions: Gauge,
+    cached_sessions: Gauge,
+    cached_locations: Gauge,
+    remembered_refusals: Gauge,
+    throttled_addresses: Gauge,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -55,6 +72,17 @@ struct RequestLabels {
     action: &'static str,
     origin: &'static str,
     status_class: &'static str,
+}
+
+impl RequestLabels {
+    fn of(request: &Finished<'_>, class: usize) -> Self {
+        Self {
+            circuit: request.circuit.clone(),
+            action: request.action,
+            origin: request.origin,
+            status_class: STATUS_CLASSES.get(class).copied().unwrap_or_default(),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -101,10 +129,17 @@ struct KeyLabels {
     limit: Arc<str>,
 }
 
+/// A circuit's counters of what its upstream answered, by class of status, so that the commonest requests need not look
+/// theirs up by name.
+#[derive(Default)]
+pub(crate) struct Answered([OnceLock<Counter>; STATUS_CLASSES.len()]);
+
 /// What one finished request adds.
 pub(crate) struct Finished<'a> {
     /// Empty where no circuit was found.
     pub(crate) circuit: &'a Arc<str>,
+    /// Present where the circuit's upstream answered a request that was let through.
+    pub(crate) answered: Option<&'a Answered>,
     /// `allowed` or `blocked`.
     pub(crate) action: &'static str,
     /// The entry's `origin`.
@@ -136,6 +171,7 @@ impl Metrics {
             request_duration: Histogram::new(DURATION_BUCKETS),
             upstream_duration: Histogram::new(DURATION_BUCKETS),
             active_connections: Gauge::default(),
+            admin_connections: Gauge::default(),
             reload_successful: Gauge::default(),
             snapshot: Snapshot::default(),
         };
@@ -146,13 +182,12 @@ impl Metrics {
 
     /// One request has ended.
     pub(crate) fn finished(&self, request: &Finished<'_>) {
-        let labels = RequestLabels {
-            circuit: request.circuit.clone(),
-            action: request.action,
-            origin: request.origin,
-            status_class: status_class(request.status),
+        let class = status_class(request.status);
+        let counter = || self.requests.get_or_create_owned(&RequestLabels::of(request, class));
+        match request.answered.and_then(|answered| answered.0.get(class)) {
+            Some(known) => known.get_or_init(counter).inc(),
+            None => counter().inc(),
         };
-        self.requests.get_or_create(&labels).inc();
         if let Some(reason) = request.reason {
             let labels = DenialLabels { circuit: request.circuit.clone(), reason: reason.code() };
             self.denials.get_or_create(&labels).inc();
@@ -215,14 +250,24 @@ impl Metrics {
         self.active_connections.dec();
     }
 
+    /// A client of the admin port connected.
+    pub(crate) fn admin_connection_opened(&self) {
+        self.admin_connections.inc();
+    }
+
+    /// And left.
+    pub(crate) fn admin_connection_closed(&self) {
+        self.admin_connections.dec();
+    }
+
     /// How the last reload went.
     pub(crate) fn reloaded(&self, successful: bool) {
         self.reload_successful.set(i64::from(successful));
     }
 
     /// The page in OpenMetrics text.
-    pub(crate) fn encode(&self, store: &vestibule_logstore::Figures, auth: &vestibule_auth::Figures) -> String {
-        self.snapshot.take(store, auth);
+    pub(crate) fn encode(&self, held: &Held<'_>) -> String {
+        self.snapshot.take(held);
         let mut page = String::new();
         text::encode(&mut page, &self.registry).expect("a string takes all that is written");
         page
@@ -242,6 +287,7 @@ impl Metrics {
         add(to, "request_duration_seconds", "Head to last byte", &self.request_duration);
         add(to, "upstream_duration_seconds", "Until the upstream's head", &self.upstream_duration);
         add(to, "active_connections", "Clients connected", &self.active_connections);
+        add(to, "admin_connections", "Clients connected to the admin port", &self.admin_connections);
         add(to, "config_last_reload_successful", "1 while the last reload was good", &self.reload_successful);
         let kept = &self.snapshot;
         add(to, "log_queue_depth", "Entries waiting for the writer", &kept.log_queue_depth);
@@ -254,11 +300,16 @@ impl Metrics {
         add(to, "hash_queue", "Credentials waiting to be checked", &kept.hash_queue);
         add(to, "hash_queue_full", "Credentials turned away", &kept.hash_queue_full);
         add(to, "sessions", "Live sessions", &kept.sessions);
+        add(to, "sessions_cached", "Sessions in memory", &kept.cached_sessions);
+        add(to, "locations_cached", "Addresses whose place is in memory", &kept.cached_locations);
+        add(to, "refusals_remembered", "Refused sessions in memory", &kept.remembered_refusals);
+        add(to, "admin_throttled_addresses", "Addresses that sent wrong tokens", &kept.throttled_addresses);
     }
 }
 
 impl Snapshot {
-    fn take(&self, store: &vestibule_logstore::Figures, auth: &vestibule_auth::Figures) {
+    fn take(&self, held: &Held<'_>) {
+        let Held { store, auth, remembered_refusals, throttled_addresses } = *held;
         self.log_queue_depth.set(signed(store.queue_depth));
         self.log_quarantined.set(signed(store.quarantined));
         self.log_bytes.set(signed(store.bytes));
@@ -277,6 +328,10 @@ impl Snapshot {
         self.hash_queue.set(signed(auth.hash_queue));
         store_in(&self.hash_queue_full, auth.hash_queue_full);
         self.sessions.set(signed(auth.sessions));
+        self.cached_sessions.set(signed(auth.cached_sessions));
+        self.cached_locations.set(signed(auth.cached_locations));
+        self.remembered_refusals.set(signed(remembered_refusals));
+        self.throttled_addresses.set(signed(throttled_addresses));
     }
 }
 
@@ -292,15 +347,12 @@ fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn status_class(status: u16) -> &'static str {
-    match status {
-        100..=199 => "1xx",
-        200..=299 => "2xx",
-        300..=399 => "3xx",
-        400..=499 => "4xx",
-        500..=599 => "5xx",
-        _ => "none",
-    }
+/// By first digit; the first is for a client that was gone before one was sent.
+const STATUS_CLASSES: [&str; 6] = ["none", "1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Index into [`STATUS_CLASSES`].
+fn status_class(status: u16) -> usize {
+    usize::from(status / 100) % STATUS_CLASSES.len()
 }
 
 #[cfg(test)]
@@ -313,6 +365,7 @@ mod tests {
         let circuit: Arc<str> = "wiki".into();
         metrics.finished(&Finished {
             circuit: &circuit,
+            answered: None,
             action: "blocked",
             origin: "rule",
             status: 403,
@@ -320,6 +373,19 @@ mod tests {
             duration: Duration::from_millis(3),
             upstream: Some(Duration::from_millis(2)),
         });
+        let answered = Answered::default();
+        for status in [200, 204, 502] {
+            metrics.finished(&Finished {
+                circuit: &circuit,
+                answered: Some(&answered),
+                action: "allowed",
+                origin: "backend",
+                status,
+                reason: None,
+                duration: Duration::ZERO,
+                upstream: None,
+            });
+        }
         metrics.attempt(&circuit, Method::Pin, "failed");
         metrics.rate_limited(&circuit, &"browse".into());
         metrics.admin_refused("busy");
@@ -327,18 +393,25 @@ mod tests {
         let auth = vestibule_auth::Figures {
             limiter_keys: vec![("browse".to_owned(), 7)],
             sessions: 3,
+            cached_sessions: 2,
+            cached_locations: 9,
             ..vestibule_auth::Figures::default()
         };
-        let page = metrics.encode(&vestibule_logstore::Figures::default(), &auth);
+        metrics.admin_connection_opened();
+        let store = vestibule_logstore::Figures::default();
+        let held = Held { store: &store, auth: &auth, remembered_refusals: 4, throttled_addresses: 5 };
+        let page = metrics.encode(&held);
         for line in [
             "vestibule_requests_total{circuit=\"wiki\",action=\"blocked\",origin=\"rule\",status_class=\"4xx\"} 1",
+            "vestibule_requests_total{circuit=\"wiki\",action=\"allowed\",origin=\"backend\",status_class=\"2xx\"} 2",
+            "vestibule_requests_total{circuit=\"wiki\",action=\"allowed\",origin=\"backend\",status_class=\"5xx\"} 1",
             "vestibule_denials_total{circuit=\"wiki\",reason=\"ip_restricted\"} 1",
             "vestibule_attempts_total{circuit=\"wiki\",method=\"pin\",result=\"failed\"} 1",
             "vestibule_rate_limited_total{circuit=\"wiki\",limit=\"browse\"} 1",
             "vestibule_admin_refused_total{reason=\"busy\"} 1",
             "vestibule_admin_streams{kind=\"tail\"} 1",
             "vestibule_tail_skipped_entries_total 0",
-            "vestibule_request_duration_seconds_count 1",
+            "vestibule_request_duration_seconds_count 4",
             "vestibule_upstream_duration_seconds_count 1",
             "vestibule_active_connections 0",
             "vestibule_log_queue_depth 0",
@@ -348,6 +421,11 @@ mod tests {
             "vestibule_limiter_keys{limit=\"browse\"} 7",
             "vestibule_config_last_reload_successful 1",
             "vestibule_sessions 3",
+            "vestibule_sessions_cached 2",
+            "vestibule_locations_cached 9",
+            "vestibule_refusals_remembered 4",
+            "vestibule_admin_throttled_addresses 5",
+            "vestibule_admin_connections 1",
             "# EOF",
         ] {
             assert!(page.contains(line), "{line} is missing in\n{page}");

@@ -1,5 +1,6 @@
 //! `/.vestibule/` in that spelling is ours; whatever a backend could read as it is nobody's.
 
+use memchr::memchr2_iter;
 use percent_encoding::percent_decode;
 
 /// Everything of ours is below it.
@@ -35,8 +36,11 @@ pub(crate) fn owner(path: &str) -> Owner {
 
 /// Quick: every alias has an escape or a part of our name.
 fn may_alias(path: &str) -> bool {
-    path.bytes().any(|byte| byte == b'%')
-        || path.as_bytes().windows(SEGMENT.len()).any(|part| part.eq_ignore_ascii_case(SEGMENT))
+    let path = path.as_bytes();
+    memchr2_iter(b'%', b'.', path).any(|at| {
+        let rest = path.get(at..).unwrap_or_default();
+        rest.first() == Some(&b'%') || rest.get(..SEGMENT.len()).is_some_and(|part| part.eq_ignore_ascii_case(SEGMENT))
+    })
 }
 
 fn is_alias(path: &str) -> bool {

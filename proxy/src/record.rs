@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderValue, Version};
+use http::{HeaderMap, HeaderValue, Version, header};
 use vestibule_auth::{Caller, Method, Reason};
 use vestibule_config::Circuit;
-use vestibule_config::logs::{LoggedRequests, OnFull};
+use vestibule_config::logs::LoggedRequests;
 use vestibule_logstore::entry::Common;
 use vestibule_logstore::{Entry, RequestEntry};
 
@@ -19,37 +19,35 @@ use crate::redact;
 use crate::reply::Mark;
 use crate::state::State;
 
-/// Writes the entry of a request that has ended, waiting for room where the configuration says so.
-pub(crate) async fn finished(state: &State, request: &Request) {
+/// Writes the entry of a request that has ended: its client is answered, or it is gone, or the process ends. When the
+/// log's queue is full it is lost, counted and marked.
+pub(crate) fn finished(state: &State, request: &Request, fields: &HeaderMap) {
     if request.silent {
         return;
     }
     let duration = state.clock.elapsed().saturating_sub(request.started);
     if is_recorded(request) {
-        let texts = Texts::of(request);
-        let mut entry = entry(request, duration, &texts);
-        let disguise = Disguise::of_request(&state.auth, circuit(request), &entry);
-        disguise.iter().for_each(|disguise| disguise.put_on_request(&mut entry));
-        match request.live.settings.logs.on_full {
-            OnFull::Drop => state.store.append(&Entry::Request(&entry)),
-            OnFull::Block => state.store.append_or_wait(&Entry::Request(&entry)).await,
-        }
-    }
-    count(state, request, duration);
-}
-
-/// Writes the entry of a request that nobody finished: a panic, or the end of the process.
-pub(crate) fn abandoned(state: &State, request: &Request) {
-    if request.silent {
-        return;
-    }
-    let duration = state.clock.elapsed().saturating_sub(request.started);
-    if is_recorded(request) {
-        let texts = Texts::of(request);
+        let texts = Texts::of(request, fields);
         let mut entry = entry(request, duration, &texts);
         let disguise = Disguise::of_request(&state.auth, circuit(request), &entry);
         disguise.iter().for_each(|disguise| disguise.put_on_request(&mut entry));
         state.store.append(&Entry::Request(&entry));
+    }
+    count(state, request, duration);
+}
+
+/// As [`finished`], but waits for room in the queue.
+pub(crate) async fn finished_in_time(state: &State, request: &Request, fields: &HeaderMap) {
+    if request.silent {
+        return;
+    }
+    let duration = state.clock.elapsed().saturating_sub(request.started);
+    if is_recorded(request) {
+        let texts = Texts::of(request, fields);
+        let mut entry = entry(request, duration, &texts);
+        let disguise = Disguise::of_request(&state.auth, circuit(request), &entry);
+        disguise.iter().for_each(|disguise| disguise.put_on_request(&mut entry));
+        state.store.append_or_wait(&Entry::Request(&entry)).await;
     }
     count(state, request, duration);
 }
@@ -135,6 +133,7 @@ pub(crate) fn refused(state: &State, refused: &Refused<'_>) {
     state.store.append(&Entry::Request(&entry));
     state.metrics.finished(&Finished {
         circuit: &Arc::default(),
+        answered: None,
         action: "blocked",
         origin: refused.mark.code(),
         status: refused.status,
@@ -153,15 +152,15 @@ struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    fn of(request: &'a Request) -> Self {
+    fn of(request: &'a Request, fields: &'a HeaderMap) -> Self {
         let names = &request.live.settings.logs.redact_query;
         let head = &request.head;
-        let referer = head.referer.as_ref().map(|value| match text(value) {
+        let referer = fields.get(header::REFERER).map(|value| match text(value) {
             Cow::Borrowed(value) => redact::address(value, names),
             Cow::Owned(value) => Cow::Owned(redact::address(&value, names).into_owned()),
         });
         Self {
-            user_agent: head.user_agent.as_ref().map(text),
+            user_agent: fields.get(header::USER_AGENT).map(text),
             path: head.uri.path(),
             query: head.uri.query().map(|query| redact::query(query, names)),
             referer,
@@ -233,6 +232,7 @@ fn count(state: &State, request: &Request, duration: Duration) {
     };
     state.metrics.finished(&Finished {
         circuit,
+        answered: request.route.as_deref().filter(|_| is_answered(&request.ending)).map(|route| &route.answered),
         action: action(request.ending.reason),
         origin: origin(request.ending.mark),
         status: request.ending.status,
@@ -248,6 +248,10 @@ fn is_let_in(request: &Request) -> bool {
         Some(forward) => matches!(forward.caller(), Caller::Known(_)),
         None => request.ending.mark == Some(Mark::Auth) && request.ending.reason.is_none(),
     }
+}
+
+fn is_answered(ending: &Ending) -> bool {
+    ending.mark.is_none() && !is_blocked(ending.reason)
 }
 
 fn action(reason: Option<Reason>) -> &'static str {

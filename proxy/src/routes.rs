@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use http::HeaderName;
-use jiff::Timestamp;
-use vestibule_auth::{Gate, Policy};
+use vestibule_auth::{Clock, Gate, Policy};
 use vestibule_config::{Access, Circuit, Settings};
 
+use crate::metrics::Answered;
 use crate::upstream::Target;
 
 /// Every header of ours begins so, in what we add and in what we remove.
@@ -34,6 +34,8 @@ pub(crate) struct Route {
     pub(crate) gate: Arc<Gate>,
     /// Where permitted requests go.
     pub(crate) target: Target,
+    /// Of what it answered.
+    pub(crate) answered: Answered,
 }
 
 /// What stands behind a host.
@@ -66,7 +68,8 @@ impl Routes {
             let before = previous.and_then(|previous| previous.named(&name));
             let target = Target::new(circuit, before.map(|route| &route.target));
             let project = circuit.project.as_ref().map(vestibule_config::Name::shared);
-            let route = Arc::new(Route { circuit: circuit.clone(), name, project, gate: gate.clone(), target });
+            let (circuit, gate, answered) = (circuit.clone(), gate.clone(), Answered::default());
+            let route = Arc::new(Route { circuit: circuit.clone(), name, project, gate, target, answered });
             for host in &circuit.hosts {
                 routes.hosts.insert(host.shared(), route.clone());
             }
@@ -77,12 +80,12 @@ impl Routes {
     }
 
     /// `host` in its one spelling; an expired circuit ends exactly at its instant.
-    pub(crate) fn find(&self, host: &str, now: Timestamp) -> Found<'_> {
+    pub(crate) fn find(&self, host: &str, clock: &dyn Clock) -> Found<'_> {
         let Some((host, route)) = self.hosts.get_key_value(host) else { return Found::Unknown };
         if !route.circuit.enabled {
             return Found::Disabled(route);
         }
-        if route.circuit.expires.is_some_and(|expires| expires <= now) {
+        if route.circuit.expires.is_some_and(|expires| expires <= clock.now()) {
             return Found::Expired(host, route);
         }
         Found::Open(host, route)

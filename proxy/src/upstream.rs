@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
-use pingora::upstreams::peer::{HttpPeer, Peer};
+use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, Peer};
 use vestibule_config::{Circuit, Upstream, UpstreamAddress};
 
 /// To connect, and to connect and shake hands.
@@ -77,16 +77,17 @@ impl Target {
 
     /// The peer for the `attempt`th try of a request, counted from 0, and its place among the addresses; `None` when
     /// every address was tried or the name is not known.
-    pub(crate) async fn peer(&self, attempt: usize) -> Option<(usize, HttpPeer)> {
-        if self.peers.load().is_empty() {
-            self.look_up().await;
+    pub(crate) async fn peer(&self, attempt: usize) -> Option<(usize, Box<HttpPeer>)> {
+        let mut peers = self.peers.load();
+        if peers.is_empty() {
+            Box::pin(self.look_up()).await;
+            peers = self.peers.load();
         }
-        let peers = self.peers.load();
         if attempt >= peers.len() {
             return None;
         }
         let at = self.preferred.load(Ordering::Relaxed).wrapping_add(attempt) % peers.len();
-        peers.get(at).map(|peer| (at, peer.clone()))
+        peers.get(at).map(|peer| (at, Box::new(peer.clone())))
     }
 
     /// Another address is left after the `attempt`th try failed to connect.
@@ -131,6 +132,8 @@ impl Target {
         peer.options.read_timeout = Some(self.upstream.timeout);
         peer.options.write_timeout = Some(self.upstream.timeout);
         peer.options.idle_timeout = Some(POOL_IDLE);
+        // What must not pass is left out where the upstream's fields are made.
+        peer.options.http_upstream_request_policy = HttpUpstreamRequestPolicy::preserve();
         peer
     }
 }

@@ -166,6 +166,12 @@ fn metrics_agree_with_the_traffic() {
     assert!(is(metric("vestibule_log_dropped_total", &[]), 0.0), "{text}");
     assert!(is(metric("vestibule_config_last_reload_successful", &[]), 1.0), "{text}");
     assert!(is(metric("vestibule_sessions", &[]), 1.0), "{text}");
+    assert!(is(metric("vestibule_locations_cached", &[]), 1.0), "{text}");
+    assert!(is(metric("vestibule_refusals_remembered", &[]), 0.0), "{text}");
+    assert!(is(metric("vestibule_admin_throttled_addresses", &[]), 0.0), "{text}");
+    house.get("list.localhost", "/").cookie(&house.session("list.localhost", MAYA)).send();
+    assert!(is(metric("vestibule_sessions_cached", &[]), 1.0), "the page's own session was never sent");
+    assert!(metric("vestibule_admin_connections", &[]) > 0.5, "this one");
     for name in [
         "vestibule_request_duration_seconds_count",
         "vestibule_upstream_duration_seconds_count",

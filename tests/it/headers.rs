@@ -1,7 +1,7 @@
 //! What reaches the upstream and what comes back, byte for byte.
 
-use harness::House;
-use harness::house::MAYA;
+use harness::house::{MAYA, NOOR};
+use harness::{Connection, House, Request};
 
 /// Client copies of what only the gateway may say.
 const FORGED: [(&str, &str); 14] = [
@@ -186,4 +186,61 @@ fn hop_by_hop_headers_stay_on_their_hop() {
         .send();
     let received = house.upstream.last();
     assert_eq!(received.header("x-hop"), None);
+}
+
+#[test]
+fn naming_what_routes_or_frames_a_request_has_no_effect() {
+    let house = House::start();
+    for named in ["Host", "host, X-Forwarded-For", "Content-Length", "X-Forwarded-Proto", "Cookie", "X-Vestibule-User"]
+    {
+        let answer = house
+            .gateway
+            .request("POST", "pub.localhost", "/up")
+            .header("Connection", &format!("keep-alive, {named}"))
+            .header("Cookie", "own=1")
+            .from("203.0.113.7")
+            .body("text/plain", "hello")
+            .send();
+        assert_eq!(answer.status, 200, "{named}");
+        let received = house.upstream.last();
+        assert_eq!(received.body, b"hello", "{named}");
+        for (name, value) in [
+            ("host", "pub.localhost"),
+            ("content-length", "5"),
+            ("cookie", "own=1"),
+            ("x-forwarded-for", "203.0.113.7, 127.0.0.1"),
+            ("x-forwarded-proto", "http"),
+        ] {
+            assert_eq!(received.header(name), Some(value), "{named}");
+        }
+        assert_eq!(received.header("connection"), None, "{named}");
+    }
+    let refused = house.get("pub.localhost", "/").header("Connection", "\"X-Forwarded-For\"").send();
+    assert_eq!((refused.status, refused.reason().as_str()), (400, "malformed_request"));
+}
+
+#[test]
+fn what_is_told_of_a_client_follows_each_request_of_its_connection() {
+    let house = House::start();
+    let (maya, noor) = (house.session("mem.localhost", MAYA), house.session("mem.localhost", NOOR));
+    let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+    let mut told = |request: Request| {
+        assert_eq!(connection.send(&request).unwrap().status, 200);
+        let received = house.upstream.last();
+        let name = |name: &str| received.header(name).map(str::to_owned);
+        (name("x-vestibule-user"), name("x-forwarded-for").unwrap(), name("host").unwrap())
+    };
+    let mem = || house.get("mem.localhost", "/");
+    let (own, host) = ("127.0.0.1".to_owned(), "mem.localhost".to_owned());
+    let of = |person: &str| (Some(person.to_owned()), own.clone(), host.clone());
+    for _ in 0..2 {
+        assert_eq!(told(mem().cookie(&maya)), of(MAYA));
+    }
+    assert_eq!(told(mem().cookie(&noor)), of(NOOR));
+    assert_eq!(told(mem().cookie(&maya).from("203.0.113.7")).1, "203.0.113.7, 127.0.0.1");
+    assert_eq!(told(mem().cookie(&maya).from("203.0.113.8")).1, "203.0.113.8, 127.0.0.1");
+    assert_eq!(told(mem().cookie(&maya)), of(MAYA));
+    assert_eq!(told(house.get("pub.localhost", "/").cookie(&maya)), (None, own.clone(), "pub.localhost".into()));
+    assert_eq!(told(house.get("pub.localhost:81", "/")), (None, own.clone(), "pub.localhost:81".into()));
+    assert_eq!(told(mem().cookie(&noor)), of(NOOR));
 }

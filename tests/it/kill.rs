@@ -10,9 +10,12 @@ use harness::{Connection, House, Request};
 use serde_json::Value;
 
 const ROUNDS: usize = 100;
-/// From the end of a request to its entry's place on disk: `sync` and the time that a busy machine adds to it.
+/// The promise: a kill loses no request whose answer had ended this long before, counted from when its client had the
+/// whole of it. What counts is that the writer has handed the entry to the system, which keeps it when the process ends;
+/// that the disk is slow adds nothing, which `logstore` tests by itself.
 const SYNC: Duration = Duration::from_millis(50);
-const SLACK: Duration = Duration::from_millis(100);
+/// How often the machine is asked whether it runs what is ready to run.
+const LOOK: Duration = Duration::from_millis(1);
 /// A store must be open and ready again within this time.
 const OPEN_BOUND: Duration = Duration::from_secs(2);
 
@@ -30,6 +33,18 @@ fn load(request: &Request, to: std::net::SocketAddr, done: &AtomicBool, answered
     }
 }
 
+/// By how much a thread that wants to run now and then was late, at the worst. Where the machine keeps ready threads
+/// waiting no program can keep a time, so that this much is added to the promise; on an idle machine it is a millisecond.
+fn stall(done: &AtomicBool) -> Duration {
+    let mut worst = Duration::ZERO;
+    while !done.load(Ordering::Relaxed) {
+        let asked = Instant::now();
+        std::thread::sleep(LOOK);
+        worst = worst.max(asked.elapsed().saturating_sub(LOOK));
+    }
+    worst
+}
+
 #[test]
 fn a_hundred_kills_lose_no_attempt_and_only_the_last_requests() {
     // Wrong PINs are attempts that cost a hash each; the limits must not turn them into something else. Failures survive
@@ -42,11 +57,12 @@ fn a_hundred_kills_lose_no_attempt_and_only_the_last_requests() {
     let visit = house.get("pub.localhost", "/bytes/10");
     let proxy = house.gateway.proxy();
     let (mut attempts, mut requests) = (BTreeSet::new(), BTreeSet::new());
-    let (mut opened_max, mut late) = (Duration::ZERO, 0);
+    let (mut opened_max, mut stall_max, mut late) = (Duration::ZERO, Duration::ZERO, 0);
     for round in 0..ROUNDS {
         let done = AtomicBool::new(false);
         let (tried, visited) = (Answered::default(), Answered::default());
-        let killed = std::thread::scope(|scope| {
+        let (killed, stall) = std::thread::scope(|scope| {
+            let watches: Vec<_> = (0..cores()).map(|_| scope.spawn(|| stall(&done))).collect();
             for _ in 0..2 {
                 scope.spawn(|| load(&attempt, proxy, &done, &tried));
                 scope.spawn(|| load(&visit, proxy, &done, &visited));
@@ -56,11 +72,12 @@ fn a_hundred_kills_lose_no_attempt_and_only_the_last_requests() {
             let killed = Instant::now();
             house.gateway.kill();
             done.store(true, Ordering::Relaxed);
-            killed
+            (killed, watches.into_iter().map(|watch| watch.join().unwrap()).max().unwrap_or_default())
         });
+        stall_max = stall_max.max(stall);
         attempts.extend(tried.into_inner().unwrap().into_iter().map(|(id, _)| id));
         for (id, time) in visited.into_inner().unwrap() {
-            if time + SYNC + SLACK < killed {
+            if time + SYNC + stall < killed {
                 requests.insert(id);
             } else {
                 late += 1;
@@ -84,10 +101,14 @@ fn a_hundred_kills_lose_no_attempt_and_only_the_last_requests() {
     );
     assert!(opened_max < OPEN_BOUND, "the slowest start took {opened_max:?}");
     eprintln!(
-        "{} attempts, {} requests, {late} too young to be promised; slowest start {opened_max:?}",
+        "{} attempts, {} requests, {late} too young to be promised; slowest start {opened_max:?}; the machine was late by up to {stall_max:?}",
         attempts.len(),
         requests.len()
     );
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 fn id(entry: &Value) -> String {

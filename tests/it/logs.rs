@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -373,4 +374,23 @@ fn hostile_text_is_kept_as_text() {
     let long = house.get("pub.localhost", &format!("/{}", "a".repeat(6000))).send();
     let path = house.gateway.entry_of(&long)["path"].as_str().unwrap().to_owned();
     assert!(path.len() < 2200 && path.contains("[+"), "cut at 2 KiB with a mark: {}", path.len());
+}
+
+#[test]
+fn nothing_in_the_data_folder_is_open_to_others() {
+    let house = House::start();
+    house.get("mem.localhost", "/").cookie(&house.session("mem.localhost", MAYA)).send();
+    let (mut folders, mut seen) = (vec![house.gateway.data_dir()], 0);
+    while let Some(folder) = folders.pop() {
+        let entries = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
+        for path in entries.chain([folder.clone()]) {
+            let meta = fs::metadata(&path).unwrap();
+            assert_eq!(meta.permissions().mode() & 0o077, 0, "{}", path.display());
+            if meta.is_dir() && path != folder {
+                folders.push(path);
+            }
+            seen += 1;
+        }
+    }
+    assert!(seen > 10, "{seen}");
 }

@@ -138,3 +138,17 @@ fn a_body_beyond_its_bound_is_413() {
         house.gateway.logs("requests", "reason=body_too_large").get(1).cloned()
     });
 }
+
+#[test]
+fn a_refused_upload_that_goes_on_is_recorded_within_a_second() {
+    let house = House::with_server("trusted_proxies = [\"127.0.0.1\"]\n[server.limits]\nbody_bytes = \"64KiB\"");
+    let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+    connection.write(b"POST /up HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: 1000000\r\n\r\nbegun").unwrap();
+    let answer = connection.read(false).unwrap();
+    let answered = Instant::now();
+    assert_eq!((answer.status, answer.header("connection")), (413, Some("close")));
+    connection.write(b"and goes on").expect("what still comes is read, so that no reset overtakes the answer");
+    assert_eq!(house.gateway.entry_of(&answer)["reason"], "body_too_large");
+    assert!(answered.elapsed() < Duration::from_secs(1), "{:?}", answered.elapsed());
+    assert!(connection.is_closed());
+}

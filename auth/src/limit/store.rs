@@ -16,7 +16,8 @@ use crate::clock::Clock;
 /// Keys held by one limit. At 100 bytes a key that is about 10 MiB.
 pub(crate) const MAX_KEYS: usize = 100_000;
 
-const SHARDS: usize = 16;
+const SHARD_BITS: u32 = 4;
+const SHARDS: usize = 1 << SHARD_BITS;
 
 /// Slots looked at to find room for a new key in a full shard.
 const LOOK: usize = 32;
@@ -44,6 +45,8 @@ impl Key {
 pub(crate) struct Store {
     shards: Box<[Mutex<Shard>]>,
     hasher: RandomState,
+    /// Odd and secret: spreads addresses over the shards without a second hash of them.
+    spread: u64,
     /// Time by which a bucket may be ahead before it is limited, in nanoseconds.
     tolerance: u64,
     overflow: Mutex<Option<u64>>,
@@ -70,7 +73,8 @@ impl Store {
     pub(crate) fn new(tolerance: u64, clock: Arc<dyn Clock>, evictions: Arc<AtomicU64>) -> Self {
         let shards = (0..SHARDS).map(|_| Mutex::default()).collect();
         let (hasher, overflow, started) = (RandomState::new(), Mutex::default(), OnceLock::new());
-        Self { shards, hasher, tolerance, overflow, clock, started, evictions }
+        let spread = hasher.hash_one(0) | 1;
+        Self { shards, hasher, spread, tolerance, overflow, clock, started, evictions }
     }
 
     /// To be called once the limiter has noted its own start: ours is then not earlier, so that no key looks idle
@@ -105,8 +109,13 @@ impl Store {
     }
 
     fn shard(&self, key: &Key) -> &Mutex<Shard> {
-        let hash = self.hasher.hash_one(key);
-        self.shards.get(hash as usize % SHARDS).expect("the remainder is below the number of shards")
+        let number = match key {
+            Key::V4(v4) => u64::from(*v4),
+            Key::V6(v6) => *v6,
+            Key::Text(_) => self.hasher.hash_one(key),
+        };
+        let at = number.wrapping_mul(self.spread) >> (u64::BITS - SHARD_BITS);
+        self.shards.get(at as usize).expect("as many shards as these bits can name")
     }
 }
 

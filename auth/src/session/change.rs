@@ -141,7 +141,7 @@ impl Store {
             if let Some(live) = self.cache.get(hash) {
                 live.end(listed.state);
             }
-            self.cache.invalidate(hash);
+            self.cache.remove(hash);
         }
         self.live.fetch_sub(ended.len() as u64, Ordering::Relaxed);
     }

@@ -1,7 +1,7 @@
 //! Sessions on disk, with a cache in front.
 //!
 //! Rows change only under `changes`, and rows enter the cache only under it, so that no request can bring an ended
-//! session back into the cache. A request whose session is cached takes no lock of ours.
+//! session back into the cache. A request whose session is cached does not take `changes`.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use jiff::Timestamp;
-use moka::sync::Cache;
 use parking_lot::Mutex;
 use vestibule_config::session::SessionLimits;
 use zeroize::Zeroizing;
@@ -17,6 +16,7 @@ use zeroize::Zeroizing;
 use super::State;
 use super::live::Live;
 use super::row::Row;
+use crate::cache::Cache;
 use crate::caller::Method;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -24,7 +24,7 @@ use crate::keyed::{Keyed, Purpose, hex, random, sha256};
 use crate::state::{State as Database, Table};
 
 /// Sessions in the cache; the others cost a read of the database.
-const MAX_CACHED: u64 = 100_000;
+const MAX_CACHED: usize = 100_000;
 
 /// Live sessions in all; one more is refused unless its owner has an older one to end.
 pub(crate) const MAX_LIVE: u64 = 1_000_000;
@@ -156,6 +156,10 @@ impl Store {
 
     pub(crate) fn live_count(&self) -> u64 {
         self.live.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn cached_count(&self) -> u64 {
+        self.cache.len() as u64
     }
 
     /// A row that cannot be read is passed over: its cookie opens nothing either.

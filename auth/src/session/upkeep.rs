@@ -20,8 +20,11 @@ impl Store {
     pub(crate) fn flush(&self, all: bool) -> Result<(), Error> {
         let mut used = std::mem::take(&mut *self.used.lock());
         if all {
-            let unwritten = self.cache.iter().filter(|(_, live)| live.unwritten());
-            used.extend(unwritten.map(|(hash, live)| (*hash, live.last_used_ms())));
+            self.cache.each(|hash, live| {
+                if live.unwritten() {
+                    used.insert(*hash, live.last_used_ms());
+                }
+            });
         }
         let over = std::mem::take(&mut *self.over.lock());
         if used.is_empty() && over.is_empty() {

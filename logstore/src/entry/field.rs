@@ -75,7 +75,7 @@ pub(crate) trait Stored {
 impl Stored for u64 {
     const IMPLICIT: Option<u64> = Some(0);
 
-    #[inline]
+    #[inline(always)]
     fn put(&self, field: u32, kind: Kind, out: &mut Vec<u8>) {
         put_unless(Field::implicit_of(kind, Self::IMPLICIT), field, *self, out);
     }
@@ -84,7 +84,7 @@ impl Stored for u64 {
 impl Stored for Option<u64> {
     const IMPLICIT: Option<u64> = None;
 
-    #[inline]
+    #[inline(always)]
     fn put(&self, field: u32, kind: Kind, out: &mut Vec<u8>) {
         if let Some(number) = self {
             put_unless(Field::implicit_of(kind, Self::IMPLICIT), field, *number, out);
@@ -95,7 +95,7 @@ impl Stored for Option<u64> {
 impl Stored for i64 {
     const IMPLICIT: Option<u64> = Some(0);
 
-    #[inline]
+    #[inline(always)]
     fn put(&self, field: u32, kind: Kind, out: &mut Vec<u8>) {
         put_unless(Field::implicit_of(kind, Self::IMPLICIT), field, self.cast_unsigned(), out);
     }
@@ -105,7 +105,7 @@ impl Stored for &str {
     const IMPLICIT: Option<u64> = None;
 
     /// An empty text is the same as none.
-    #[inline]
+    #[inline(always)]
     fn put(&self, field: u32, kind: Kind, out: &mut Vec<u8>) {
         if self.is_empty() {
             return;
@@ -122,7 +122,7 @@ impl Stored for &str {
 impl Stored for Option<&str> {
     const IMPLICIT: Option<u64> = None;
 
-    #[inline]
+    #[inline(always)]
     fn put(&self, field: u32, kind: Kind, out: &mut Vec<u8>) {
         if let Some(text) = self {
             text.put(field, kind, out);
@@ -137,7 +137,7 @@ impl Stored for Option<&str> {
 impl Stored for Option<IpAddr> {
     const IMPLICIT: Option<u64> = None;
 
-    #[inline]
+    #[inline(always)]
     fn put(&self, field: u32, _kind: Kind, out: &mut Vec<u8>) {
         match self.map(|address| address.to_canonical()) {
             Some(IpAddr::V4(address)) => put_bytes(field, &address.octets(), out),
@@ -147,7 +147,7 @@ impl Stored for Option<IpAddr> {
     }
 }
 
-#[inline]
+#[inline(always)]
 fn put_unless(implicit: Option<u64>, field: u32, number: u64, out: &mut Vec<u8>) {
     if implicit != Some(number) {
         put_number(field, number, out);

@@ -9,7 +9,7 @@ use std::vec;
 
 use crate::entry::Field;
 use crate::error::QueryError;
-use crate::query::{Page, Query};
+use crate::query::{LIMIT_MAX, Page, Query};
 use crate::row::Row;
 use crate::store::Store;
 

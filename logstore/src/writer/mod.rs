@@ -33,12 +33,6 @@ const BATCH: usize = 4096;
 /// Attempts and audit entries of one batch, so that a flood of them does not starve the requests.
 const BATCH_DECISIONS: usize = 2048;
 
-/// Between two looks at the queues while entries come.
-const POLL: Duration = Duration::from_millis(10);
-
-/// What an fsync usually takes at the most; it begins that much earlier.
-const DISK: Duration = Duration::from_millis(5);
-
 /// Without entries for this long the writer sleeps.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -243,14 +237,12 @@ impl Writer {
         !self.syncer.is_busy() && (closing || !self.waiters.is_empty() || since.elapsed() >= self.sync_after())
     }
 
-    /// Early enough that polling and the disk's own time fit into the interval.
     fn sync_after(&self) -> Duration {
-        let sync = self.shared.options.sync;
-        sync.saturating_sub(self.poll() + DISK).max(sync / 2)
+        syncer::begin_after(self.shared.options.sync)
     }
 
     fn poll(&self) -> Duration {
-        POLL.min(self.shared.options.sync / 4)
+        syncer::poll_every(self.shared.options.sync)
     }
 
     /// A folder that takes no files lets RocksDB write until its next file only.

@@ -6,11 +6,29 @@
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use crate::Committed;
 use crate::error::{Error, Unavailable};
 use crate::lane::Waiter;
 use crate::shared::Shared;
+
+/// What an fsync usually takes at the most; it begins that much earlier.
+const DISK: Duration = Duration::from_millis(5);
+
+/// Between two looks at the queues, at the most.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Between two looks at the queues while entries come.
+pub(super) fn poll_every(sync: Duration) -> Duration {
+    POLL.min(sync / 4)
+}
+
+/// From the first entry that is not synced to the beginning of its sync: early enough that polling and the disk's own
+/// time fit into the interval.
+pub(super) fn begin_after(sync: Duration) -> Duration {
+    sync.saturating_sub(poll_every(sync) + DISK).max(sync / 2)
+}
 
 /// Whoever waits for the entries that are written and not yet synced.
 pub(super) type Waiters = Vec<(Waiter, Committed)>;
@@ -92,6 +110,8 @@ impl Drop for Syncer {
 }
 
 fn sync(shared: &Shared) -> Result<(), String> {
+    #[cfg(test)]
+    tests::wait_for_disk(&shared.dir);
     let slot = shared.db.read();
     let db = slot.as_ref().ok_or("the log store is not open")?;
     db.flush_wal(true).map_err(|error| error.to_string())
@@ -104,3 +124,6 @@ fn answer(waiters: Waiters, outcome: Result<&(), &String>) {
         drop(waiter.send(answer));
     }
 }
+
+#[cfg(test)]
+mod tests;

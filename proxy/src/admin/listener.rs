@@ -84,6 +84,25 @@ impl Admin {
     }
 }
 
+/// One connection in the gauge and under the bound, until it is dropped.
+struct Counted {
+    state: Arc<State>,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Counted {
+    fn new(state: &Arc<State>, permit: OwnedSemaphorePermit) -> Self {
+        state.metrics.admin_connection_opened();
+        Self { state: state.clone(), _permit: permit }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.state.metrics.admin_connection_closed();
+    }
+}
+
 async fn serve(port: &Arc<Port>, listener: tokio::net::TcpListener, mut stopped: oneshot::Receiver<()>) {
     let router = router(port.clone());
     let connections = Arc::new(Semaphore::new(CONNECTIONS));
@@ -98,7 +117,10 @@ async fn serve(port: &Arc<Port>, listener: tokio::net::TcpListener, mut stopped:
             _ = &mut stopped => break,
             _ = flush.tick() => port.refusals.flush(&port.state, false),
             (accepted, permit) = accepted => match accepted {
-                Ok((stream, peer)) => attend(&router, stream, Peer(peer.ip()), &graceful, permit),
+                Ok((stream, peer)) => {
+                    let counted = Counted::new(&port.state, permit);
+                    attend(&router, stream, Peer(peer.ip()), &graceful, counted);
+                }
                 // Out of descriptors, usually: trying again at once would only spin.
                 Err(error) => {
                     tracing::warn!(%error, "the admin port cannot accept");
@@ -113,7 +135,7 @@ async fn serve(port: &Arc<Port>, listener: tokio::net::TcpListener, mut stopped:
     port.refusals.flush(&port.state, true);
 }
 
-fn attend(router: &Router, stream: TcpStream, peer: Peer, graceful: &GracefulShutdown, permit: OwnedSemaphorePermit) {
+fn attend(router: &Router, stream: TcpStream, peer: Peer, graceful: &GracefulShutdown, counted: Counted) {
     let inner = TowerToHyperService::new(router.clone());
     let service = service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(peer);
@@ -125,6 +147,6 @@ fn attend(router: &Router, stream: TcpStream, peer: Peer, graceful: &GracefulShu
     tokio::spawn(async move {
         // A client that breaks off is no event of ours.
         let _ = connection.await;
-        drop(permit);
+        drop(counted);
     });
 }

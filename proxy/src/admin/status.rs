@@ -9,13 +9,20 @@ use serde_json::{Value, json};
 
 use super::door::Call;
 use super::problem::Problem;
+use crate::metrics::Held;
 use crate::reload::{Last, Outcome, problems};
 
 /// `GET /metrics`.
 pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
     call.without_parameters()?;
     let state = &call.port.state;
-    let mut response = Response::new(Body::from(state.metrics.encode(&state.store.figures(), &state.auth.figures())));
+    let page = state.metrics.encode(&Held {
+        store: &state.store.figures(),
+        auth: &state.auth.figures(),
+        remembered_refusals: state.refused.count(),
+        throttled_addresses: call.port.throttle.addresses(),
+    });
+    let mut response = Response::new(Body::from(page));
     let openmetrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
     response.headers_mut().insert(CONTENT_TYPE, openmetrics);
     Ok(response)

@@ -41,6 +41,11 @@ impl Throttle {
         count.wrong = count.wrong.saturating_add(1);
         (count.wrong > WRONG_TOKENS).then(|| (count.since + WINDOW).saturating_sub(now))
     }
+
+    /// Addresses that are counted.
+    pub(super) fn addresses(&self) -> u64 {
+        self.counts.lock().len() as u64
+    }
 }
 
 fn make_room(counts: &mut HashMap<IpAddr, Count>, now: Duration) {

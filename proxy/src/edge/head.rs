@@ -5,7 +5,10 @@
 
 use std::str;
 
+use memchr::memchr;
+
 use crate::host;
+use crate::syntax::{self, TARGET, TOKEN, VALUE};
 
 /// Longest method.
 const METHOD_MAX_BYTES: usize = 32;
@@ -70,10 +73,16 @@ pub(super) fn glance(head: &[u8]) -> Option<(&str, &str)> {
 
 /// Up to the next CRLF; a bare LF ends nothing.
 fn next_line<'a>(rest: &mut &'a [u8]) -> Result<&'a [u8], Fault> {
-    let end = rest.iter().position(|byte| *byte == b'\n').ok_or(Fault::Malformed)?;
+    let end = memchr(b'\n', rest).ok_or(Fault::Malformed)?;
     let (line, after) = rest.split_at_checked(end + 1).ok_or(Fault::Malformed)?;
     *rest = after;
     line.strip_suffix(b"\r\n").ok_or(Fault::Malformed)
+}
+
+/// What stands before and after the first `byte`.
+fn split_at(bytes: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
+    let (before, rest) = bytes.split_at_checked(memchr(byte, bytes)?)?;
+    Some((before, rest.get(1..)?))
 }
 
 struct RequestLine<'a> {
@@ -84,18 +93,14 @@ struct RequestLine<'a> {
 
 impl<'a> RequestLine<'a> {
     fn check(line: &'a [u8]) -> Result<Self, Fault> {
-        let mut parts = line.split(|byte| *byte == b' ');
-        let (Some(method), Some(target), Some(version), None) =
-            (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return Err(Fault::Malformed);
-        };
+        let (method, rest) = split_at(line, b' ').ok_or(Fault::Malformed)?;
+        let (target, version) = split_at(rest, b' ').ok_or(Fault::Malformed)?;
         let is_http_10 = match version {
             b"HTTP/1.1" => false,
             b"HTTP/1.0" => true,
             _ => return Err(Fault::Malformed),
         };
-        if !(1..=METHOD_MAX_BYTES).contains(&method.len()) || !method.iter().all(|byte| is_token(*byte)) {
+        if !(1..=METHOD_MAX_BYTES).contains(&method.len()) || !syntax::all(method, TOKEN) {
             return Err(Fault::Malformed);
         }
         if METHODS_REFUSED.iter().any(|refused| method.eq_ignore_ascii_case(refused)) {
@@ -110,7 +115,7 @@ fn authority(target: &[u8]) -> Result<Option<&[u8]>, Fault> {
     if target.len() > TARGET_MAX_BYTES {
         return Err(Fault::Target);
     }
-    if !target.iter().all(|byte| is_target(*byte)) || str::from_utf8(target).is_err() {
+    if !syntax::all(target, TARGET) || str::from_utf8(target).is_err() {
         return Err(Fault::Malformed);
     }
     if target.starts_with(b"/") {
@@ -132,10 +137,9 @@ struct Fields<'a> {
 
 impl<'a> Fields<'a> {
     fn take(&mut self, field: &'a [u8]) -> Result<(), Fault> {
-        let colon = field.iter().position(|byte| *byte == b':').ok_or(Fault::Malformed)?;
-        let (name, value) = field.split_at_checked(colon).ok_or(Fault::Malformed)?;
-        let value = value.get(1..).unwrap_or_default().trim_ascii();
-        if name.is_empty() || !name.iter().all(|byte| is_token(*byte)) || !value.iter().all(|byte| is_value(*byte)) {
+        let (name, value) = split_at(field, b':').ok_or(Fault::Malformed)?;
+        let value = value.trim_ascii();
+        if name.is_empty() || !syntax::all(name, TOKEN) || !syntax::all(value, VALUE) {
             return Err(Fault::Malformed);
         }
         let is_first = match name.len() {
@@ -174,20 +178,6 @@ impl<'a> Fields<'a> {
 fn length(value: &[u8]) -> Option<u64> {
     let digits = value.iter().all(u8::is_ascii_digit);
     str::from_utf8(value).ok().filter(|_| digits && !value.is_empty())?.parse().ok()
-}
-
-fn is_token(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
-}
-
-/// No white space, no control, no fragment, nothing that would have to be escaped on the way.
-fn is_target(byte: u8) -> bool {
-    byte > b' ' && byte != 0x7f && !b"#<>`^\"".contains(&byte)
-}
-
-/// Tab, visible ASCII, space, and what is not ASCII.
-fn is_value(byte: u8) -> bool {
-    byte == b'\t' || (byte >= b' ' && byte != 0x7f)
 }
 
 #[cfg(test)]

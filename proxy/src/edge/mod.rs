@@ -21,7 +21,7 @@ use vestibule_auth::Reason;
 
 use self::connections::{Caps, Connection, Connections};
 use self::head::Body;
-use self::read::Read;
+use self::read::{Patience, Read};
 use self::refusal::Refused;
 use crate::client_address::is_trusted;
 use crate::gateway::Gateway;
@@ -69,10 +69,11 @@ impl Edge {
 
     async fn serve(&self, mut stream: Stream, peer: IpAddr, shutdown: &ShutdownWatch) {
         let mut buffer = BytesMut::new();
+        let mut patience = Patience::new(shutdown);
         let mut settings: Option<HttpPersistentSettings> = None;
         loop {
             let limits = self.state.live.load().settings.server.limits.clone();
-            let end = match read::head(&mut stream, &mut buffer, &limits, shutdown).await {
+            let end = match read::head(&mut stream, &mut buffer, &limits, &mut patience).await {
                 Read::Head(end) => end,
                 Read::Gone => return,
                 Read::Bad(reason) => return self.refuse(stream, peer, Refused::read(reason, &buffer)).await,

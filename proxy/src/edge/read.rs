@@ -1,9 +1,12 @@
 //! Reads one whole head within its time and size.
 
+use std::pin::Pin;
+use std::time::Duration;
+
 use bytes::{Buf, BytesMut};
 use pingora::server::ShutdownWatch;
 use tokio::io::{AsyncRead, AsyncReadExt};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep};
 use vestibule_auth::Reason;
 use vestibule_config::server::Limits;
 
@@ -24,17 +27,51 @@ pub(super) enum Read {
     Bad(Reason),
 }
 
+/// What ends the waiting for a client: time, or our own stop. Made once for a connection, as a timer and a registration
+/// for each request would cost more than reading its head.
+pub(super) struct Patience {
+    /// Goes off at `until` or earlier, and is then set again.
+    timer: Pin<Box<Sleep>>,
+    until: Instant,
+    stop: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl Patience {
+    pub(super) fn new(shutdown: &ShutdownWatch) -> Self {
+        let mut stopping = shutdown.clone();
+        // Without anybody who could stop us we stop too.
+        let stop = async move { drop(stopping.wait_for(|stopping| *stopping).await) };
+        Self { timer: Box::pin(sleep(Duration::ZERO)), until: Instant::now(), stop: Box::pin(stop) }
+    }
+
+    fn set(&mut self, time: Duration) {
+        self.until = Instant::now() + time;
+        if self.timer.is_elapsed() || self.until < self.timer.deadline() {
+            self.timer.as_mut().reset(self.until);
+        }
+    }
+
+    async fn ends(timer: &mut Pin<Box<Sleep>>, until: Instant) {
+        loop {
+            timer.as_mut().await;
+            if until <= Instant::now() {
+                return;
+            }
+            timer.as_mut().reset(until);
+        }
+    }
+}
+
 /// Fills `buffer` until it holds a head. The clock of the head starts with its first byte.
-pub(super) async fn head<S>(stream: &mut S, buffer: &mut BytesMut, limits: &Limits, shutdown: &ShutdownWatch) -> Read
+pub(super) async fn head<S>(stream: &mut S, buffer: &mut BytesMut, limits: &Limits, patience: &mut Patience) -> Read
 where
     S: AsyncRead + Unpin,
 {
-    if buffer.is_empty() && !first_bytes(stream, buffer, limits, shutdown).await {
+    if buffer.is_empty() && !first_bytes(stream, buffer, limits, patience).await {
         return Read::Gone;
     }
-    let deadline = Instant::now() + limits.header_timeout;
     let size_max = usize::try_from(limits.header_bytes.0).unwrap_or(usize::MAX);
-    let mut scanned = 0;
+    let (mut scanned, mut is_timed) = (0, false);
     loop {
         skip_empty_lines(buffer, &mut scanned);
         match scan(buffer, scanned) {
@@ -44,28 +81,31 @@ where
             Scan::More if buffer.len() > size_max => return Read::Bad(Reason::HeadTooLarge),
             Scan::More => scanned = buffer.len(),
         }
+        // Most heads come whole and need no time.
+        if !std::mem::replace(&mut is_timed, true) {
+            patience.set(limits.header_timeout);
+        }
         buffer.reserve(READ_BYTES);
-        match timeout_at(deadline, stream.read_buf(buffer)).await {
-            Ok(Ok(read)) if read > 0 => (),
-            Ok(_) => return Read::Gone,
-            Err(_) => return Read::Bad(Reason::HeadTimeout),
+        tokio::select! {
+            biased;
+            read = stream.read_buf(buffer) => if !matches!(read, Ok(read) if read > 0) { return Read::Gone },
+            () = Patience::ends(&mut patience.timer, patience.until) => return Read::Bad(Reason::HeadTimeout),
         }
     }
 }
 
-async fn first_bytes<S>(stream: &mut S, buffer: &mut BytesMut, limits: &Limits, shutdown: &ShutdownWatch) -> bool
+async fn first_bytes<S>(stream: &mut S, buffer: &mut BytesMut, limits: &Limits, patience: &mut Patience) -> bool
 where
     S: AsyncRead + Unpin,
 {
-    let mut stopping = shutdown.clone();
+    patience.set(limits.idle_timeout);
     buffer.reserve(READ_BYTES);
     tokio::select! {
         // A request that is already there is served, also while stopping.
         biased;
-        read = timeout_at(Instant::now() + limits.idle_timeout, stream.read_buf(buffer)) => {
-            matches!(read, Ok(Ok(read)) if read > 0)
-        }
-        _ = stopping.wait_for(|stopping| *stopping) => false,
+        read = stream.read_buf(buffer) => matches!(read, Ok(read) if read > 0),
+        () = Patience::ends(&mut patience.timer, patience.until) => false,
+        () = &mut patience.stop => false,
     }
 }
 
@@ -84,9 +124,8 @@ fn scan(buffer: &[u8], scanned: usize) -> Scan {
     if buffer.first().is_some_and(|first| !first.is_ascii_graphic() && *first != b'\r') {
         return Scan::NoHead;
     }
-    let new = buffer.iter().enumerate().skip(scanned);
-    for (at, _) in new.filter(|(_, byte)| **byte == b'\n') {
-        let read = buffer.get(..=at).unwrap_or_default();
+    for at in memchr::memchr_iter(b'\n', buffer.get(scanned..).unwrap_or_default()) {
+        let read = buffer.get(..=scanned + at).unwrap_or_default();
         if !read.ends_with(b"\r\n") {
             return Scan::NoHead;
         }
@@ -134,10 +173,11 @@ mod tests {
         let (_stop, shutdown) = watch::channel(false);
         let mut buffer = BytesMut::new();
         let limits = limits();
+        let mut patience = Patience::new(&shutdown);
         let write = async {
             for part in parts {
                 client.write_all(part.as_bytes()).await.unwrap();
-                tokio::time::sleep(pause).await;
+                sleep(pause).await;
             }
             if !leaves {
                 std::future::pending::<()>().await;
@@ -146,7 +186,7 @@ mod tests {
             std::future::pending::<()>().await;
         };
         let read = tokio::select! {
-            read = head(&mut server, &mut buffer, &limits, &shutdown) => read,
+            read = head(&mut server, &mut buffer, &limits, &mut patience) => read,
             () = write => unreachable!("never ends"),
         };
         (read, String::from_utf8_lossy(&buffer).into_owned())
@@ -192,6 +232,28 @@ mod tests {
         let (stop, shutdown) = watch::channel(false);
         let mut buffer = BytesMut::new();
         stop.send(true).unwrap();
-        assert_eq!(head(&mut server, &mut buffer, &limits(), &shutdown).await, Read::Gone);
+        let mut patience = Patience::new(&shutdown);
+        assert_eq!(head(&mut server, &mut buffer, &limits(), &mut patience).await, Read::Gone);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_head_has_its_own_time_although_a_connection_has_one_timer() {
+        let (mut client, mut server) = tokio::io::duplex(1024);
+        let (_stop, shutdown) = watch::channel(false);
+        let (mut buffer, limits, mut patience) = (BytesMut::new(), limits(), Patience::new(&shutdown));
+        for _ in 0..3 {
+            let write = async {
+                sleep(limits.idle_timeout - Duration::from_secs(1)).await;
+                client.write_all(b"GET / ").await.unwrap();
+                sleep(limits.header_timeout - Duration::from_secs(1)).await;
+                client.write_all(b"HTTP/1.1\r\n\r\n").await.unwrap();
+            };
+            let (read, ()) = tokio::join!(head(&mut server, &mut buffer, &limits, &mut patience), write);
+            assert_eq!(read, Read::Head(18));
+            buffer.clear();
+        }
+        let idle = Instant::now();
+        assert_eq!(head(&mut server, &mut buffer, &limits, &mut patience).await, Read::Gone);
+        assert_eq!(idle.elapsed().as_secs(), limits.idle_timeout.as_secs());
     }
 }

@@ -1,7 +1,8 @@
 //! A permitted request on its way to its upstream, and the answer on its way back.
 
+mod carried;
 mod cookies;
-mod headers;
+mod told;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,12 +13,13 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use vestibule_auth::{Caller, Permit};
 
+pub(crate) use self::carried::asks_for_websocket;
+use self::told::Asked;
+pub(crate) use self::told::Told;
+use crate::client_address::X_REQUEST_ID;
 use crate::context::Request;
 use crate::tunnel::TunnelConnector;
 use crate::upstream::Flight;
-
-/// Joins the answer, the upstream and the logs.
-const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Says that an answer is our own.
 const MARK: HeaderName = HeaderName::from_static("x-vestibule");
@@ -69,7 +71,7 @@ pub(crate) async fn peer(request: &mut Request, is_upgrade: bool) -> Result<Box<
         // Connections of this kind are not for other requests.
         peer.group_key = !peer.group_key;
     }
-    Ok(Box::new(peer))
+    Ok(peer)
 }
 
 /// A connection could not be made; true when another address is left to try.
@@ -95,41 +97,45 @@ pub(crate) fn answered(request: &mut Request, now: Duration) {
     }
 }
 
-/// The head for the upstream: `out` is a copy of the client's without hop-by-hop fields, `sent` the client's own.
+/// The head for the upstream: `sent` is the client's fields, `out` the request line and nothing that counts. `told` is
+/// what the connection's last request said of its client, and then what this one does.
 ///
 /// # Errors
-/// When a value cannot be a header; then nothing is forwarded.
-pub(crate) fn outgoing(request: &Request, sent: &RequestHeader, out: &mut RequestHeader) -> Result<()> {
+/// When the client's `Connection` cannot be read, or a value cannot be a header; then nothing is forwarded.
+pub(crate) fn outgoing(
+    request: &Request,
+    sent: &HeaderMap,
+    told: &mut Option<Arc<Told>>,
+    out: &mut RequestHeader,
+) -> Result<()> {
     let (Some(route), Some(forward)) = (&request.route, &request.forward) else {
         return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
     };
-    let mut fields = headers::carried(&out.headers, &request.live.routes);
-    match cookies::cut(&sent.headers) {
-        cookies::Cut::Unchanged => (),
-        cookies::Cut::Remove => _ = fields.remove(header::COOKIE),
-        cookies::Cut::Replace(line) => _ = fields.insert(header::COOKIE, line),
-    }
-    headers::set_host(&mut fields, &route.circuit.upstream, request)?;
-    headers::set_forwarding(&mut fields, &sent.headers, request)?;
-    headers::set_identity(&mut fields, &route.circuit.identity, forward.caller());
-    fields.insert(REQUEST_ID, request.request_id.clone());
-    replace_fields(out, fields)
+    let asked = Asked { request, route, caller: forward.caller(), sent };
+    let mut fields = match told.as_deref().filter(|told| told.is_of(&asked)) {
+        Some(told) => told.fields(),
+        None => {
+            let now = Told::new(&asked)?;
+            let fields = now.fields();
+            *told = asked.is_lasting().then(|| Arc::new(now));
+            fields
+        }
+    };
+    carried::add(&mut fields, sent, request.head.version, &request.live.routes)?;
+    fields.insert(X_REQUEST_ID, request.request_id.clone());
+    replace_fields(out, fields);
+    Ok(())
 }
 
 /// The same request line with other fields. One new map costs a fifth of changing Pingora's own, which keeps every
 /// name twice.
-fn replace_fields(out: &mut RequestHeader, fields: HeaderMap) -> Result<()> {
+fn replace_fields(out: &mut RequestHeader, fields: HeaderMap) {
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = out.method.clone();
     parts.uri = out.uri.clone();
     parts.version = out.version;
     parts.headers = fields;
-    let mut head = RequestHeader::from(parts);
-    if head.raw_path() != out.raw_path() {
-        head.set_raw_path(out.raw_path())?;
-    }
-    *out = head;
-    Ok(())
+    *out = RequestHeader::from(parts);
 }
 
 /// The head of the upstream's answer: what would speak in our name is dropped.
