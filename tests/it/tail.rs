@@ -1,7 +1,7 @@
 //! Tails: entries as they are appended, none lost without a word.
 
 use std::io::{BufRead, BufReader};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use harness::gateway::command;
@@ -74,9 +74,12 @@ impl Tail {
         !self.ended
     }
 
-    /// Reads to the end, which must come.
+    /// Reads to the end, which must come although the tail says again and again that it lives.
     fn end(mut self) {
-        while self.read() {}
+        let began = Instant::now();
+        while self.read() {
+            assert!(began.elapsed() < Duration::from_secs(15), "the tail goes on");
+        }
     }
 }
 
@@ -165,8 +168,8 @@ fn the_command_line_follows_over_a_restart_and_loses_nothing() {
     let mut command = command(&["logs", "requests", "-f", "-o", "json"]);
     command.env("VESTIBULE_ADMIN_URL", format!("http://{}", house.gateway.admin_address()));
     command.env("VESTIBULE_ADMIN_TOKEN", ADMIN_TOKEN);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut follower = Follower(command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap());
+    let mut lines = BufReader::new(follower.0.stdout.take().unwrap()).lines();
     let mut next = move || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap()["path"].clone();
     until(Duration::from_secs(8), "a tail", || {
         (house.gateway.metric("vestibule_admin_streams", &["tail"]) > 0.5).then_some(())
@@ -179,6 +182,13 @@ fn the_command_line_follows_over_a_restart_and_loses_nothing() {
     house.get("pub.localhost", "/two").send();
 
     assert_eq!(next(), "/two");
-    child.kill().unwrap();
-    child.wait().unwrap();
+}
+
+/// Ends with its test.
+struct Follower(Child);
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        drop((self.0.kill(), self.0.wait()));
+    }
 }

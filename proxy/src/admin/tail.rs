@@ -10,7 +10,6 @@ use std::time::Duration;
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::{CONTENT_TYPE, HeaderName};
-use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
 use vestibule_logstore::{Log, Query, QueryError, Row};
@@ -192,7 +191,7 @@ impl Tail {
         if let Some(from) = self.lost_from.take() {
             let (to, count) = (row.seq - 1, row.seq - from);
             self.state.metrics.tail_skipped(count);
-            let gap = json!({ "from": from, "to": to, "count": count });
+            let gap = format!("{{\"from\":{from},\"to\":{to},\"count\":{count}}}");
             events.push_str(&format!("id: {to}\nevent: gap\ndata: {gap}\n\n"));
         }
         self.next = row.seq + 1;

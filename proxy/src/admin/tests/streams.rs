@@ -76,6 +76,11 @@ impl Bench {
         self.open("127.0.0.1:9180", "GET", path, Some(token), fields).await
     }
 
+    async fn reload(&self, text: &str) {
+        self.rig.write(text);
+        assert_eq!(self.ask("POST", "/api/v1/config/reload", Some("admin")).await.status, 200);
+    }
+
     async fn audit(&self, action: &str, count: usize) -> Vec<Value> {
         let entries = || self.rig.entries(Log::Audit, &[("action", action)]);
         crate::rig::until(|| entries().len() >= count).await;
@@ -94,6 +99,14 @@ async fn events(tail: &mut axum::body::Body, count: usize) -> String {
         text.push_str(str::from_utf8(&bytes).unwrap());
     }
     text
+}
+
+/// A configuration without a token, that of which `next` comes after it.
+fn without(text: &str, token: &str, next: &str) -> String {
+    let next = format!("[admin.tokens.{next}]");
+    let (before, rest) = text.split_once(&format!("[admin.tokens.{token}]")).unwrap();
+    let (_, after) = rest.split_once(&next).unwrap();
+    format!("{before}{next}{after}")
 }
 
 #[tokio::test]
@@ -143,6 +156,17 @@ async fn exports_beyond_the_bound_are_refused_until_a_reader_leaves() {
     let after = read(bench.get(path, "auditor", &[]).await).await;
     assert_eq!((after.status.as_u16(), after.body.lines().count()), (200, 4000));
     assert_eq!(read(second).await.body.lines().count(), 4000);
+}
+
+#[tokio::test]
+async fn an_export_whose_token_is_taken_away_breaks_off_so_that_nobody_takes_a_part_for_the_whole() {
+    let bench = Bench::with_requests(4000).await;
+    let body = bench.get("/api/v1/logs/requests/export?format=ndjson", "auditor", &[]).await.into_body();
+    bench.reload(&without(&example(), "auditor", "admin")).await;
+    let ended = bench.audit("log.exported", 1).await;
+    assert_eq!(ended[0]["details"]["outcome"], "the token was taken away");
+    assert!(ended[0]["details"]["rows"].as_u64().unwrap() < 4000);
+    assert!(axum::body::to_bytes(body, 1 << 24).await.is_err());
 }
 
 #[tokio::test]
@@ -220,7 +244,7 @@ async fn a_tail_that_is_too_far_behind_is_told_what_it_missed() {
     let heard = events(&mut far, 2).await;
 
     let gap = "id: 50002\nevent: gap\ndata: {\"from\":2,\"to\":50002,\"count\":50001}\n\nid: 50003\nevent: entry\n";
-    assert!(heard.contains(gap), "{heard}");
+    assert!(heard.contains(gap), "{}", &heard[..200]);
     assert!(
         bench.ask("GET", "/metrics", Some("reader")).await.body.contains("vestibule_tail_skipped_entries_total 50001")
     );
@@ -234,10 +258,7 @@ async fn a_tail_ends_with_its_token_and_with_the_server() {
     let narrow = bench.get(path, "narrow", &[]).await;
     let auditor = bench.get(path, "auditor", &[]).await;
     let text = example().replace("logs = [\"access\"]", "logs = [\"audit\"]");
-    let (before, rest) = text.split_once("[admin.tokens.reader]").unwrap();
-    let (_, after) = rest.split_once("[admin.tokens.auditor]").unwrap();
-    bench.rig.write(&format!("{before}[admin.tokens.auditor]{after}"));
-    assert_eq!(bench.ask("POST", "/api/v1/config/reload", Some("admin")).await.status, 200);
+    bench.reload(&without(&text, "reader", "auditor")).await;
     let end = Duration::from_secs(5);
     tokio::time::timeout(end, read(reader)).await.expect("a token that is gone");
     tokio::time::timeout(end, read(narrow)).await.expect("a token that does not read this log any more");

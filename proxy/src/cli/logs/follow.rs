@@ -75,7 +75,12 @@ impl Ear<'_, '_> {
             Err(answer) if self.connected && answer.status == StatusCode::SERVICE_UNAVAILABLE => {
                 Err(Failure::Unreachable("the server is busy.".to_owned()))
             }
-            Err(answer) => Err(answer.json().err().unwrap_or_else(|| Failure::failed("the server does not follow"))),
+            Err(answer) => Err(match answer.json() {
+                // What was typed has not changed: the log is another one.
+                Err(Failure::Usage(message)) if self.connected => Failure::failed(message),
+                Err(failure) => failure,
+                Ok(_) => Failure::failed("the server does not follow"),
+            }),
         }
     }
 
