@@ -93,7 +93,9 @@ pub(crate) fn prune(
 ) -> Result<(), Error> {
     let keep = *shared.keep.lock();
     for (log, keep) in Log::ALL.into_iter().zip(&keep) {
-        if let Some(prune) = due(&shared.contents(log).read(), log, keep, now) {
+        // Not in the condition: the lock would be held while entries are removed.
+        let prune = due(&shared.contents(log).read(), log, keep, now);
+        if let Some(prune) = prune {
             say(&prune).map_err(|error| Error::Unwritten { cause: error.cause })?;
             remove(shared, &prune)?;
             tracing::info!(log = log.name(), first = prune.from, last = prune.to - 1, cause = prune.cause, "pruned");
