@@ -48,7 +48,10 @@ impl Housekeeping {
         loop {
             ticks.tick().await;
             let (store, now) = (self.state.store.clone(), self.state.clock.now());
-            let kept = tokio::task::spawn_blocking(move || store.prune(now).and_then(|()| store.save_stats(now)));
+            let kept = tokio::task::spawn_blocking(move || {
+                let (pruned, saved) = (store.prune(now), store.save_stats(now));
+                pruned.and(saved)
+            });
             match kept.await {
                 Ok(Ok(())) => (),
                 Ok(Err(error)) => tracing::error!(error = &error as &dyn std::error::Error, "keeping the logs failed"),
