@@ -121,7 +121,7 @@ fn a_geo_database_that_is_not_there_is_said() {
     folder.write("vestibule.toml", &format!("{MAIN}[geo]\ndatabase = \"places.mmdb\"\n"), 0o640);
     let report = folder.accepted().report();
     let problem = report.problems.iter().find(|problem| problem.message.contains("places.mmdb")).unwrap();
-    assert_eq!(problem.place.as_ref().unwrap().line, 12, "{report}");
+    assert_eq!(problem.place.as_ref().unwrap().line, 11, "{report}");
     folder.write("places.mmdb", "any", 0o640);
     assert!(!said(&folder.accepted().report(), "places.mmdb"));
 }

@@ -24,7 +24,7 @@ pub(super) fn add(fields: &mut HeaderMap, sent: &HeaderMap, version: Version, ro
     let options = special.connection.then(|| Options::of(sent)).transpose()?;
     let drops_authorization = special.authorization && sent.get_all(header::AUTHORIZATION).iter().any(is_service_token);
     for (name, value) in sent {
-        let drops = if *name == header::AUTHORIZATION { drops_authorization } else { !passes(name, routes) };
+        let drops = !passes(name, routes) || (drops_authorization && *name == header::AUTHORIZATION);
         if !drops && !options.as_ref().is_some_and(|options| options.name(name)) {
             fields.append(name.clone(), value.clone());
         }
@@ -176,7 +176,7 @@ mod tests {
 
     fn carried(lines: &[(&str, &str)]) -> Result<HeaderMap> {
         let mut routes = Routes::default();
-        routes.add_identity_names([HeaderName::from_static("x-auth-user")]);
+        routes.add_identity_names([HeaderName::from_static("x-auth-user"), header::FROM]);
         let mut fields = HeaderMap::new();
         add(&mut fields, &map(lines), Version::HTTP_11, &routes)?;
         Ok(fields)
@@ -203,6 +203,7 @@ mod tests {
             "X-Vestibule",
             "X-Auth-User",
             "x_auth_user",
+            "From",
             "X-Forwarded-For",
             "X_Forwarded_For",
             "X-Forwarded-Host",

@@ -1,6 +1,7 @@
 //! Our cookies are cut out of what the upstream gets; the rest stays byte for byte.
 
 use http::{HeaderMap, HeaderValue, header};
+use memchr::memchr;
 
 /// What begins so is ours.
 const PREFIXES: [&[u8]; 2] = [b"vestibule", b"__Host-vestibule"];
@@ -38,6 +39,9 @@ pub(super) fn sets_ours(value: &[u8]) -> bool {
 }
 
 fn cut_line(line: &[u8]) -> Cut {
+    if memchr(b';', line).is_none() {
+        return if is_ours(line) { Cut::Remove } else { Cut::Unchanged };
+    }
     if !line.split(is_semicolon).any(is_ours) {
         return Cut::Unchanged;
     }
@@ -65,7 +69,7 @@ fn is_semicolon(byte: &u8) -> bool {
 
 /// By name, as written: a name is everything before `=`, white space around it not counted.
 fn is_ours(pair: &[u8]) -> bool {
-    let name = pair.split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+    let name = memchr(b'=', pair).and_then(|end| pair.get(..end)).unwrap_or(pair).trim_ascii();
     PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
