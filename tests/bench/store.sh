@@ -33,6 +33,7 @@ if [ -n "$peers" ] && [ -n "$smoke" ]; then
 elif [ -n "$peers" ]; then
   install_peers || fail "the peers cannot be installed; --peers '' measures without them"
 fi
-cargo build --release --locked -p vestibule-bench --bin vestibule-store-bench
+# The packages of bench.sh: others would have the dependencies compiled again with other features.
+cargo build --release --locked -p vestibule-proxy -p vestibule-bench --bins
 exec "$CARGO_TARGET_DIR/release/vestibule-store-bench" --script tests/bench/peers.py \
   --python "$venv/bin/python" "$@" --peers "$peers"
