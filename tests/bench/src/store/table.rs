@@ -68,9 +68,10 @@ impl Report<'_> {
         our_row(out, label, "", format!("{p50} / {p99}"), self.taken.len());
     }
 
-    /// Whether all engines that answered a question answered the same.
-    pub(crate) fn all_agree(&self) -> bool {
-        Question::ALL.iter().enumerate().all(|(at, _)| self.agree(at))
+    /// Whether all engines answered all questions, and the same.
+    pub(crate) fn is_sound(&self) -> bool {
+        let mut answers = self.taken.iter().flat_map(|taken| &taken.answers);
+        answers.all(|answers| answers.answer.is_ok()) && (0..Question::ALL.len()).all(|at| self.agree(at))
     }
 
     fn agree(&self, at: usize) -> bool {
