@@ -23,8 +23,10 @@ pub(crate) struct Report<'a> {
 impl Report<'_> {
     pub(crate) fn markdown(&self) -> String {
         let mut out = format!(
-            "\n{} entries, one thread each, warm, medians of {}; the column \"reach\" is for 10 million.\n\n",
-            self.plan.entries, self.plan.rounds
+            "\n{} entries, one thread each, warm, medians of {}{}; the column \"reach\" is for 10 million.\n\n",
+            self.plan.entries,
+            self.plan.rounds,
+            if self.plan.is_by_cpu { ", questions in CPU time" } else { "" }
         );
         let names: Vec<_> = self.taken.iter().map(|taken| taken.name.as_str()).collect();
         row(&mut out, "", "reach", names.iter().map(|name| (*name).to_owned()));
@@ -32,7 +34,7 @@ impl Report<'_> {
         self.kept_rows(&mut out);
         self.hand_over_rows(&mut out);
         for (at, question) in Question::ALL.into_iter().enumerate() {
-            let cells = self.taken.iter().map(|taken| cell(taken.answers.get(at)));
+            let cells = self.taken.iter().map(|taken| self.cell(taken.answers.get(at)));
             row(
                 &mut out,
                 &format!("{}, ms", question.label()),
@@ -66,6 +68,11 @@ impl Report<'_> {
         let [p50, p99] = commit.map(|taken| ms(taken.as_secs_f64() * 1e3));
         let label = "commit to disk, one after another, ms p50 / p99";
         our_row(out, label, "", format!("{p50} / {p99}"), self.taken.len());
+    }
+
+    fn cell(&self, answers: Option<&Answers>) -> String {
+        let figures = |answers: &Answers| median(if self.plan.is_by_cpu { &answers.cpu_ms } else { &answers.ms });
+        answers.filter(|answers| answers.answer.is_ok()).map_or_else(dash, |answers| ms(figures(answers)))
     }
 
     /// Whether all engines answered all questions, and the same.
@@ -135,10 +142,6 @@ fn row(out: &mut String, label: &str, reach: &str, cells: impl Iterator<Item = S
 /// A row of what has a meaning for our store only.
 fn our_row(out: &mut String, label: &str, reach: &str, cell: String, columns: usize) {
     row(out, label, reach, std::iter::once(cell).chain(std::iter::repeat_n(String::new(), columns - 1)));
-}
-
-fn cell(answers: Option<&Answers>) -> String {
-    answers.filter(|answers| answers.answer.is_ok()).map_or_else(dash, |answers| ms(median(&answers.ms)))
 }
 
 fn dash() -> String {
