@@ -1,19 +1,28 @@
 //! All that the measurement uses of the store's reading side, in one place.
 
 use std::fs::File;
+use std::io::Write;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use vestibule_bench::traffic;
+use uuid::fmt::Hyphenated;
+use vestibule_logstore::entry::Field;
+use vestibule_logstore::export::{Export, Format};
 use vestibule_logstore::row::Value;
 use vestibule_logstore::{Log, Page, Query, Row, Store};
+
+const HOUR: Duration = Duration::from_secs(3600);
 
 /// No question is cut short.
 const DEADLINE: Duration = Duration::from_secs(600);
 
 /// Ids of requests as the gateway makes them.
-pub(crate) fn request_ids(_store: &Store, seed: u64) -> impl FnMut(i64, &mut String) + use<> {
-    traffic::version_7(seed)
+pub(crate) fn request_ids(store: &Store) -> impl FnMut(i64, &mut String) + use<> {
+    let ids = store.request_ids();
+    move |_time, out| {
+        let mut text = [0; Hyphenated::LENGTH];
+        out.push_str(ids.next().hyphenated().encode_lower(&mut text));
+    }
 }
 
 /// A query of the request log.
@@ -51,16 +60,26 @@ pub(crate) fn time(row: &Row) -> i64 {
 }
 
 /// Cells of the histogram of a field by the hour, and entries in all of them.
-pub(crate) fn hours(_store: &Store, _query: &Query, _by: &str) -> Result<(usize, u64), String> {
-    Err("the store has no histograms yet".into())
+pub(crate) fn hours(store: &Store, query: &Query, by: &str) -> Result<(usize, u64), String> {
+    let histogram = store.histogram(query, HOUR, Log::Requests.field(by)).map_err(|error| error.to_string())?;
+    let counts = || histogram.buckets.iter().flat_map(|bucket| bucket.counts.values());
+    Ok((counts().count(), counts().sum()))
 }
 
 /// The most frequent values of a field that are there, with their counts.
-pub(crate) fn top(_store: &Store, _query: &Query, _field: &str, _top: usize) -> Result<Vec<(String, u64)>, String> {
-    Err("the store has no facets yet".into())
+pub(crate) fn top(store: &Store, query: &Query, field: &str, top: usize) -> Result<Vec<(String, u64)>, String> {
+    let fields: Vec<Field> = Log::Requests.field(field).into_iter().copied().collect();
+    // Absence may be among the most frequent.
+    let facets = store.facets(query, &fields, top + 1).map_err(|error| error.to_string())?;
+    let values = facets.facets.into_iter().flat_map(|facet| facet.values);
+    Ok(values.filter(|(value, _)| !value.is_empty()).take(top).collect())
 }
 
 /// Writes all entries that match, and a header row.
-pub(crate) fn export(_store: &Store, _query: &Query, _file: &mut File) -> Result<(), String> {
-    Err("the store has no export yet".into())
+pub(crate) fn export(store: &Store, query: &Query, file: &mut File) -> Result<(), String> {
+    for piece in Export::new(store.clone(), query.clone(), Format::Csv, None) {
+        let piece = piece.map_err(|error| error.to_string())?;
+        file.write_all(piece.text.as_bytes()).map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }

@@ -10,7 +10,7 @@ const START: i64 = 1_788_220_800_000_000;
 
 const DAYS: u32 = 90;
 
-const USAGE: &str = "known: --entries N, --rounds N, --data DIR, --lean, --smoke, --json FILE, \
+const USAGE: &str = "known: --entries N, --rounds N, --data DIR, --lean, --cpu, --smoke, --json FILE, \
                      --peers ENGINE,ENGINE --python PYTHON --script peers.py";
 
 #[derive(Debug)]
@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     /// Questions are asked so many times after the first, which warms up.
     pub(crate) rounds: usize,
     pub(crate) is_lean: bool,
+    /// Whether the table shows CPU time of questions instead of real time.
+    pub(crate) is_by_cpu: bool,
     /// Seconds of handing over at a steady rate.
     pub(crate) steady_seconds: u32,
     /// Engines beside our own.
@@ -38,6 +40,7 @@ impl Plan {
             entries: 10_000_000,
             rounds: 7,
             is_lean: false,
+            is_by_cpu: false,
             steady_seconds: 5,
             peers: Vec::new(),
             python: "python3".into(),
@@ -53,6 +56,7 @@ impl Plan {
                 "--rounds" => plan.rounds = value().parse().expect("--rounds takes a number"),
                 "--data" => plan.data = Some(value().into()),
                 "--lean" => plan.is_lean = true,
+                "--cpu" => plan.is_by_cpu = true,
                 "--json" => plan.json = Some(value().into()),
                 "--peers" => {
                     plan.peers = value().split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()

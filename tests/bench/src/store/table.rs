@@ -23,8 +23,10 @@ pub(crate) struct Report<'a> {
 impl Report<'_> {
     pub(crate) fn markdown(&self) -> String {
         let mut out = format!(
-            "\n{} entries, one thread each, warm, medians of {}; the column \"reach\" is for 10 million.\n\n",
-            self.plan.entries, self.plan.rounds
+            "\n{} entries, one thread each, warm, medians of {}{}; the column \"reach\" is for 10 million.\n\n",
+            self.plan.entries,
+            self.plan.rounds,
+            if self.plan.is_by_cpu { ", questions in CPU time" } else { "" }
         );
         let names: Vec<_> = self.taken.iter().map(|taken| taken.name.as_str()).collect();
         row(&mut out, "", "reach", names.iter().map(|name| (*name).to_owned()));
@@ -32,7 +34,7 @@ impl Report<'_> {
         self.kept_rows(&mut out);
         self.hand_over_rows(&mut out);
         for (at, question) in Question::ALL.into_iter().enumerate() {
-            let cells = self.taken.iter().map(|taken| cell(taken.answers.get(at)));
+            let cells = self.taken.iter().map(|taken| self.cell(taken.answers.get(at)));
             row(
                 &mut out,
                 &format!("{}, ms", question.label()),
@@ -68,9 +70,15 @@ impl Report<'_> {
         our_row(out, label, "", format!("{p50} / {p99}"), self.taken.len());
     }
 
-    /// Whether all engines that answered a question answered the same.
-    pub(crate) fn all_agree(&self) -> bool {
-        Question::ALL.iter().enumerate().all(|(at, _)| self.agree(at))
+    fn cell(&self, answers: Option<&Answers>) -> String {
+        let figures = |answers: &Answers| median(if self.plan.is_by_cpu { &answers.cpu_ms } else { &answers.ms });
+        answers.filter(|answers| answers.answer.is_ok()).map_or_else(dash, |answers| ms(figures(answers)))
+    }
+
+    /// Whether all engines answered all questions, and the same.
+    pub(crate) fn is_sound(&self) -> bool {
+        let mut answers = self.taken.iter().flat_map(|taken| &taken.answers);
+        answers.all(|answers| answers.answer.is_ok()) && (0..Question::ALL.len()).all(|at| self.agree(at))
     }
 
     fn agree(&self, at: usize) -> bool {
@@ -134,10 +142,6 @@ fn row(out: &mut String, label: &str, reach: &str, cells: impl Iterator<Item = S
 /// A row of what has a meaning for our store only.
 fn our_row(out: &mut String, label: &str, reach: &str, cell: String, columns: usize) {
     row(out, label, reach, std::iter::once(cell).chain(std::iter::repeat_n(String::new(), columns - 1)));
-}
-
-fn cell(answers: Option<&Answers>) -> String {
-    answers.filter(|answers| answers.answer.is_ok()).map_or_else(dash, |answers| ms(median(&answers.ms)))
 }
 
 fn dash() -> String {
