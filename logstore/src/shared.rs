@@ -10,6 +10,7 @@ use rocksdb::DB;
 use tokio::sync::watch;
 
 use crate::Options;
+use crate::cache::Cache;
 use crate::entry::Log;
 use crate::error::Unavailable;
 use crate::id::Ids;
@@ -47,6 +48,7 @@ pub(crate) struct Shared {
     /// Held by whoever reads segments; taken whole to remove files under them.
     pub(crate) readers: RwLock<()>,
     pub(crate) request_ids: RequestIds,
+    pub(crate) cache: Cache,
     sealer: OnceLock<Thread>,
     pub(crate) counters: Counters,
     /// By [`Log::index`].
@@ -90,6 +92,7 @@ impl Shared {
             contents: contents.map(RwLock::new),
             readers: RwLock::new(()),
             request_ids,
+            cache: Cache::default(),
             sealer: OnceLock::new(),
             counters,
             keep: Mutex::default(),

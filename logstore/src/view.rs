@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rocksdb::{BoundColumnFamily, DB, DBRawIteratorWithThreadMode, ReadOptions, SnapshotWithThreadMode};
 use uuid::Uuid;
 
+use crate::cache::{Cache, Decoded, Kind};
 use crate::column::{Column, hot_key, hot_seq};
 use crate::database::column;
 use crate::entry::Log;
@@ -21,6 +22,7 @@ use crate::timeline::Unit;
 /// A log at one moment.
 pub(crate) struct View<'a> {
     pub(crate) log: Log,
+    cache: &'a Cache,
     pub(crate) ids: &'a Ids,
     /// Sealed segments, by position.
     pub(crate) pieces: Pieces,
@@ -41,6 +43,7 @@ impl<'a> View<'a> {
         let contents = shared.contents(log).read();
         Self {
             log,
+            cache: &shared.cache,
             ids: &shared.ids,
             pieces: Arc::clone(&contents.pieces),
             hot: contents.timeline.units(i64::MIN, i64::MAX),
@@ -92,35 +95,11 @@ impl<'a> View<'a> {
         broken
     }
 
-    /// Calls `see` with position, time and bytes of the rows of a unit, those apart that are in units of their own.
-    ///
-    /// # Errors
-    /// When the disk refuses, or a row is missing.
-    pub(crate) fn each_hot(
-        &self,
-        unit: &Unit,
-        mut see: impl FnMut(u64, i64, &[u8]) -> Result<(), QueryError>,
-    ) -> Result<(), QueryError> {
-        let mut rows: DBRawIteratorWithThreadMode<'_, DB> = {
-            let mut options = ReadOptions::default();
-            options.set_iterate_upper_bound(hot_key(self.log, u64::MAX));
-            self.snapshot.raw_iterator_cf_opt(&self.hot_rows, options)
-        };
-        rows.seek(hot_key(self.log, unit.first));
-        for seq in unit.first..unit.first + unit.rows {
-            let Some((key, bytes)) = rows.item() else {
-                break;
-            };
-            if hot_seq(self.log, key) != Some(seq) {
-                return Err(QueryError::Damaged { log: self.log.name(), seq });
-            }
-            let time = crate::codec::time_of(bytes);
-            if time >= unit.min {
-                see(seq, time, bytes)?;
-            }
-            rows.next();
-        }
-        Ok(rows.status()?)
+    /// The rows that are not sealed.
+    pub(crate) fn hot_rows(&self) -> HotRows<'_> {
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(hot_key(self.log, u64::MAX));
+        HotRows { log: self.log, rows: self.snapshot.raw_iterator_cf_opt(&self.hot_rows, options) }
     }
 
     /// The entries at these positions, in their order. Those in segments that cannot be read are left out.
@@ -184,6 +163,45 @@ impl<'a> View<'a> {
     }
 }
 
+/// Reads rows that are not sealed, one chunk after the other.
+pub(crate) struct HotRows<'v> {
+    log: Log,
+    rows: DBRawIteratorWithThreadMode<'v, DB>,
+}
+
+impl HotRows<'_> {
+    /// Calls `see` with position, time and bytes of the rows of a unit, those apart that are in units of their own.
+    ///
+    /// # Errors
+    /// When the disk refuses, or a row is missing.
+    pub(crate) fn each(
+        &mut self,
+        unit: &Unit,
+        mut see: impl FnMut(u64, i64, &[u8]) -> Result<(), QueryError>,
+    ) -> Result<(), QueryError> {
+        let rows = &mut self.rows;
+        // The chunk after the one before: the iterator stands there.
+        let first = hot_key(self.log, unit.first);
+        if rows.key().is_none_or(|key| key != first) {
+            rows.seek(first);
+        }
+        for seq in unit.first..unit.first + unit.rows {
+            let Some((key, bytes)) = rows.item() else {
+                break;
+            };
+            if hot_seq(self.log, key) != Some(seq) {
+                return Err(QueryError::Damaged { log: self.log.name(), seq });
+            }
+            let time = crate::codec::time_of(bytes);
+            if time >= unit.min {
+                see(seq, time, bytes)?;
+            }
+            rows.next();
+        }
+        Ok(rows.status()?)
+    }
+}
+
 /// Parts of one segment in the view's moment.
 struct PiecesParts<'v, 'a> {
     view: &'v View<'a>,
@@ -197,5 +215,15 @@ impl Parts for PiecesParts<'_, '_> {
             Some(bytes) => Stored::Pinned(bytes).checked(),
             None => Err(Fault::Damaged("a part of a segment is missing")),
         }
+    }
+
+    fn decoded(
+        &self,
+        column: u32,
+        kind: Kind,
+        at: usize,
+        make: &mut dyn FnMut() -> Result<Decoded, Fault>,
+    ) -> Result<Decoded, Fault> {
+        self.view.cache.get((self.view.log, self.first, column, kind, at), make)
     }
 }

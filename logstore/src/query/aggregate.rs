@@ -73,6 +73,7 @@ pub(super) fn each_match(
             None => sink.forget(),
         }
     }
+    let mut hot = view.hot_rows();
     for unit in view.hot.iter().filter(|unit| unit.min <= query.until && unit.max >= query.since) {
         if Instant::now() >= ends {
             return Ok(false);
@@ -81,7 +82,7 @@ pub(super) fn each_match(
         if all && sink.chunk(unit.rows - unit.strays) {
             continue;
         }
-        view.each_hot(unit, |seq, time, bytes| {
+        hot.each(unit, |seq, time, bytes| {
             let seen = (query.since..=query.until).contains(&time) && !(hides && view.hidden.has(seq));
             if seen && matches_fields(query, seq, bytes) { sink.row(seq, time, bytes) } else { Ok(()) }
         })?;

@@ -40,10 +40,7 @@ pub(crate) fn facets(shared: &Shared, query: &Query, fields: &[Field], top: usiz
     let (complete, quarantined) = view_of(shared, query.log, |view| {
         Ok((each_match(query, view, ends, &mut tally)?, view.broken()))
     })?;
-    let mut values: Vec<Vec<(Box<str>, u64)>> = vec![Vec::new(); fields.len()];
-    for ((at, _, value), rows) in tally.counts {
-        values.iter_mut().skip(at).take(1).for_each(|values| values.push((value.clone(), rows)));
-    }
+    let values = tally.counts.into_iter().map(|counts| counts.into_values().flatten().collect::<Vec<_>>());
     let facets = fields.iter().zip(values).map(|(field, values)| Facet { field: field.name, values: best(values, top) });
     Ok(Facets { facets: facets.collect(), exact: tally.is_exact && complete && quarantined.is_empty(), quarantined })
 }

@@ -137,11 +137,15 @@ impl Test {
 
 /// Whether the text stands in any text field.
 pub(crate) fn found_anywhere(needle: &Needle, log: Log, bytes: &[u8], stored: Stored<'_>) -> bool {
-    let in_texts = needle.may_be_in(bytes);
+    let (in_texts, in_addresses) = (needle.may_be_in(bytes), needle.may_be_in_an_address());
+    if !in_texts && !in_addresses {
+        return false;
+    }
     log.fields().iter().any(|field| match field.kind {
         Kind::Text | Kind::Word(_) | Kind::Json => {
             in_texts && stored.value(field).and_then(text).is_some_and(|text| needle.is_in(text))
         }
+        Kind::Address if !in_addresses => false,
         Kind::Address => match stored.value(field) {
             Some(Value::Address(address)) => needle.is_in(&address.to_string()),
             Some(Value::Id(_) | Value::Number(_) | Value::Time(_) | Value::Text(_) | Value::Json(_)) | None => false,

@@ -55,9 +55,9 @@ pub(crate) fn histogram(
         Ok((each_match(query, view, ends, &mut tally)?, view.broken()))
     })?;
     let mut buckets: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
-    for ((_, time, value), rows) in tally.counts {
-        let value = if by.is_none() { "total".to_owned() } else { value.into() };
-        *buckets.entry(time).or_default().entry(value).or_default() += rows;
+    for (time, values) in tally.counts.into_iter().flatten() {
+        let name = |value: Box<str>| if by.is_none() { "total".to_owned() } else { value.into() };
+        buckets.entry(time).or_default().extend(values.into_iter().map(|(value, rows)| (name(value), rows)));
     }
     if buckets.len() > BUCKETS_MAX {
         return Err(QueryError::TooMany);

@@ -19,7 +19,7 @@ use crate::piece::Piece;
 use crate::row::Stored;
 use crate::segment::{Fault, PAGE, Segment};
 use crate::timeline::Unit;
-use crate::view::View;
+use crate::view::{HotRows, View};
 
 /// A search that could not be cut short where its deadline ended fails after so many times that.
 const PATIENCE: u32 = 5;
@@ -83,6 +83,7 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
         let mut cut = None;
         let places = self.places();
         let first = places.first().and_then(|(best, _)| best.clone());
+        let mut hot = self.view.hot_rows();
         for (best, place) in places {
             if self.worst().is_some_and(|worst| best.as_ref().is_some_and(|best| self.walk.is_before(worst, best))) {
                 break;
@@ -101,7 +102,7 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
             }
             match place {
                 Place::Sealed(piece) => self.look_into(piece)?,
-                Place::Hot(unit) => self.look_at(unit)?,
+                Place::Hot(unit) => self.look_at(&mut hot, unit)?,
             }
         }
         let mut found: Vec<Rank> = self.best.into_sorted_vec().into_iter().map(|found| found.rank).collect();
@@ -149,10 +150,10 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
         }
     }
 
-    fn look_at(&mut self, unit: &Unit) -> Result<(), QueryError> {
+    fn look_at(&mut self, hot: &mut HotRows<'_>, unit: &Unit) -> Result<(), QueryError> {
         let (query, view) = (self.query, self.view);
         let hides = query.hides();
-        view.each_hot(unit, |seq, time, bytes| {
+        hot.each(unit, |seq, time, bytes| {
             if !(query.since..=query.until).contains(&time) || (hides && view.hidden.has(seq)) {
                 return Ok(());
             }

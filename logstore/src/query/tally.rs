@@ -1,5 +1,7 @@
 //! Counts matches by time and by the values of fields.
 
+use std::borrow::Cow;
+
 use rustc_hash::FxHashMap;
 
 use super::aggregate::Sink;
@@ -16,8 +18,8 @@ use crate::segment::{Fault, HOUR, PAGE, Segment, Shape};
 /// Different cells that are counted at once. Past it the rarest are given up, and the answer is not exact.
 const CELLS_MAX: usize = 1 << 20;
 
-/// What is counted apart: which of the fields, the beginning of the time step, the value.
-pub(super) type Cell = (usize, i64, Box<str>);
+/// Rows by the beginning of the time step and by value.
+pub(super) type Counts = FxHashMap<i64, FxHashMap<Box<str>, u64>>;
 
 /// Counts of one question.
 pub(super) struct Tally<'q> {
@@ -27,23 +29,26 @@ pub(super) struct Tally<'q> {
     pub(super) fields: Vec<Option<Field>>,
     /// Microseconds; none: all times together.
     pub(super) step: Option<i64>,
-    pub(super) counts: FxHashMap<Cell, u64>,
+    /// By the place of the field.
+    pub(super) counts: Vec<Counts>,
     pub(super) is_exact: bool,
-    open: FxHashMap<Cell, u64>,
+    /// Of the segment at hand.
+    open: Vec<Counts>,
 }
 
 impl<'q> Tally<'q> {
     pub(super) fn new(log: Log, ids: &'q Ids, fields: Vec<Option<Field>>, step: Option<i64>) -> Self {
-        Self { log, ids, fields, step, counts: FxHashMap::default(), is_exact: true, open: FxHashMap::default() }
+        let none = vec![Counts::default(); fields.len()];
+        Self { log, ids, fields, step, counts: none.clone(), is_exact: true, open: none }
     }
 
     fn bucket(&self, time: i64) -> i64 {
         self.step.map_or(0, |step| time.div_euclid(step).saturating_mul(step))
     }
 
-    fn add(&mut self, at: usize, bucket: i64, value: Box<str>, rows: u64) {
-        if rows > 0 {
-            *self.open.entry((at, bucket, value)).or_default() += rows;
+    fn add(&mut self, at: usize, bucket: i64, value: &str, rows: u64) {
+        if let Some(counts) = self.open.get_mut(at) {
+            add(counts, bucket, value, rows);
         }
     }
 
@@ -51,31 +56,34 @@ impl<'q> Tally<'q> {
     fn values(&mut self, segment: &Segment<'_>, at: usize, field: Option<Field>) -> Result<bool, Fault> {
         let rows = segment.header.rows;
         let Some(field) = field else {
-            self.add(at, 0, "".into(), rows);
+            self.add(at, 0, "", rows);
             return Ok(true);
         };
         if matches!(field.kind, Kind::Id | Kind::Position) {
             return Ok(false);
         }
-        let named = |raw: Option<Raw<'_>>| name(value_of(&field, raw));
+        let named = |raw| name(value_of(&field, raw));
         let Some(column) = segment.header.column(field.number) else {
-            self.add(at, 0, named(None), rows);
+            self.add(at, 0, &named(None), rows);
             return Ok(true);
         };
         match &column.shape {
-            Shape::Constant(word) => self.add(at, 0, named(Some(word.raw())), rows),
+            Shape::Constant(word) => self.add(at, 0, &named(Some(word.raw())), rows),
             Shape::Small { values, absent } => {
-                self.add(at, 0, named(None), *absent);
+                self.add(at, 0, &named(None), *absent);
                 for (word, rows) in values {
-                    self.add(at, 0, named(Some(word.raw())), *rows);
+                    self.add(at, 0, &named(Some(word.raw())), *rows);
                 }
             }
             Shape::Large { absent, .. } => {
-                self.add(at, 0, named(None), *absent);
-                let counts = segment.counts(field.number)?;
-                segment.dictionary(field.number)?.each(|code, value| {
+                let (counts, dictionary) = (segment.counts(field.number)?, segment.dictionary(field.number)?);
+                // Once to see that all of it can be read; what is counted then need not be taken back.
+                dictionary.each(|_, _| ())?;
+                let Some(settled) = self.counts.get_mut(at) else { return Ok(true) };
+                add(settled, 0, &named(None), *absent);
+                dictionary.each(|code, value| {
                     let rows = counts.get(code).copied().unwrap_or_default();
-                    self.add(at, 0, named(Some(Raw::Bytes(value))), rows);
+                    add(settled, 0, &name(value_of(&field, Some(Raw::Bytes(value)))), rows);
                 })?;
             }
             Shape::Numbers(_) | Shape::Ids { .. } | Shape::Raw { .. } => return Ok(false),
@@ -96,18 +104,18 @@ impl<'q> Tally<'q> {
         for (place, hour) in hours.hours.iter().enumerate() {
             let bucket = self.bucket(hour.hour.saturating_mul(HOUR));
             match (field, shape) {
-                (None, _) => self.add(at, bucket, "".into(), hour.rows),
+                (None, _) => self.add(at, bucket, "", hour.rows),
                 (Some(field), Some(Shape::Small { values, absent })) => {
                     let Some(counts) = hours.of(field.number, place) else { return Ok(false) };
                     let absent = (*absent > 0).then_some(None);
                     let raws = absent.into_iter().chain(values.iter().map(|(word, _)| Some(word.raw())));
                     for (raw, rows) in raws.zip(counts) {
-                        self.add(at, bucket, name(value_of(&field, raw)), *rows);
+                        self.add(at, bucket, &name(value_of(&field, raw)), *rows);
                     }
                 }
                 (Some(field), shape) => {
                     let raw = if let Some(Shape::Constant(word)) = shape { Some(word.raw()) } else { None };
-                    self.add(at, bucket, name(value_of(&field, raw)), hour.rows);
+                    self.add(at, bucket, &name(value_of(&field, raw)), hour.rows);
                 }
             }
         }
@@ -142,9 +150,15 @@ impl<'q> Tally<'q> {
         run.into_iter().for_each(|cell| *local.entry(cell).or_default() += length);
         for ((bucket, code), rows) in local {
             let value = group.name(self.log, self.ids, code)?;
-            self.add(at, bucket, value, rows);
+            self.add(at, bucket, &value, rows);
         }
         Ok(())
+    }
+}
+
+impl Tally<'_> {
+    fn cells(&self) -> usize {
+        self.counts.iter().flat_map(|counts| counts.values()).map(FxHashMap::len).sum()
     }
 }
 
@@ -175,36 +189,41 @@ impl Sink for Tally<'_> {
     fn row(&mut self, seq: u64, time: i64, bytes: &[u8]) -> Result<(), QueryError> {
         for at in 0..self.fields.len() {
             let value = match self.fields.get(at).copied().flatten() {
-                None => "".into(),
+                None => Cow::Borrowed(""),
                 Some(field) => match field.kind {
                     Kind::Id => name(Some(Value::Id(self.ids.id(self.log, seq)))),
                     Kind::Position => name(Some(Value::Number(seq))),
                     _ => name(Stored::of(bytes).value(&field)),
                 },
             };
-            self.add(at, self.bucket(time), value, 1);
+            self.add(at, self.bucket(time), &value, 1);
         }
         Ok(())
     }
 
     fn settle(&mut self) -> Result<(), QueryError> {
-        for (cell, rows) in self.open.drain() {
-            *self.counts.entry(cell).or_default() += rows;
+        for (settled, open) in self.counts.iter_mut().zip(&mut self.open) {
+            for (bucket, values) in open.drain() {
+                for (value, rows) in values {
+                    *settled.entry(bucket).or_default().entry(value).or_default() += rows;
+                }
+            }
         }
         let mut least = 1;
-        while self.counts.len() > CELLS_MAX {
+        while self.cells() > CELLS_MAX {
             if self.step.is_some() {
                 return Err(QueryError::TooMany);
             }
             self.is_exact = false;
             least *= 2;
-            self.counts.retain(|_, rows| *rows >= least);
+            let values = self.counts.iter_mut().flat_map(|counts| counts.values_mut());
+            values.for_each(|values| values.retain(|_, rows| *rows >= least));
         }
         Ok(())
     }
 
     fn forget(&mut self) {
-        self.open.clear();
+        self.open.iter_mut().for_each(Counts::clear);
     }
 }
 
@@ -245,29 +264,42 @@ impl<'s, 'a> Group<'s, 'a> {
         }
     }
 
-    fn name(&self, log: Log, ids: &Ids, code: usize) -> Result<Box<str>, Fault> {
-        let Some(field) = self.field else { return Ok("".into()) };
+    fn name(&self, log: Log, ids: &Ids, code: usize) -> Result<String, Fault> {
+        let Some(field) = self.field else { return Ok(String::new()) };
         let seq = self.segment.header.first + (self.page * PAGE + code) as u64;
         let mut made = String::new();
-        Ok(name(match (field.kind, &self.way) {
+        let value = match (field.kind, &self.way) {
             (Kind::Id, _) => Some(Value::Id(ids.id(log, seq))),
             (Kind::Position, _) => Some(Value::Number(seq)),
             (_, Way::Codes(_)) => value_of(&field, self.segment.raw_of_code(field.number, code)?),
             (_, Way::One | Way::Rows) => {
                 value_of(&field, self.segment.raw(field.number, self.page * PAGE + code, ids, &mut made)?)
             }
-        }))
+        };
+        Ok(name(value).into_owned())
     }
 }
 
 /// A value as the name of a count; absence has an empty one.
-fn name(value: Option<Value<'_>>) -> Box<str> {
+fn name(value: Option<Value<'_>>) -> Cow<'_, str> {
     match value {
-        None => "".into(),
-        Some(Value::Id(id)) => id.to_string().into(),
-        Some(Value::Number(number)) => number.to_string().into(),
-        Some(Value::Time(time)) => json::time(time).into(),
-        Some(Value::Text(text) | Value::Json(text)) => text.into(),
-        Some(Value::Address(address)) => address.to_string().into(),
+        None => Cow::Borrowed(""),
+        Some(Value::Id(id)) => Cow::Owned(id.to_string()),
+        Some(Value::Number(number)) => Cow::Owned(number.to_string()),
+        Some(Value::Time(time)) => Cow::Owned(json::time(time)),
+        Some(Value::Text(text) | Value::Json(text)) => Cow::Borrowed(text),
+        Some(Value::Address(address)) => Cow::Owned(address.to_string()),
+    }
+}
+
+/// A text is copied only where it comes for the first time.
+fn add(counts: &mut Counts, bucket: i64, value: &str, rows: u64) {
+    if rows == 0 {
+        return;
+    }
+    let values = counts.entry(bucket).or_default();
+    match values.get_mut(value) {
+        Some(known) => *known += rows,
+        None => _ = values.insert(value.into(), rows),
     }
 }

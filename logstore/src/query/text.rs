@@ -4,6 +4,9 @@ use memchr::memchr2_iter;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
+/// Bytes that stand in most entries many times.
+const COMMON: &[u8] = b"etaoinsrlcdhum0123456789/.-";
+
 /// A text to look for, regardless of case.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Needle {
@@ -29,16 +32,24 @@ impl Needle {
             return true;
         }
         let needle = self.lower.as_bytes();
-        let Some(first) = needle.first() else {
+        // The rarer the byte that is looked for, the fewer places are compared.
+        let Some((place, rarest)) = needle.iter().enumerate().min_by_key(|(_, byte)| COMMON.contains(byte)) else {
             return true;
         };
-        memchr2_iter(*first, first.to_ascii_uppercase(), bytes)
-            .any(|at| bytes.get(at..at + needle.len()).is_some_and(|found| found.eq_ignore_ascii_case(needle)))
+        memchr2_iter(*rarest, rarest.to_ascii_uppercase(), bytes).any(|at| {
+            let found = at.checked_sub(place).and_then(|from| bytes.get(from..from + needle.len()));
+            found.is_some_and(|found| found.eq_ignore_ascii_case(needle))
+        })
     }
 
     /// The needle, if it is ASCII.
     pub(crate) fn ascii(&self) -> Option<&[u8]> {
         self.lower.is_ascii().then_some(self.lower.as_bytes())
+    }
+
+    /// Whether the text of an address can hold it.
+    pub(crate) fn may_be_in_an_address(&self) -> bool {
+        self.lower.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b':' | b'.'))
     }
 
     pub(crate) fn has_slash(&self) -> bool {

@@ -5,13 +5,15 @@
 
 use std::cell::OnceCell;
 use std::ops::Range;
+use std::sync::Arc;
 
 use memchr::memmem::Finder;
 
 use super::Fault;
 use super::bytes::{Read, put_length, put_text};
 use super::frames::{Press, unpress};
-use super::part::Stored;
+use super::part::{Part, Parts, Stored};
+use crate::cache::{Decoded, Kind};
 
 /// Values of a block.
 const BLOCK: usize = 256;
@@ -51,9 +53,11 @@ fn shared_beginnings(values: &[&[u8]]) -> Vec<u8> {
 /// A dictionary, blocks of it decoded as they are asked for.
 pub(crate) struct Dictionary<'a> {
     part: Stored<'a>,
+    parts: &'a dyn Parts,
+    column: u32,
     values: usize,
     blocks: Vec<Place>,
-    read: Vec<OnceCell<Block>>,
+    read: Vec<OnceCell<Arc<Block>>>,
 }
 
 /// Where a block and its first value stand in the part.
@@ -63,14 +67,15 @@ struct Place {
 }
 
 /// The values of one block.
-struct Block {
+pub(crate) struct Block {
     /// Where each value begins; one more for the end.
     starts: Vec<u32>,
     bytes: Vec<u8>,
 }
 
 impl<'a> Dictionary<'a> {
-    pub(super) fn open(part: Stored<'a>) -> Result<Self, Fault> {
+    pub(super) fn open(parts: &'a dyn Parts, column: u32, part: Part) -> Result<Self, Fault> {
+        let part = parts.part(column, part)?;
         let mut read = Read::of(&part);
         let values = read.length()?;
         let mut blocks = Vec::with_capacity(values.div_ceil(BLOCK).min(1 << 16));
@@ -85,7 +90,7 @@ impl<'a> Dictionary<'a> {
             at = place.block.end;
         }
         let read = blocks.iter().map(|_| OnceCell::new()).collect();
-        Ok(Self { part, values, blocks, read })
+        Ok(Self { part, parts, column, values, blocks, read })
     }
 
     /// Number of values.
@@ -139,14 +144,22 @@ impl<'a> Dictionary<'a> {
         if let Some(block) = cell.get() {
             return Ok(block);
         }
-        let place = self.blocks.get(at).map(|place| place.block.clone()).unwrap_or_default();
-        let block = self.part.get(place).ok_or(Fault::Damaged("a dictionary of a segment ends too early"))?;
-        let block = Block::decode(&unpress(block)?, BLOCK.min(self.values - at * BLOCK))?;
+        let decoded = self.parts.decoded(self.column, Kind::Block, at, &mut || {
+            let place = self.blocks.get(at).map(|place| place.block.clone()).unwrap_or_default();
+            let block = self.part.get(place).ok_or(Fault::Damaged("a dictionary of a segment ends too early"))?;
+            Ok(Decoded::Block(Arc::new(Block::decode(&unpress(block)?, BLOCK.min(self.values - at * BLOCK))?)))
+        })?;
+        let Decoded::Block(block) = decoded else { return Err(Fault::Damaged("a block is none")) };
         Ok(cell.get_or_init(|| block))
     }
 }
 
 impl Block {
+    /// Memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.len() + self.starts.len() * 4
+    }
+
     fn decode(plain: &[u8], values: usize) -> Result<Self, Fault> {
         let mut read = Read::of(plain);
         let shared = (0..values).map(|_| read.length()).collect::<Result<Vec<_>, _>>()?;

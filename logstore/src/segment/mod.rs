@@ -25,7 +25,7 @@ mod rebuild;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use dictionary::Dictionary;
+pub(crate) use dictionary::{Block, Dictionary};
 pub(crate) use encode::{TIME_SIGN, encode};
 pub(crate) use fault::Fault;
 pub(crate) use header::{Header, Numbers, STRAY, Shape};

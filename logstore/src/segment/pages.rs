@@ -17,6 +17,14 @@ pub(crate) enum Codes {
 }
 
 impl Codes {
+    /// Memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        match self {
+            Self::Narrow(codes) => codes.len(),
+            Self::Wide(codes) => codes.len() * 2,
+        }
+    }
+
     pub(crate) fn get(&self, row: usize) -> Option<usize> {
         match self {
             Self::Narrow(codes) => codes.get(row).map(|code| usize::from(*code)),

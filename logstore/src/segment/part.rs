@@ -6,6 +6,7 @@ use rocksdb::DBPinnableSlice;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Fault;
+use crate::cache::{Decoded, Kind};
 use crate::column::log_byte;
 use crate::entry::Log;
 
@@ -42,6 +43,20 @@ pub(crate) trait Parts {
     /// # Errors
     /// When it is not there or not what was written.
     fn part(&self, column: u32, part: Part) -> Result<Stored<'_>, Fault>;
+
+    /// Decodes a page or a block, or gives it as it was decoded before.
+    ///
+    /// # Errors
+    /// Those of `make`.
+    fn decoded(
+        &self,
+        _column: u32,
+        _kind: Kind,
+        _at: usize,
+        make: &mut dyn FnMut() -> Result<Decoded, Fault>,
+    ) -> Result<Decoded, Fault> {
+        make()
+    }
 }
 
 /// A part in memory, its checksum checked.

@@ -4,6 +4,7 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::dictionary::Dictionary;
+use crate::cache::{Decoded, Kind};
 use super::encode::is_narrow;
 use super::header::{Header, Shape};
 use super::hours::{self, Hours};
@@ -24,8 +25,8 @@ pub(crate) struct Segment<'a> {
 struct Loaded<'a> {
     dictionary: OnceCell<Dictionary<'a>>,
     pages: OnceCell<Stored<'a>>,
-    codes: Vec<OnceCell<Codes>>,
-    numbers: Vec<OnceCell<Vec<u64>>>,
+    codes: Vec<OnceCell<Arc<Codes>>>,
+    numbers: Vec<OnceCell<Arc<Vec<u64>>>>,
 }
 
 const NO_COLUMN: Fault = Fault::Damaged("a segment lacks a column");
@@ -51,10 +52,15 @@ impl<'a> Segment<'a> {
             Shape::Constant(_) | Shape::Numbers(_) | Shape::Ids { .. } => return Err(NO_COLUMN),
         };
         let cell = loaded.codes.get(page).ok_or(NO_COLUMN)?;
-        get_or_try(cell, || {
-            let part = self.pages(loaded, number, Part::Codes)?;
-            decode_codes(part, page, self.header.rows_of(page), is_narrow(values, absent))
-        })
+        let codes = get_or_try(cell, || {
+            let decoded = self.parts.decoded(number, Kind::Codes, page, &mut || {
+                let part = self.pages(loaded, number, Part::Codes)?;
+                let codes = decode_codes(part, page, self.header.rows_of(page), is_narrow(values, absent))?;
+                Ok(Decoded::Codes(Arc::new(codes)))
+            })?;
+            if let Decoded::Codes(codes) = decoded { Ok(codes) } else { Err(NO_COLUMN) }
+        });
+        codes.map(|codes| &**codes)
     }
 
     /// Numbers of a page of a column of numbers or of ids.
@@ -62,22 +68,25 @@ impl<'a> Segment<'a> {
         let (_, loaded) = self.loaded(number)?;
         let cell = loaded.numbers.get(page).ok_or(NO_COLUMN)?;
         let numbers = get_or_try(cell, || {
-            let part = self.pages(loaded, number, Part::Numbers)?;
-            decode_numbers(part, page, self.header.rows_of(page))
+            let decoded = self.parts.decoded(number, Kind::Numbers, page, &mut || {
+                let part = self.pages(loaded, number, Part::Numbers)?;
+                Ok(Decoded::Numbers(Arc::new(decode_numbers(part, page, self.header.rows_of(page))?)))
+            })?;
+            if let Decoded::Numbers(numbers) = decoded { Ok(numbers) } else { Err(NO_COLUMN) }
         });
-        numbers.map(Vec::as_slice)
+        numbers.map(|numbers| numbers.as_slice())
     }
 
     /// Values of a column with a dictionary of its own.
     pub(crate) fn dictionary(&self, number: u32) -> Result<&Dictionary<'a>, Fault> {
         let (_, loaded) = self.loaded(number)?;
-        get_or_try(&loaded.dictionary, || Dictionary::open(self.parts.part(number, Part::Dictionary)?))
+        get_or_try(&loaded.dictionary, || Dictionary::open(self.parts, number, Part::Dictionary))
     }
 
     /// Texts of a column of ids that are none of ours.
     pub(crate) fn strays(&self, number: u32) -> Result<&Dictionary<'a>, Fault> {
         let (_, loaded) = self.loaded(number)?;
-        get_or_try(&loaded.dictionary, || Dictionary::open(self.parts.part(number, Part::Strays)?))
+        get_or_try(&loaded.dictionary, || Dictionary::open(self.parts, number, Part::Strays))
     }
 
     /// Whether a value may be in the dictionary of a column.

@@ -1,0 +1,65 @@
+//! What was decoded of segments, for the next question: most look where others have looked.
+
+use std::sync::Arc;
+
+use moka::sync::Cache as Kept;
+
+use crate::entry::Log;
+use crate::segment::{Block, Codes};
+
+/// Bytes that are kept; what is used least goes.
+const BYTES_MAX: u64 = 96 << 20;
+
+/// What a place costs beside what it holds.
+const OVERHEAD: usize = 128;
+
+/// A decoded piece of a segment.
+#[derive(Clone)]
+pub(crate) enum Decoded {
+    Codes(Arc<Codes>),
+    Numbers(Arc<Vec<u64>>),
+    Block(Arc<Block>),
+}
+
+/// Which piece: log, first position of the segment, column, page or block.
+pub(crate) type Place = (Log, u64, u32, Kind, usize);
+
+/// Of a column.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Kind {
+    Codes,
+    Numbers,
+    Block,
+}
+
+/// Decoded pieces of all segments.
+pub(crate) struct Cache(Kept<Place, Decoded>);
+
+impl Default for Cache {
+    fn default() -> Self {
+        let weigher = |_: &Place, decoded: &Decoded| u32::try_from(decoded.bytes() + OVERHEAD).unwrap_or(u32::MAX);
+        Self(Kept::builder().max_capacity(BYTES_MAX).weigher(weigher).build())
+    }
+}
+
+impl Cache {
+    /// What is kept at a place, or what is made and kept now.
+    pub(crate) fn get<E>(&self, place: Place, make: impl FnOnce() -> Result<Decoded, E>) -> Result<Decoded, E> {
+        if let Some(kept) = self.0.get(&place) {
+            return Ok(kept);
+        }
+        let made = make()?;
+        self.0.insert(place, made.clone());
+        Ok(made)
+    }
+}
+
+impl Decoded {
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Codes(codes) => codes.bytes(),
+            Self::Numbers(numbers) => numbers.len() * 8,
+            Self::Block(block) => block.bytes(),
+        }
+    }
+}
