@@ -70,14 +70,13 @@ fn is_port(port: &str) -> bool {
 
 /// Most hosts come so: a name in its one spelling, and nothing else.
 fn is_canonical_name(text: &[u8]) -> bool {
-    let plain = |byte: &u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
     let mut after_label = false;
     for byte in text {
-        let is_plain = plain(byte);
-        if !is_plain && !(after_label && *byte == b'.') {
-            return false;
+        match byte {
+            b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' => after_label = true,
+            b'.' if after_label => after_label = false,
+            _ => return false,
         }
-        after_label = is_plain;
     }
     after_label && text.len() <= NAME_MAX_BYTES
 }
