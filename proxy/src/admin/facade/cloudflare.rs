@@ -10,7 +10,7 @@ use vestibule_logstore::query::LIMIT;
 use vestibule_logstore::{Log, Row};
 
 use super::parameters::{Parameters, wrong};
-use super::question::{Condition, Question, before, read};
+use super::question::{Condition, Question, before, in_time, read};
 use super::stream::{Shape, answer, first_page};
 use super::{field, line, text};
 use crate::admin::Answering;
@@ -104,17 +104,17 @@ async fn page(call: Call) -> Result<Response, Problem> {
     let mut query = question.query(&call, None)?;
     (query.limit, query.offset) = (first_page(wanted), usize::try_from(offset).unwrap_or(usize::MAX));
     let page = read(&call, query).await?;
-    if offset > 0 && !page.complete {
-        return Err(Problem::busy("not counted in time; ask for a shorter time"));
+    if offset > 0 {
+        in_time(&page)?;
     }
     let shape = Shape {
         kind: "application/json",
         head: format!("{{\"success\":true,\"errors\":[],\"messages\":{messages},\"result\":["),
-        row: Box::new(move |row| line(&projected(row, &columns))),
+        row: Box::new(move |row, _| line(&projected(row, &columns))),
         between: ",",
         tail: "]}".to_owned(),
     };
-    Ok(answer(call, question, page, wanted, shape))
+    answer(call, question, &page, wanted, shape)
 }
 
 /// `{"success", "errors", "messages", "result"}`, beside the members that every problem has.
