@@ -330,6 +330,17 @@ fn cloudflare_finds_attempts_by_each_parameter() {
 }
 
 #[test]
+fn cloudflare_finds_attempts_at_an_application_that_is_no_more() {
+    let mut house = lived_in();
+    let list = rows(&house, CLOUDFLARE, "email=eve").remove(0)["app_uid"].as_str().unwrap().to_owned();
+    let before = rows(&house, CLOUDFLARE, &format!("app_uid={list}"));
+    assert_eq!(before.len(), 5);
+    let body = house.gateway.body().replace("[circuits.list]", "[circuits.renamed]");
+    house.gateway.reconfigure(&body);
+    assert_eq!(rows(&house, CLOUDFLARE, &format!("app_uid={list}")), before);
+}
+
+#[test]
 fn cloudflare_says_what_it_documents_of_an_attempt() {
     let house = lived_in();
     let eve = ask(&house, CLOUDFLARE, "email=eve");

@@ -6,7 +6,7 @@ use super::aggregate;
 use super::cursor::Cursor;
 use super::key::{Key, Rank};
 use super::page::{plain, view_of};
-use super::{Fold, LIMIT_MAX, Page, Query};
+use super::{Fold, LIMIT_MAX, Page, Query, Took};
 use crate::codec::{Fields, Raw, put_bytes, put_number, time_of};
 use crate::entry::Log;
 use crate::error::QueryError;
@@ -28,7 +28,7 @@ const APART: [&[&str]; 3] = [
         "bytes_out",
         "metadata",
     ],
-    &["time", "request_id", "revision", "event_count", "duration_ms", "details"],
+    &["time", "request_id", "revision", "event_count", "duration_ms"],
 ];
 
 /// One page of runs: entries are read page by page until there are enough.
@@ -69,6 +69,42 @@ struct Run {
     count: u64,
     /// Where it ends so far.
     last: Row,
+    durations: Durations,
+}
+
+/// Of the entries of a run, in milliseconds.
+#[derive(Debug, Clone, Copy)]
+struct Durations {
+    least: u64,
+    most: u64,
+    sum: u64,
+    entries: u64,
+    /// False once an entry does not say.
+    known: bool,
+}
+
+impl Durations {
+    fn of(row: &Row) -> Self {
+        match row.value("duration_ms") {
+            Some(Value::Number(ms)) => Self { least: ms, most: ms, sum: ms, entries: 1, known: true },
+            Some(_) | None => Self { least: 0, most: 0, sum: 0, entries: 1, known: false },
+        }
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            least: self.least.min(other.least),
+            most: self.most.max(other.most),
+            sum: self.sum.saturating_add(other.sum),
+            entries: self.entries + other.entries,
+            known: self.known && other.known,
+        }
+    }
+
+    fn took(self) -> Option<Took> {
+        let Self { least, most, sum, entries, known } = self;
+        known.then(|| Took { least_ms: least, most_ms: most, mean_ms: sum / entries.max(1) })
+    }
 }
 
 struct Folding<'q> {
@@ -88,13 +124,17 @@ impl<'q> Folding<'q> {
     /// True when the page is full: a row that begins the next page was seen.
     fn take_all(&mut self, rows: impl Iterator<Item = Row>) -> bool {
         for row in rows {
-            let equal = self.runs.last().is_some_and(|run| self.are_equal(&run.row, &row));
+            let equal =
+                self.runs.last().is_some_and(|run| self.are_next(&run.last, &row) && self.are_equal(&run.row, &row));
             match self.runs.last_mut().filter(|_| equal) {
                 Some(run) => {
                     run.count += events(&row);
+                    run.durations = run.durations.and(Durations::of(&row));
                     run.last = row;
                 }
-                None => self.runs.push(Run { count: events(&row), last: row.clone(), row }),
+                None => {
+                    self.runs.push(Run { count: events(&row), durations: Durations::of(&row), last: row.clone(), row })
+                }
             }
             if self.runs.len() > self.wanted() {
                 return true;
@@ -105,6 +145,12 @@ impl<'q> Folding<'q> {
 
     fn wanted(&self) -> usize {
         self.query.offset.saturating_add(self.query.limit)
+    }
+
+    /// Whether nothing stands between them in the log, where that can be told. Entries that were written in another
+    /// order than they began, or hide behind a later state, are next to each other in time alone.
+    fn are_next(&self, one: &Row, other: &Row) -> bool {
+        self.query.log != Log::Audit || one.seq.abs_diff(other.seq) == 1
     }
 
     fn are_equal(&self, one: &Row, other: &Row) -> bool {
@@ -161,7 +207,7 @@ fn folded(run: Run) -> (Row, Fold) {
         [one, other] => (other, one),
     };
     let row = Row::new(run.row.log, run.row.seq, run.row.id, with_count(run.row.log, run.row.bytes(), run.count));
-    (row, Fold { first_time, last_time, first_id, last_id })
+    (row, Fold { first_time, last_time, first_id, last_id, took: run.durations.took() })
 }
 
 /// The same entry with another `event_count`.

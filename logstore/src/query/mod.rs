@@ -272,6 +272,19 @@ pub struct Fold {
     pub first_id: Uuid,
     /// Of the latest.
     pub last_id: Uuid,
+    /// How long they took; none where an entry does not say.
+    pub took: Option<Took>,
+}
+
+/// `duration_ms` over the entries of a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Took {
+    /// The shortest.
+    pub least_ms: u64,
+    /// The longest.
+    pub most_ms: u64,
+    /// Their mean, rounded down.
+    pub mean_ms: u64,
 }
 
 /// One page of an answer.
@@ -304,7 +317,7 @@ impl Page {
                 out.push(',');
             }
             query.write_row(row, &mut out);
-            if let Some(Fold { first_time, last_time, first_id, last_id }) = self.folds.get(at) {
+            if let Some(Fold { first_time, last_time, first_id, last_id, took: _ }) = self.folds.get(at) {
                 out.pop();
                 let (first_time, last_time) = (json::time(*first_time), json::time(*last_time));
                 json::put(&mut out, format_args!(",\"first_time\":\"{first_time}\",\"last_time\":\"{last_time}\""));

@@ -10,11 +10,12 @@ use vestibule_logstore::query::LIMIT;
 use vestibule_logstore::{Log, Row};
 
 use super::parameters::{Parameters, wrong};
-use super::question::{Condition, Question, before, read};
+use super::question::{Condition, Question, before, in_time, read};
 use super::stream::{Shape, answer, first_page};
 use super::{field, line, text};
 use crate::admin::Answering;
 use crate::admin::door::Call;
+use crate::admin::logs::off_the_runtime;
 use crate::admin::problem::Problem;
 
 const PARAMETERS: &[&str] = &[
@@ -51,6 +52,9 @@ const WHOLE: &str = "default";
 
 /// Where names of circuits become UUIDs, on every node the same.
 const NAMESPACE: Uuid = Uuid::from_u128(0x6f2d_9c1e_54b7_4a3d_8e60_b1a7_93c8_d245);
+
+/// Circuits that are found by `app_uid` when the configuration has them no more: those with the most attempts.
+const REMEMBERED: usize = 10_000;
 
 /// Methods that name a machine or a place, not a person.
 const NO_IDENTITY: [&str; 4] = ["token", "header", "ip", "none"];
@@ -93,7 +97,7 @@ async fn page(call: Call) -> Result<Response, Problem> {
     let given = Parameters::read(&call.parameters, PARAMETERS)?;
     let columns = columns(given.one("fields")?)?;
     let account = percent_decode_str(call.id()).decode_utf8_lossy();
-    let circuits: Vec<_> = call.port.state.live.load().settings.circuits.keys().map(ToString::to_string).collect();
+    let circuits = circuits(&call, &given).await?;
     let question = question(&given, &account, &circuits)?;
     let (limit, per_page) = (given.number("limit")?, given.number("per_page")?);
     let size = per_page.or(limit).unwrap_or(LIMIT as u64);
@@ -104,17 +108,32 @@ async fn page(call: Call) -> Result<Response, Problem> {
     let mut query = question.query(&call, None)?;
     (query.limit, query.offset) = (first_page(wanted), usize::try_from(offset).unwrap_or(usize::MAX));
     let page = read(&call, query).await?;
-    if offset > 0 && !page.complete {
-        return Err(Problem::busy("not counted in time; ask for a shorter time"));
+    if offset > 0 {
+        in_time(&page)?;
     }
     let shape = Shape {
         kind: "application/json",
         head: format!("{{\"success\":true,\"errors\":[],\"messages\":{messages},\"result\":["),
-        row: Box::new(move |row| line(&projected(row, &columns))),
+        row: Box::new(move |row, _| line(&projected(row, &columns))),
         between: ",",
         tail: "]}".to_owned(),
     };
-    Ok(answer(call, question, page, wanted, shape))
+    answer(call, question, &page, wanted, shape)
+}
+
+/// The names that `app_uid` may mean, if it is asked for: of the configuration, and of the log.
+async fn circuits(call: &Call, given: &Parameters<'_>) -> Result<Vec<String>, Problem> {
+    if given.one("app_uid")?.is_none() {
+        return Ok(Vec::new());
+    }
+    let mut names: Vec<_> = call.port.state.live.load().settings.circuits.keys().map(ToString::to_string).collect();
+    let query = Question::of(Log::Access).query(call, None)?;
+    let fields: Vec<_> = Log::Access.field("circuit").into_iter().copied().collect();
+    let store = call.port.state.store.clone();
+    let logged = off_the_runtime(call, move || Ok(store.facets(&query, &fields, REMEMBERED)?)).await?;
+    let logged = logged.facets.into_iter().flat_map(|facet| facet.values).map(|(name, _)| name);
+    names.extend(logged.filter(|name| !name.is_empty()));
+    Ok(names)
 }
 
 /// `{"success", "errors", "messages", "result"}`, beside the members that every problem has.

@@ -27,13 +27,16 @@ fn field(row: &Row, name: &str) -> Json {
         None => Json::Null,
         Some(Value::Id(id)) => id.to_string().into(),
         Some(Value::Number(number)) => number.into(),
-        Some(Value::Time(micros)) => {
-            let nearest = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
-            rfc3339(Timestamp::from_microsecond(micros).unwrap_or(nearest)).into()
-        }
+        Some(Value::Time(micros)) => moment(micros),
         Some(Value::Text(text) | Value::Json(text)) => text.into(),
         Some(Value::Address(address)) => address.to_string().into(),
     }
+}
+
+/// Microseconds since 1970 as RFC 3339.
+fn moment(micros: i64) -> Json {
+    let nearest = if micros < 0 { Timestamp::MIN } else { Timestamp::MAX };
+    rfc3339(Timestamp::from_microsecond(micros).unwrap_or(nearest)).into()
 }
 
 /// A field as text; empty where it is absent or no text.

@@ -1,6 +1,9 @@
 //! A view's parameters in our query language.
 
+use std::time::Instant;
+
 use jiff::Timestamp;
+use vestibule_logstore::query::LIMIT_MAX;
 use vestibule_logstore::{BadParameter, Log, Page, Query};
 
 use super::parameters::Parameters;
@@ -144,10 +147,54 @@ pub(super) async fn numbered(
     let mut query = question.clone().and(Condition::new("count", "true")).query(call, None)?;
     (query.limit, query.offset) = (limit, usize::try_from(offset).unwrap_or(usize::MAX));
     let page = read(call, query).await?;
-    match page.total {
-        Some(total) if page.complete => Ok((page, total)),
-        Some(_) | None => Err(Problem::busy("not counted in time; ask for a shorter time")),
+    in_time(&page)?;
+    let total = page.total.ok_or_else(too_slow)?;
+    Ok((page, total))
+}
+
+/// The same of a question that folds: it is rows that are counted, not the entries that they stand for.
+///
+/// # Errors
+/// As [`numbered`].
+pub(super) async fn numbered_runs(
+    call: &Call,
+    question: &Question,
+    limit: usize,
+    offset: u64,
+) -> Result<(Page, u64), Problem> {
+    let ends = Instant::now() + DEADLINE;
+    let mut query = question.query(call, None)?;
+    (query.limit, query.offset) = (limit, usize::try_from(offset).unwrap_or(usize::MAX));
+    let page = read(call, query).await?;
+    in_time(&page)?;
+    // Behind the last page nothing is known: everything is counted.
+    let (mut total, mut next) = match page.rows.len() as u64 {
+        0 if offset > 0 => (0, Some(None)),
+        rows => (offset + rows, page.next_cursor.clone().map(Some)),
+    };
+    while let Some(cursor) = next {
+        if Instant::now() >= ends {
+            return Err(too_slow());
+        }
+        let mut query = question.query(call, cursor.as_deref())?;
+        query.limit = LIMIT_MAX;
+        let page = read(call, query).await?;
+        total += page.rows.len() as u64;
+        next = page.next_cursor.map(Some);
     }
+    Ok((page, total))
+}
+
+/// A page that the deadline cut short is none that has a number. One that lacks what cannot be read any more is.
+///
+/// # Errors
+/// 503 of the former.
+pub(super) fn in_time(page: &Page) -> Result<(), Problem> {
+    if page.complete || !page.quarantined.is_empty() { Ok(()) } else { Err(too_slow()) }
+}
+
+fn too_slow() -> Problem {
+    Problem::busy("not counted in time; ask for a shorter time")
 }
 
 /// Entries before a page.

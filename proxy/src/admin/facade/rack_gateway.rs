@@ -13,7 +13,7 @@ use vestibule_logstore::Log;
 
 use super::parameters::{Parameters, wrong};
 use super::people::People;
-use super::question::{Condition, Question, before, numbered, read};
+use super::question::{Condition, Question, before, numbered_runs, read};
 use super::stream::{Shape, answer, first_page};
 use super::{csv, line};
 use crate::admin::Answering;
@@ -58,15 +58,15 @@ async fn page(call: Call) -> Result<Response, Problem> {
     let people = People::of(&call.port.state.live.load().settings);
     let question = question(&given, &people, call.actor.started)?;
     let (page, limit) = (given.clamped("page", 1, u64::MAX)?, given.clamped("limit", LIMIT, u64::MAX)?);
-    let (first, total) = numbered(&call, &question, first_page(limit), before(page, limit)).await?;
+    let (first, total) = numbered_runs(&call, &question, first_page(limit), before(page, limit)).await?;
     let shape = Shape {
         kind: "application/json",
         head: "{\"logs\":[".to_owned(),
-        row: Box::new(move |row| line(&entry(row, &people).into())),
+        row: Box::new(move |row, fold| line(&entry(row, fold, &people).into())),
         between: ",",
         tail: format!("],\"total\":{total},\"page\":{page},\"limit\":{limit}}}"),
     };
-    Ok(answer(call, question, first, limit, shape))
+    answer(call, question, &first, limit, shape)
 }
 
 /// `GET /api/v1/audit-logs/export`.
@@ -85,15 +85,15 @@ async fn file(call: Call) -> Result<Response, Problem> {
     let shape = Shape {
         kind: "text/csv; charset=utf-8",
         head: COLUMNS.map(|(name, _)| name).join(",") + "\r\n",
-        row: Box::new(move |row| {
-            let entry = entry(row, &people);
+        row: Box::new(move |row, fold| {
+            let entry = entry(row, fold, &people);
             csv::line(COLUMNS.iter().map(|(_, name)| entry.get(*name).unwrap_or(&Json::Null)))
         }),
         between: "",
         tail: String::new(),
     };
     let date = call.actor.started.to_zoned(TimeZone::UTC).date();
-    let mut response = answer(call, question, first, u64::MAX, shape);
+    let mut response = answer(call, question, &first, u64::MAX, shape)?;
     if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"audit-logs-{date}.csv\"")) {
         response.headers_mut().insert(CONTENT_DISPOSITION, name);
     }

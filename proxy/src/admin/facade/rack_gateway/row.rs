@@ -1,10 +1,12 @@
 //! One row: a run of equal entries.
 
 use serde_json::{Map, Value as Json};
+use uuid::Uuid;
 use vestibule_logstore::Row;
+use vestibule_logstore::query::{Fold, Took};
 
 use crate::admin::facade::people::People;
-use crate::admin::facade::{field, text};
+use crate::admin::facade::{field, moment, text};
 
 /// One line of the export: its fifteen columns first, as theirs, then all the rest. Name, and member of [`entry`].
 pub(super) const COLUMNS: [(&str, &str); 33] = [
@@ -44,12 +46,13 @@ pub(super) const COLUMNS: [(&str, &str); 33] = [
 ];
 
 /// One row of the list.
-pub(super) fn entry(row: &Row, people: &People) -> Map<String, Json> {
+pub(super) fn entry(row: &Row, fold: Option<&Fold>, people: &People) -> Map<String, Json> {
     let actor = text(row, "actor");
     let is = |kind: &str| Some(actor).filter(|_| text(row, "actor_type") == kind);
-    let or = |first: &str, second: &str| {
-        let value = field(row, first);
-        if value.is_null() { field(row, second) } else { value }
+    let id = |of: fn(&Fold) -> Uuid| fold.map_or_else(|| field(row, "id"), |fold| of(fold).to_string().into());
+    let time = |of: fn(&Fold) -> i64| fold.map_or_else(|| field(row, "time"), |fold| moment(of(fold)));
+    let took = |of: fn(&Took) -> u64| {
+        fold.and_then(|fold| fold.took).map_or_else(|| field(row, "duration_ms"), |took| of(&took).into())
     };
     let decision = match text(row, "status") {
         "success" => Some("allow"),
@@ -60,10 +63,10 @@ pub(super) fn entry(row: &Row, people: &People) -> Map<String, Json> {
         ("id", field(row, "id")),
         ("timestamp", field(row, "time")),
         ("chain_index", field(row, "seq")),
-        ("first_event_id", or("first_id", "id")),
-        ("last_event_id", or("last_id", "id")),
-        ("first_seen", or("first_time", "time")),
-        ("last_seen", or("last_time", "time")),
+        ("first_event_id", id(|fold| fold.first_id)),
+        ("last_event_id", id(|fold| fold.last_id)),
+        ("first_seen", time(|fold| fold.first_time)),
+        ("last_seen", time(|fold| fold.last_time)),
         ("event_count", field(row, "event_count")),
         ("user_email", is("user").into()),
         ("user_name", is("user").and_then(|email| people.name(email)).into()),
@@ -86,9 +89,9 @@ pub(super) fn entry(row: &Row, people: &People) -> Map<String, Json> {
         ("rbac_decision", decision.into()),
         ("http_status", field(row, "http_status")),
         ("response_time_ms", field(row, "duration_ms")),
-        ("min_response_time_ms", or("min_duration_ms", "duration_ms")),
-        ("max_response_time_ms", or("max_duration_ms", "duration_ms")),
-        ("avg_response_time_ms", or("avg_duration_ms", "duration_ms")),
+        ("min_response_time_ms", took(|took| took.least_ms)),
+        ("max_response_time_ms", took(|took| took.most_ms)),
+        ("avg_response_time_ms", took(|took| took.mean_ms)),
         ("country", field(row, "country")),
         ("city", field(row, "city")),
         ("asn", field(row, "asn")),
