@@ -68,7 +68,7 @@ impl Ids {
         let mut counters = Vec::with_capacity(texts.len());
         let mut scrambled = Vec::with_capacity(TOGETHER);
         for texts in texts.chunks(TOGETHER) {
-            let read = texts.iter().map(|text| text.and_then(|text| halves_of_text(text)));
+            let read = texts.iter().map(|text| text.and_then(halves_of_text));
             let read: Vec<Option<(u64, u64)>> = read.collect();
             scrambled.clear();
             scrambled.extend(read.iter().map(|halves| halves.unwrap_or_default()));

@@ -110,8 +110,11 @@ pub(crate) fn end_before(pieces: &mut [Arc<Piece>], hot_first: Option<u64>) {
     }
 }
 
+/// Position and header of a segment.
+type Found = (u64, Result<Header, Fault>);
+
 /// Headers have the first key of their segments, so that the search goes from one to the next.
-fn headers(db: &DB, log: Log) -> Result<Vec<(u64, Result<Header, Fault>)>, Error> {
+fn headers(db: &DB, log: Log) -> Result<Vec<Found>, Error> {
     let mut options = ReadOptions::default();
     options.set_iterate_upper_bound(part_key(log, u64::MAX, u32::from(u16::MAX), Part::Strays));
     let mut parts = db.raw_iterator_cf_opt(&column(db, Column::Seg), options);

@@ -31,7 +31,9 @@ const ROWS_MIN: u64 = 256;
 pub(crate) fn run(shared: &Arc<Shared>) {
     while !shared.closing() {
         for log in Log::ALL {
-            while !shared.closing() && let Some(rows) = due(shared, log) {
+            while !shared.closing()
+                && let Some(rows) = due(shared, log)
+            {
                 if let Err(error) = seal(shared, log, rows) {
                     tracing::warn!(log = log.name(), error, "rows cannot be sealed yet");
                     thread::park_timeout(PAUSE);

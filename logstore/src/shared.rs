@@ -1,8 +1,8 @@
 //! What the writer, the readers and those who make entries have in common.
 
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering, fence};
+use std::sync::{Arc, OnceLock};
 use std::thread::Thread;
 
 use parking_lot::{Mutex, RwLock};
@@ -13,10 +13,10 @@ use crate::Options;
 use crate::cache::Cache;
 use crate::entry::Log;
 use crate::error::Unavailable;
+use crate::hidden::Hidden;
 use crate::id::Ids;
 use crate::lane::Lane;
 use crate::loss::Losses;
-use crate::hidden::Hidden;
 use crate::piece::Pieces;
 use crate::request_ids::RequestIds;
 use crate::retention::Keep;
@@ -32,6 +32,14 @@ pub(crate) struct Contents {
     /// Of the rows after them.
     pub(crate) timeline: Timeline,
     pub(crate) hidden: Arc<Hidden>,
+}
+
+/// What was read when the store was opened.
+pub(crate) struct Loaded {
+    pub(crate) db: DB,
+    /// By [`Log::index`].
+    pub(crate) contents: [Contents; 3],
+    pub(crate) counters: Counters,
 }
 
 pub(crate) struct Shared {
@@ -76,11 +84,10 @@ impl Shared {
         options: Options,
         store: uuid::Uuid,
         ids: Arc<Ids>,
-        db: DB,
-        contents: [Contents; 3],
+        loaded: Loaded,
         request_ids: RequestIds,
-        counters: Counters,
     ) -> Self {
+        let Loaded { db, contents, counters } = loaded;
         Self {
             dir,
             store,

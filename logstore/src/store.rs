@@ -24,7 +24,7 @@ use crate::retention::{self, Keep};
 use crate::row::Row;
 use crate::sealer;
 use crate::seen::{self, Seen, SeenQuery};
-use crate::shared::Shared;
+use crate::shared::{Loaded, Shared};
 use crate::stats::{self, Counters, Stats};
 use crate::writer::Writer;
 use crate::{Committed, Figures, Options, Quarantined};
@@ -62,7 +62,8 @@ impl Store {
         let request_ids = RequestIds::new(Arc::clone(&ids), first_request);
         let [_, requests, _] = &contents;
         let counters = Counters::load(&db, &requests.timeline)?;
-        let shared = Arc::new(Shared::new(dir.into(), options, store, ids, db, contents, request_ids, counters));
+        let shared =
+            Arc::new(Shared::new(dir.into(), options, store, ids, Loaded { db, contents, counters }, request_ids));
         let writer = Writer::new(Arc::clone(&shared), attempts)?;
         let thread = thread::Builder::new().name("log-writer".into()).spawn(|| writer.run()).map_err(Error::Thread)?;
         shared.set_writer(thread.thread().clone());

@@ -11,8 +11,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use proptest::prelude::*;
 use proptest::sample::{select, subsequence};
-use proptest::test_runner::TestRunner;
 use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use sample::{common, options, request};
 use vestibule_logstore::entry::Common;
 use vestibule_logstore::row::Value;
@@ -70,7 +70,7 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
     let ids = store.request_ids();
     for at in 0..ENTRIES {
         // Each is told more than once, in ever other company.
-        let told = &told[at * 31 % told.len()];
+        let told = told.get(at * 31 % told.len()).unwrap();
         let id = match told.request_id {
             0 => None,
             1 => Some(format!("edge-{at}")),
@@ -134,8 +134,7 @@ fn seal(store: &Store, until: i64) {
 }
 
 fn parse(parameters: &[(&str, &str)]) -> Query {
-    let parameters: Vec<_> =
-        parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    let parameters: Vec<_> = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     let mut query = Query::parse(Log::Requests, &parameters, Timestamp::UNIX_EPOCH).unwrap();
     query.deadline = Duration::from_secs(60);
     query
@@ -191,8 +190,21 @@ const CONDITIONS: &[(&str, &str)] = &[
 ];
 
 const SORTS: &[&str] = &[
-    "time", "seq", "status_code", "bytes_out", "upstream_ms", "email", "path", "user_agent", "source_ip", "request_id",
-    "url", "id", "event_count", "duration_ms", "host",
+    "time",
+    "seq",
+    "status_code",
+    "bytes_out",
+    "upstream_ms",
+    "email",
+    "path",
+    "user_agent",
+    "source_ip",
+    "request_id",
+    "url",
+    "id",
+    "event_count",
+    "duration_ms",
+    "host",
 ];
 
 /// Sorted as the contract says: absent first, addresses as numbers, ties by position in the same direction.

@@ -61,8 +61,7 @@ fn an_attempt_is_one_row_in_its_latest_state_and_its_events_stay() {
     let store = open(&dir);
     let event = |time, id: &'static str, status: &'static str| {
         let result = (status == "success").then_some("success");
-        let entry =
-            AccessEntry { attempt_id: Some(id), status, result, ..access(time, "maya@example.net") };
+        let entry = AccessEntry { attempt_id: Some(id), status, result, ..access(time, "maya@example.net") };
         store.append(&Entry::Access(&entry));
     };
     event(1, "one", "initiated");
@@ -172,8 +171,12 @@ fn what_is_strictly_older_goes_whole_segments_first_and_the_audit_log_says_so() 
     assert_eq!(
         details,
         [
-            Value::Json(r#"{"log":"requests","first":0,"last":32767,"entries":32768,"last_time":"1970-01-01T00:00:00.032767Z","cause":"age"}"#),
-            Value::Json(r#"{"log":"requests","first":32768,"last":32899,"entries":132,"last_time":"1970-01-01T00:00:00.032899Z","cause":"age"}"#),
+            Value::Json(
+                r#"{"log":"requests","first":0,"last":32767,"entries":32768,"last_time":"1970-01-01T00:00:00.032767Z","cause":"age"}"#
+            ),
+            Value::Json(
+                r#"{"log":"requests","first":32768,"last":32899,"entries":132,"last_time":"1970-01-01T00:00:00.032899Z","cause":"age"}"#
+            ),
         ]
     );
     let store = again(store, &dir);
@@ -266,7 +269,7 @@ fn damage(dir: &tempfile::TempDir, first: u64, column: u16) {
     let mut changed = Vec::new();
     while let Some((key, value)) = parts.item().filter(|(key, _)| key.starts_with(&start)) {
         let mut value = value.to_vec();
-        value[0] ^= 0x40;
+        value.iter_mut().take(1).for_each(|byte| *byte ^= 0x40);
         changed.push((key.to_vec(), value));
         parts.next();
     }

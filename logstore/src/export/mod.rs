@@ -117,7 +117,18 @@ impl Export {
         let query = query.in_pages(PAGE_MIN, PAGE_DEADLINE);
         let (end, head_written) = (store.end(query.log), query.has_cursor());
         let wanted = most.unwrap_or(u64::MAX);
-        Self { store, query, format, end, wanted, head_written, written: (0, 0), expected: 0, quarantined: None, at: At::PageStart }
+        Self {
+            store,
+            query,
+            format,
+            end,
+            wanted,
+            head_written,
+            written: (0, 0),
+            expected: 0,
+            quarantined: None,
+            at: At::PageStart,
+        }
     }
 
     fn piece(&mut self) -> Result<Piece, QueryError> {

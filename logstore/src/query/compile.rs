@@ -55,10 +55,7 @@ impl Compiler<'_, '_> {
             Subject::Field(field) => self.tests(&field, &filter.tests)?,
             Subject::Url => self.urls(&filter.tests)?,
             Subject::Request => {
-                let outcomes = filter.tests.iter().map(|test| match test {
-                    Test::Request(outcome) => self.outcome(*outcome),
-                    _ => Ok(Predicate::Constant(false)),
-                });
+                let outcomes = filter.tests.iter().filter_map(Test::outcome).map(|outcome| self.outcome(outcome));
                 Predicate::any(outcomes.collect::<Result<Vec<_>, _>>()?)
             }
         };
@@ -133,13 +130,10 @@ impl Compiler<'_, '_> {
 
     fn positions(&self, tests: &[Test]) -> Predicate {
         let (first, rows) = (self.segment.header.first, self.segment.header.rows);
-        let ranges = tests.iter().filter_map(|test| match test {
-            Test::Number(range) => {
-                let from = range.start().saturating_sub(first);
-                let to = range.end().checked_sub(first)?.min(rows - 1);
-                (from <= to && !range.is_empty()).then_some(from as usize..=to as usize)
-            }
-            _ => None,
+        let ranges = tests.iter().filter_map(Test::range).filter_map(|range| {
+            let from = range.start().saturating_sub(first);
+            let to = range.end().checked_sub(first)?.min(rows - 1);
+            (from <= to && !range.is_empty()).then_some(from as usize..=to as usize)
         });
         Predicate::any(ranges.map(|range| match (*range.start(), *range.end()) {
             (0, end) if end as u64 + 1 == rows => Predicate::Constant(true),
@@ -208,7 +202,14 @@ impl Compiler<'_, '_> {
                 Test::Prefix(prefix) if !Needle::new(prefix).may_be_in_an_id() => {
                     self.stray_rows(number, strays, test, field)?
                 }
-                _ => self.row_by_row(field, test)?,
+                Test::Contains(_)
+                | Test::Prefix(_)
+                | Test::Holds(_)
+                | Test::Number(_)
+                | Test::Id(_)
+                | Test::Network(_)
+                | Test::Time(_)
+                | Test::Request(_) => self.row_by_row(field, test)?,
             });
         }
         Ok(Predicate::any(parts))
@@ -258,14 +259,11 @@ impl Compiler<'_, '_> {
 }
 
 fn number_tests(field: &Field, numbers: &Numbers, tests: &[Test], absent_holds: bool) -> Predicate {
-    let ranges = tests.iter().filter_map(|test| match (test, field.kind) {
-        (Test::Number(range), Kind::Number | Kind::Count) if !range.is_empty() => Some((*range.start(), *range.end())),
-        (Test::Time(time), Kind::Time) => {
-            let time = time.cast_unsigned() ^ TIME_SIGN;
-            Some((time, time))
-        }
-        _ => None,
-    });
+    let number =
+        |test: &Test| test.range().filter(|range| !range.is_empty()).map(|range| (*range.start(), *range.end()));
+    let time = |test: &Test| test.time().map(|time| time.cast_unsigned() ^ TIME_SIGN).map(|time| (time, time));
+    let is_time = matches!(field.kind, Kind::Time);
+    let ranges = tests.iter().filter_map(|test| if is_time { time(test) } else { number(test) });
     let present = in_span(field.number, numbers.span, ranges.collect());
     let Some(hole) = numbers.absent.filter(|_| field.number != TIME) else {
         return present;

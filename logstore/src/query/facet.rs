@@ -37,11 +37,11 @@ pub(crate) fn facets(shared: &Shared, query: &Query, fields: &[Field], top: usiz
     let ends = Instant::now() + query.deadline;
     let query = &placed(shared, query);
     let mut tally = Tally::new(query.log, &shared.ids, fields.iter().copied().map(Some).collect(), None);
-    let (complete, quarantined) = view_of(shared, query.log, |view| {
-        Ok((each_match(query, view, ends, &mut tally)?, view.broken()))
-    })?;
+    let (complete, quarantined) =
+        view_of(shared, query.log, |view| Ok((each_match(query, view, ends, &mut tally)?, view.broken())))?;
     let values = tally.counts.into_iter().map(|counts| counts.into_values().flatten().collect::<Vec<_>>());
-    let facets = fields.iter().zip(values).map(|(field, values)| Facet { field: field.name, values: best(values, top) });
+    let facets =
+        fields.iter().zip(values).map(|(field, values)| Facet { field: field.name, values: best(values, top) });
     Ok(Facets { facets: facets.collect(), exact: tally.is_exact && complete && quarantined.is_empty(), quarantined })
 }
 
@@ -61,7 +61,11 @@ impl Facets {
             out.push_str(":[");
             for (at, (value, rows)) in facet.values.iter().enumerate() {
                 out.push_str(if at > 0 { ",{\"value\":" } else { "{\"value\":" });
-                if value.is_empty() { out.push_str("null") } else { json::string(value, &mut out) }
+                if value.is_empty() {
+                    out.push_str("null")
+                } else {
+                    json::string(value, &mut out)
+                }
                 json::put(&mut out, format_args!(",\"count\":{rows}}}"));
             }
             out.push(']');

@@ -95,6 +95,18 @@ impl Filter {
 }
 
 impl Test {
+    pub(crate) fn range(&self) -> Option<&RangeInclusive<u64>> {
+        if let Self::Number(range) = self { Some(range) } else { None }
+    }
+
+    pub(crate) fn time(&self) -> Option<i64> {
+        if let Self::Time(time) = self { Some(*time) } else { None }
+    }
+
+    pub(crate) fn outcome(&self) -> Option<Outcome> {
+        if let Self::Request(outcome) = self { Some(*outcome) } else { None }
+    }
+
     pub(crate) fn holds(&self, value: Option<Value<'_>>) -> bool {
         let Some(value) = value else {
             return matches!(self, Self::Absent);

@@ -51,9 +51,8 @@ pub(crate) fn histogram(
     let query = &placed(shared, query);
     let step_us = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1);
     let mut tally = Tally::new(query.log, &shared.ids, vec![by.copied()], Some(step_us));
-    let (complete, quarantined) = view_of(shared, query.log, |view| {
-        Ok((each_match(query, view, ends, &mut tally)?, view.broken()))
-    })?;
+    let (complete, quarantined) =
+        view_of(shared, query.log, |view| Ok((each_match(query, view, ends, &mut tally)?, view.broken())))?;
     let mut buckets: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
     for (time, values) in tally.counts.into_iter().flatten() {
         let name = |value: Box<str>| if by.is_none() { "total".to_owned() } else { value.into() };

@@ -105,14 +105,8 @@ mod tests {
     #[test]
     fn absence_comes_first_and_addresses_sort_as_numbers() {
         let address = |text: &str| Key::Address(text.parse().unwrap());
-        let keys = [
-            Key::Absent,
-            address("9.0.0.1"),
-            address("10.0.0.1"),
-            address("::1"),
-            address("2001:db8::1"),
-            Key::Beyond,
-        ];
+        let keys =
+            [Key::Absent, address("9.0.0.1"), address("10.0.0.1"), address("::1"), address("2001:db8::1"), Key::Beyond];
         assert!(keys.is_sorted());
         assert!([Key::Absent, Key::Number(0), Key::Number(9), Key::Number(10), Key::Beyond].is_sorted());
         assert!([Key::Time(-1), Key::Time(0), Key::Beyond].is_sorted());

@@ -36,10 +36,10 @@ use filter::{Filter, Group, Test, found_anywhere};
 use key::{Key, Order, Walk};
 use text::Needle;
 
-pub use facet::{Facet, Facets};
 pub(crate) use facet::facets;
-pub use histogram::{Bucket, Histogram, STEP_MIN};
+pub use facet::{Facet, Facets};
 pub(crate) use histogram::histogram;
+pub use histogram::{Bucket, Histogram, STEP_MIN};
 pub(crate) use page::{rows_at, run};
 
 /// Largest page.
@@ -130,7 +130,9 @@ impl Query {
     /// False for a row of another log.
     pub fn matches(&self, row: &Row) -> bool {
         let placed = self.placed(|id| (*id == row.id).then_some(row.seq));
-        row.log == self.log && (self.since..=self.until).contains(&time_of(row.bytes())) && matches_fields(&placed, row.seq, row.bytes())
+        row.log == self.log
+            && (self.since..=self.until).contains(&time_of(row.bytes()))
+            && matches_fields(&placed, row.seq, row.bytes())
     }
 
     fn walk(&self) -> Walk {
@@ -228,13 +230,9 @@ impl Sort {
             Self::Field(field) => Key::of(match field.kind {
                 Kind::Id => Some(Value::Id(ids.id(log, seq))),
                 Kind::Position => Some(Value::Number(seq)),
-                Kind::Time
-                | Kind::Text
-                | Kind::Word(_)
-                | Kind::Number
-                | Kind::Count
-                | Kind::Address
-                | Kind::Json => stored.value(&field),
+                Kind::Time | Kind::Text | Kind::Word(_) | Kind::Number | Kind::Count | Kind::Address | Kind::Json => {
+                    stored.value(&field)
+                }
             }),
             Self::Url => {
                 let (host, path) = url_fields();

@@ -108,8 +108,23 @@ impl Given {
     }
 
     fn check(self) -> Result<Query, BadParameter> {
-        let Self { log, seen: _, since, until, range, limit, sort, order, cursor, events, fold, text, fields, count, filters } =
-            self;
+        let Self {
+            log,
+            seen: _,
+            since,
+            until,
+            range,
+            limit,
+            sort,
+            order,
+            cursor,
+            events,
+            fold,
+            text,
+            fields,
+            count,
+            filters,
+        } = self;
         if range.is_some() && (since.is_some() || until.is_some()) {
             return Err(bad("range", "given together with since or until; write one or the other"));
         }

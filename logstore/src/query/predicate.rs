@@ -12,9 +12,15 @@ pub(crate) enum Predicate {
     /// All of them, or none.
     Constant(bool),
     /// Those whose code is in the set.
-    Codes { column: u32, set: CodeSet },
+    Codes {
+        column: u32,
+        set: CodeSet,
+    },
     /// Those whose number is in one of the ranges, ends included.
-    Numbers { column: u32, ranges: Vec<(u64, u64)> },
+    Numbers {
+        column: u32,
+        ranges: Vec<(u64, u64)>,
+    },
     /// These, ascending.
     Rows(Vec<usize>),
     All(Vec<Predicate>),
@@ -67,11 +73,13 @@ impl Predicate {
     pub(crate) fn all(parts: impl IntoIterator<Item = Self>) -> Self {
         let mut kept = Vec::new();
         for part in parts {
-            match part {
-                Self::Constant(true) => (),
-                Self::Constant(false) => return part,
-                Self::All(parts) => kept.extend(parts),
-                part => kept.push(part),
+            if part == Self::Constant(false) {
+                return part;
+            }
+            if let Self::All(parts) = part {
+                kept.extend(parts);
+            } else if part != Self::Constant(true) {
+                kept.push(part);
             }
         }
         match kept.len() {
@@ -84,10 +92,11 @@ impl Predicate {
     pub(crate) fn any(parts: impl IntoIterator<Item = Self>) -> Self {
         let mut kept = Vec::new();
         for part in parts {
-            match part {
-                Self::Constant(false) => (),
-                Self::Constant(true) => return part,
-                part => kept.push(part),
+            if part == Self::Constant(true) {
+                return part;
+            }
+            if part != Self::Constant(false) {
+                kept.push(part);
             }
         }
         match kept.len() {
@@ -98,10 +107,12 @@ impl Predicate {
     }
 
     pub(crate) fn not(part: Self) -> Self {
-        match part {
-            Self::Constant(holds) => Self::Constant(!holds),
-            Self::Not(part) => *part,
-            part => Self::Not(Box::new(part)),
+        if let Self::Constant(holds) = part {
+            Self::Constant(!holds)
+        } else if let Self::Not(part) = part {
+            *part
+        } else {
+            Self::Not(Box::new(part))
         }
     }
 

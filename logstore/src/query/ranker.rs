@@ -25,10 +25,20 @@ enum Way<'s, 'a> {
     /// Every row has this key.
     Constant(Key),
     /// A key for each code.
-    Keys { number: u32, keys: Vec<Key> },
+    Keys {
+        number: u32,
+        keys: Vec<Key>,
+    },
     /// Sorted texts: codes compare as their texts do.
-    Texts { number: u32, dictionary: &'s Dictionary<'a>, shift: usize },
-    Numbers { number: u32, absent: Option<(u64, Key)> },
+    Texts {
+        number: u32,
+        dictionary: &'s Dictionary<'a>,
+        shift: usize,
+    },
+    Numbers {
+        number: u32,
+        absent: Option<(u64, Key)>,
+    },
     Positions,
     /// The value is made for each row.
     Slow,
@@ -80,7 +90,8 @@ impl<'s, 'a> Ranker<'s, 'a> {
             Way::Numbers { number, absent } => {
                 let (least, most, has_absent) = self.segment.span_of_page(*number, page)?;
                 let absent = absent.as_ref().filter(|_| has_absent).map(|(_, key)| key.clone());
-                let present = (least <= most).then(|| self.number_key(if order == Order::Ascending { least } else { most }));
+                let present =
+                    (least <= most).then(|| self.number_key(if order == Order::Ascending { least } else { most }));
                 absent.into_iter().chain(present).min_by(|one, other| order.compare(one, other))
             }
             Way::Keys { .. } | Way::Texts { .. } | Way::Positions | Way::Slow => None,
@@ -138,7 +149,9 @@ impl<'s, 'a> Ranker<'s, 'a> {
                 let seq = self.segment.header.first + row as u64;
                 Ok(Key::Text(self.ids.id(self.log, seq).to_string().into()))
             }
-            Sort::Field(field) => Ok(Key::of(value_of(&field, self.segment.raw(field.number, row, self.ids, &mut made)?))),
+            Sort::Field(field) => {
+                Ok(Key::of(value_of(&field, self.segment.raw(field.number, row, self.ids, &mut made)?)))
+            }
             Sort::Url => {
                 let (host, path) = super::url_fields();
                 let mut other = String::new();
@@ -209,10 +222,7 @@ pub(crate) fn best_of_segment(header: &Header, sort: Sort, order: Order) -> Opti
         Shape::Numbers(numbers) => {
             let (least, most) = numbers.span;
             let number = if order == Order::Ascending { least } else { most };
-            let present = match field.kind {
-                Kind::Time => Key::Time(time(number)),
-                _ => Key::Number(number),
-            };
+            let present = if matches!(field.kind, Kind::Time) { Key::Time(time(number)) } else { Key::Number(number) };
             let absent = numbers.absent.filter(|_| field.number != TIME).map(|_| key(None));
             best(absent, &mut (least <= most).then_some(present).into_iter())
         }

@@ -92,7 +92,8 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
                 if self.is_by_time() {
                     // Only where that gets ahead: a search that ended where it began would be asked again for ever.
                     let start = self.walk.start.clone().or_else(|| first.clone());
-                    if let Some(ahead) = best.filter(|best| start.is_none_or(|start| self.walk.is_before(&start, best))) {
+                    if let Some(ahead) = best.filter(|best| start.is_none_or(|start| self.walk.is_before(&start, best)))
+                    {
                         cut = Some(ahead);
                         break;
                     }
@@ -202,7 +203,8 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
         ranker: &Ranker<'_, '_>,
     ) -> Result<(), Fault> {
         let order = self.walk.order;
-        let mut pages: Vec<_> = (0..segment.header.pages()).map(|page| (ranker.best_of_page(order, page), page)).collect();
+        let mut pages: Vec<_> =
+            (0..segment.header.pages()).map(|page| (ranker.best_of_page(order, page), page)).collect();
         if order == Order::Descending {
             pages.reverse();
         }
@@ -217,7 +219,9 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
             }
             let mut bits = predicate.page(segment, page)?;
             let first = segment.header.first + (page * PAGE) as u64;
-            if self.query.hides() && let Some(hidden) = self.view.hidden.rows_from(first, segment.header.rows_of(page)) {
+            if self.query.hides()
+                && let Some(hidden) = self.view.hidden.rows_from(first, segment.header.rows_of(page))
+            {
                 bits.and_not(&hidden);
             }
             if bits.is_empty() {
@@ -227,7 +231,8 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
             let rows: Vec<usize> = match &bounds {
                 Some(bounds) => {
                     let codes = segment.codes(bounds.number, page)?;
-                    let may = |row: &usize| codes.get(*row).is_some_and(|code| (bounds.from..bounds.to).contains(&code));
+                    let may =
+                        |row: &usize| codes.get(*row).is_some_and(|code| (bounds.from..bounds.to).contains(&code));
                     bits.rows().filter(may).collect()
                 }
                 None => bits.rows().collect(),

@@ -193,7 +193,13 @@ impl Sink for Tally<'_> {
                 Some(field) => match field.kind {
                     Kind::Id => name(Some(Value::Id(self.ids.id(self.log, seq)))),
                     Kind::Position => name(Some(Value::Number(seq))),
-                    _ => name(Stored::of(bytes).value(&field)),
+                    Kind::Time
+                    | Kind::Text
+                    | Kind::Word(_)
+                    | Kind::Number
+                    | Kind::Count
+                    | Kind::Address
+                    | Kind::Json => name(Stored::of(bytes).value(&field)),
                 },
             };
             self.add(at, self.bucket(time), &value, 1);
@@ -248,7 +254,9 @@ impl<'s, 'a> Group<'s, 'a> {
         let shape = field.and_then(|field| segment.header.column(field.number)).map(|column| &column.shape);
         let is_stored = !field.is_some_and(|field| matches!(field.kind, Kind::Id | Kind::Position));
         let way = match (field, shape) {
-            (Some(field), Some(Shape::Small { .. } | Shape::Large { .. })) => Way::Codes(segment.codes(field.number, page)?),
+            (Some(field), Some(Shape::Small { .. } | Shape::Large { .. })) => {
+                Way::Codes(segment.codes(field.number, page)?)
+            }
             (Some(_), Some(Shape::Numbers(_) | Shape::Ids { .. })) => Way::Rows,
             (Some(_), _) if !is_stored => Way::Rows,
             (None, _) | (_, None | Some(Shape::Constant(_) | Shape::Raw { .. })) => Way::One,

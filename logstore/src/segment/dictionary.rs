@@ -106,7 +106,8 @@ impl<'a> Dictionary<'a> {
 
     /// The first code whose value is not less, and whether it is this very value.
     pub(crate) fn place(&self, value: &[u8]) -> Result<(usize, bool), Fault> {
-        let after = self.blocks.partition_point(|place| self.part.get(place.first.clone()).unwrap_or_default() <= value);
+        let after =
+            self.blocks.partition_point(|place| self.part.get(place.first.clone()).unwrap_or_default() <= value);
         let Some(at) = after.checked_sub(1) else {
             return Ok((0, false));
         };

@@ -10,8 +10,12 @@ const ROWS: usize = 128;
 /// Part: the smallest numbers ascending, then the largest descending: how many, and of each its distance from the one
 /// before and its row. Rows of equal numbers stand in the same direction as the numbers.
 pub(super) fn encode(numbers: &[u64], absent: Option<u64>) -> Vec<u8> {
-    let mut all: Vec<(u64, usize)> =
-        numbers.iter().zip(0..).filter(|(number, _)| Some(**number) != absent).map(|(number, row)| (*number, row)).collect();
+    let mut all: Vec<(u64, usize)> = numbers
+        .iter()
+        .zip(0..)
+        .filter(|(number, _)| Some(**number) != absent)
+        .map(|(number, row)| (*number, row))
+        .collect();
     let mut out = Vec::new();
     put(&smallest(&mut all, Ord::cmp), &mut out);
     put(&smallest(&mut all, |one, other| other.cmp(one)), &mut out);
@@ -43,7 +47,11 @@ fn put(rows: &[Row], out: &mut Vec<u8>) {
 pub(super) fn decode(part: &[u8], largest: bool) -> Result<Vec<(u64, usize)>, Fault> {
     let mut read = Read::of(part);
     let smallest = run(&mut read, u64::wrapping_add)?;
-    if largest { run(&mut read, |before, distance| if before == 0 { distance } else { before.wrapping_sub(distance) }) } else { Ok(smallest) }
+    if largest {
+        run(&mut read, |before, distance| if before == 0 { distance } else { before.wrapping_sub(distance) })
+    } else {
+        Ok(smallest)
+    }
 }
 
 fn run(read: &mut Read<'_>, next: impl Fn(u64, u64) -> u64) -> Result<Vec<(u64, usize)>, Fault> {

@@ -64,13 +64,24 @@ fn place<'a>(
 pub(super) enum Gathered<'a> {
     Empty,
     /// Per row its number; the rows without one are listed.
-    Numbers { rows: Vec<u64>, absent: Vec<usize> },
+    Numbers {
+        rows: Vec<u64>,
+        absent: Vec<usize>,
+    },
     /// Per row its text: for columns in which hardly two rows have the same.
-    Texts { rows: Vec<Option<&'a [u8]>> },
+    Texts {
+        rows: Vec<Option<&'a [u8]>>,
+    },
     /// Per row the place of its text among the distinct ones.
-    Words { rows: Vec<u32>, words: Vec<&'a [u8]>, known: FxHashMap<&'a [u8], u32> },
+    Words {
+        rows: Vec<u32>,
+        words: Vec<&'a [u8]>,
+        known: FxHashMap<&'a [u8], u32>,
+    },
     /// Of more than one type: the fields as they stood in the entry.
-    Mixed { rows: Vec<Option<Vec<u8>>> },
+    Mixed {
+        rows: Vec<Option<Vec<u8>>>,
+    },
 }
 
 impl<'a> Gathered<'a> {

@@ -152,7 +152,7 @@ impl Header {
             return Err(Fault::Damaged("the header of a segment is of another version"));
         }
         let rows = read.number()?;
-        if !rows.is_power_of_two() || rows > super::ROWS || first % rows != 0 {
+        if !rows.is_power_of_two() || rows > super::ROWS || !first.is_multiple_of(rows) {
             return Err(Fault::Damaged("a segment does not stand where its size belongs"));
         }
         let (bytes, has_hours) = (read.number()?, read.byte()? == 1);

@@ -58,7 +58,8 @@ pub(super) fn encode(times: &[i64], columns: &[(u32, usize, &[u16])], press: &mu
         before = *hour;
     }
     let hours: Vec<i64> = places.into_keys().collect();
-    let place_of: Vec<usize> = times.iter().map(|time| hours.partition_point(|hour| *hour < time.div_euclid(HOUR))).collect();
+    let place_of: Vec<usize> =
+        times.iter().map(|time| hours.partition_point(|hour| *hour < time.div_euclid(HOUR))).collect();
     put_length(columns.len(), &mut out);
     for (number, codes, rows) in columns {
         let mut counts = vec![0_u64; hours.len() * codes];

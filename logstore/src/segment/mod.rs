@@ -29,8 +29,8 @@ pub(crate) use dictionary::{Block, Dictionary};
 pub(crate) use encode::{TIME_SIGN, encode};
 pub(crate) use fault::Fault;
 pub(crate) use header::{Header, Numbers, STRAY, Shape};
-pub(crate) use pages::Codes;
 pub(crate) use hours::HOUR;
+pub(crate) use pages::Codes;
 pub(crate) use part::{Part, Parts, Stored, part_key, segment_range};
 pub(crate) use read::Segment;
 

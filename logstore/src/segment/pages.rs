@@ -44,10 +44,16 @@ pub(super) fn encode_codes(codes: &[u16], is_narrow: bool, press: &mut Press) ->
 }
 
 fn encode_page(page: &[u16], is_narrow: bool, press: &mut Press) -> Vec<u8> {
-    let plain: Vec<u8> =
-        if is_narrow { page.iter().map(|code| *code as u8).collect() } else { page.iter().flat_map(|code| code.to_le_bytes()).collect() };
+    let plain: Vec<u8> = if is_narrow {
+        page.iter().map(|code| *code as u8).collect()
+    } else {
+        page.iter().flat_map(|code| code.to_le_bytes()).collect()
+    };
     let block = press.block(&plain);
-    if !is_narrow && let Ok(binned) = simple_compress(page, &ChunkConfig::default()) && binned.len() < block.len() {
+    if !is_narrow
+        && let Ok(binned) = simple_compress(page, &ChunkConfig::default())
+        && binned.len() < block.len()
+    {
         return tagged(PCO, &binned);
     }
     tagged(ZSTD, &block)

@@ -4,13 +4,13 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::dictionary::Dictionary;
-use crate::cache::{Decoded, Kind};
 use super::encode::is_narrow;
 use super::header::{Header, Shape};
 use super::hours::{self, Hours};
 use super::pages::{Codes, decode_codes, decode_numbers};
 use super::part::{Part, Parts, Stored};
 use super::{Fault, extremes, filter, rare};
+use crate::cache::{Decoded, Kind};
 
 /// A segment under the eyes of one query.
 pub(crate) struct Segment<'a> {

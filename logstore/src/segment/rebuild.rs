@@ -1,8 +1,8 @@
 //! From columns back to the canonical bytes of rows.
 
+use super::encode::TIME_SIGN;
 use super::header::{STRAY, Shape, Word};
 use super::read::Segment;
-use super::encode::TIME_SIGN;
 use super::{Fault, PAGE};
 use crate::codec::{put_bytes, put_number};
 use crate::entry::TIME;

@@ -94,8 +94,8 @@ mod tests {
 
     use super::*;
     use crate::codec::put_number;
-    use crate::shared::Contents;
     use crate::database::{self, Opened};
+    use crate::shared::Contents;
     use crate::stats::Range;
     use crate::stats::sum::sum;
 
@@ -115,7 +115,8 @@ mod tests {
             db.put_cf(&column(&db, Column::Meta), minute_key(-7), minute).unwrap();
         }
         drop(db);
-        let Opened { db, contents: [_, Contents { timeline: requests, .. }, _], .. } = database::open(dir.path()).unwrap();
+        let Opened { db, contents: [_, Contents { timeline: requests, .. }, _], .. } =
+            database::open(dir.path()).unwrap();
 
         let mut ring = load(&db, &requests).unwrap();
 

@@ -201,7 +201,8 @@ impl Writer {
         drop(contents);
         let slot = self.shared.db.read();
         for (page, bits) in changed {
-            let put = slot.as_ref().map(|db| db.put_cf(&column(db, Column::Over), hot_key(Log::Access, page), bits.encode()));
+            let put =
+                slot.as_ref().map(|db| db.put_cf(&column(db, Column::Over), hot_key(Log::Access, page), bits.encode()));
             if let Some(Err(error)) = put {
                 tracing::warn!(%error, "states of attempts not stored yet");
             }

@@ -41,7 +41,10 @@ pub(super) async fn facets(call: Call) -> Result<Response, Problem> {
     let log = log_of(&call);
     let Asked { own: [fields, top], query } = Asked::of(&call, log, ["fields", "top"])?;
     let Some(fields) = fields else {
-        return Err(Problem::bad_parameter("fields", "missing; write the fields to count, such as status_code,country"));
+        return Err(Problem::bad_parameter(
+            "fields",
+            "missing; write the fields to count, such as status_code,country",
+        ));
     };
     let fields = fields.split(',').map(|name| field(log, "fields", name)).collect::<Result<Vec<_>, _>>()?;
     if fields.len() > FIELDS_MAX {

@@ -19,8 +19,8 @@ use vestibule_config::admin::{Admin, AdminToken, LogName, Role};
 
 use super::problem::Problem;
 use super::{Answer, Port, ROUTES, Route};
-use crate::request_id;
 use crate::audit::{Actor, ActorKind};
+use crate::request_id;
 
 /// The other end of the connection, put there by the listener.
 #[derive(Debug, Clone, Copy)]
@@ -154,8 +154,17 @@ async fn answer(
     let Query(parameters) = Query::try_from_uri(&request.uri)
         .map_err(|_| Problem::bad_parameter("query", "not of the form name=value&name=value"))?;
     let path = request.uri.path().to_owned();
-    let call =
-        Call { port: port.clone(), actor: actor.clone(), logs, log, parameters, headers: request.headers, pass, path, id };
+    let call = Call {
+        port: port.clone(),
+        actor: actor.clone(),
+        logs,
+        log,
+        parameters,
+        headers: request.headers,
+        pass,
+        path,
+        id,
+    };
     // What a token may depends on more than its path in places.
     handler(call).await.inspect_err(|problem| {
         if problem.status == StatusCode::FORBIDDEN {

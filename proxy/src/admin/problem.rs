@@ -116,9 +116,10 @@ impl From<BadParameter> for Problem {
 
 impl From<QueryError> for Problem {
     fn from(error: QueryError) -> Self {
-        match error {
-            QueryError::TooLong | QueryError::TooMany => Self::busy(&error.to_string()),
-            error => Self::internal(&error),
+        if matches!(error, QueryError::TooLong | QueryError::TooMany) {
+            Self::busy(&error.to_string())
+        } else {
+            Self::internal(&error)
         }
     }
 }

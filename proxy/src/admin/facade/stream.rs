@@ -15,13 +15,16 @@ use crate::admin::stream::{Feed, Place, shut};
 /// How often a page waits for its turn among the queries, each time as long as a query of its own would.
 const TURNS: usize = 12;
 
+/// Writes an entry, or the run that it stands for.
+type WriteRow = Box<dyn Fn(&Row, Option<&Fold>) -> String + Send + Sync>;
+
 /// How rows become text.
 pub(super) struct Shape {
     /// `Content-Type`.
     pub(super) kind: &'static str,
     pub(super) head: String,
     /// A row, and the run that it stands for, where the question folds.
-    pub(super) row: Box<dyn Fn(&Row, Option<&Fold>) -> String + Send + Sync>,
+    pub(super) row: WriteRow,
     pub(super) between: &'static str,
     pub(super) tail: String,
 }
