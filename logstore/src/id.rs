@@ -86,21 +86,50 @@ impl Ids {
         self.counters(&[Some(text.as_bytes())]).pop().flatten()
     }
 
-    fn name(&self, kind: u128, seq: u64) -> Uuid {
-        // Left: kind and position. Right: the last bits of both halves are the check pattern.
-        let counter = kind << SEQ_BITS | u128::from(seq & SEQ_MAX);
-        let (mut left, mut right) = halves(counter << CHECK_BITS);
-        for round in 0..ROUNDS {
-            let mut blocks = [block(round, right)];
-            self.key.encrypt(blocks.as_flattened_mut()).expect("a whole block is a valid length");
-            let [mixed] = blocks;
-            (left, right) = (right, left ^ half_of(&mixed));
-        }
-        spread(u128::from(left) << HALF_BITS | u128::from(right))
+    /// The names of the entries at places of a log.
+    pub(crate) fn ids(&self, log: Log, positions: impl Iterator<Item = u64>) -> Vec<Uuid> {
+        self.names(log.index() as u128, positions)
     }
 
+    /// The ids of the requests with these counters.
+    pub(crate) fn requests(&self, counters: impl Iterator<Item = u64>) -> Vec<Uuid> {
+        self.names(REQUEST, counters)
+    }
+
+    fn name(&self, kind: u128, seq: u64) -> Uuid {
+        self.names(kind, std::iter::once(seq)).pop().unwrap_or_default()
+    }
+
+    fn names(&self, kind: u128, positions: impl Iterator<Item = u64>) -> Vec<Uuid> {
+        // Left: kind and position. Right: the last bits of both halves are the check pattern.
+        let plain = |seq: u64| halves((kind << SEQ_BITS | u128::from(seq & SEQ_MAX)) << CHECK_BITS);
+        let mut all: Vec<(u64, u64)> = positions.map(plain).collect();
+        for some in all.chunks_mut(TOGETHER) {
+            self.scramble(some);
+        }
+        all.into_iter().map(|(left, right)| spread(u128::from(left) << HALF_BITS | u128::from(right))).collect()
+    }
+
+    /// At most [`TOGETHER`].
+    fn scramble(&self, all: &mut [(u64, u64)]) {
+        let mut blocks = [[0; 16]; TOGETHER];
+        let blocks = blocks.split_at_mut(all.len().min(TOGETHER)).0;
+        for round in 0..ROUNDS {
+            for (block_of, (_, right)) in blocks.iter_mut().zip(all.iter()) {
+                *block_of = block(round, *right);
+            }
+            self.key.encrypt(blocks.as_flattened_mut()).expect("whole blocks are a valid length");
+            for (mixed, halves) in blocks.iter().zip(all.iter_mut()) {
+                let (left, right) = *halves;
+                *halves = (right, left ^ half_of(mixed));
+            }
+        }
+    }
+
+    /// At most [`TOGETHER`].
     fn unscramble(&self, all: &mut [(u64, u64)]) {
-        let mut blocks = vec![[0; 16]; all.len()];
+        let mut blocks = [[0; 16]; TOGETHER];
+        let blocks = blocks.split_at_mut(all.len().min(TOGETHER)).0;
         for round in (0..ROUNDS).rev() {
             for (block_of, (left, _)) in blocks.iter_mut().zip(all.iter()) {
                 *block_of = block(round, *left);

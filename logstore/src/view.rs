@@ -19,6 +19,9 @@ use crate::segment::{Fault, Part, Parts, Segment, Stored, part_key};
 use crate::shared::Shared;
 use crate::timeline::Unit;
 
+/// Most entries fit.
+const ROW_BYTES: usize = 512;
+
 /// A log at one moment.
 pub(crate) struct View<'a> {
     pub(crate) log: Log,
@@ -120,8 +123,9 @@ impl<'a> View<'a> {
         for group in sealed.chunk_by(|(_, one), (_, other)| self.place_of(*one) == self.place_of(*other)) {
             self.rebuild(group, &mut found)?;
         }
-        let rows = positions.iter().zip(found).filter_map(|(seq, bytes)| Some((*seq, bytes?)));
-        rows.map(|(seq, bytes)| self.row(seq, bytes)).collect()
+        let ids = self.ids.ids(self.log, positions.iter().copied());
+        let rows = positions.iter().zip(found).zip(ids).filter_map(|((seq, bytes), id)| Some((*seq, bytes?, id)));
+        rows.map(|(seq, bytes, id)| self.row(seq, bytes, id)).collect()
     }
 
     /// Rows of one segment.
@@ -130,28 +134,22 @@ impl<'a> View<'a> {
             return Ok(());
         };
         let rebuilt = self.segment(piece, |segment| {
-            let rebuilt = group.iter().map(|(at, seq)| {
-                let mut bytes = Vec::with_capacity(512);
-                segment.rebuild((seq - piece.first) as usize, self.ids, &mut bytes)?;
-                Ok((*at, bytes.into_boxed_slice()))
-            });
-            rebuilt.collect::<Result<Vec<_>, Fault>>()
+            let rows: Vec<usize> = group.iter().map(|(_, seq)| (seq - piece.first) as usize).collect();
+            let mut rebuilt = vec![Vec::with_capacity(ROW_BYTES); rows.len()];
+            segment.rebuild(&rows, self.ids, &mut rebuilt)?;
+            Ok(rebuilt)
         })?;
-        for (at, bytes) in rebuilt.into_iter().flatten() {
-            if let Some(found) = found.get_mut(at) {
-                *found = Some(bytes);
+        for ((at, _), bytes) in group.iter().zip(rebuilt.into_iter().flatten()) {
+            if let Some(found) = found.get_mut(*at) {
+                *found = Some(bytes.into());
             }
         }
         Ok(())
     }
 
-    fn row(&self, seq: u64, bytes: Box<[u8]>) -> Result<Row, QueryError> {
+    fn row(&self, seq: u64, bytes: Box<[u8]>, id: Uuid) -> Result<Row, QueryError> {
         StoredRow::of(&bytes).check().map_err(|_| QueryError::Damaged { log: self.log.name(), seq })?;
-        Ok(Row::new(self.log, seq, self.id(seq), bytes))
-    }
-
-    fn id(&self, seq: u64) -> Uuid {
-        self.ids.id(self.log, seq)
+        Ok(Row::new(self.log, seq, id, bytes))
     }
 
     fn place_of(&self, seq: u64) -> usize {
