@@ -46,6 +46,8 @@ mod sessions;
 mod shutdown;
 // Signing in.
 mod sign_in;
+// Sorted lists, histograms, facets, runs.
+mod counts;
 // Numbers, people, projects.
 mod stats;
 // Bodies pass as they come.

@@ -92,6 +92,11 @@ impl Walk {
         })
     }
 
+    /// Whether everything up to this key comes before the start.
+    pub(crate) fn is_past(&self, last: &Key) -> bool {
+        self.start.as_ref().is_some_and(|start| self.order.compare(last, &start.key) == Ordering::Less)
+    }
+
     /// Whether one comes before the other.
     pub(crate) fn is_before(&self, one: &Rank, other: &Rank) -> bool {
         self.order.compare(one, other) == Ordering::Less

@@ -123,13 +123,21 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
         let order = self.walk.order;
         let rank = |key: Key| Rank::before(order, key);
         let times = |(min, max): (i64, i64)| min <= self.query.until && max >= self.query.since;
-        let sealed = self.view.pieces.iter().filter(|piece| times(piece.times())).map(|piece| {
-            let best = piece.header().and_then(|header| best_of_segment(header, self.query.sort, order));
-            (best.map(rank), Place::Sealed(piece))
+        let sealed = self.view.pieces.iter().filter(|piece| times(piece.times())).filter_map(|piece| {
+            let bound = |order| piece.header().and_then(|header| best_of_segment(header, self.query.sort, order));
+            let wanted = !bound(order.reversed()).is_some_and(|last| self.walk.is_past(&last));
+            wanted.then(|| (bound(order).map(rank), Place::Sealed(piece)))
         });
-        let hot = self.view.hot.iter().filter(|unit| times((unit.min, unit.max))).map(|unit| {
-            let best = if order == Order::Ascending { unit.min } else { unit.max };
-            (self.is_by_time().then(|| rank(Key::Time(best))), Place::Hot(unit))
+        let hot = self.view.hot.iter().filter(|unit| times((unit.min, unit.max))).filter_map(|unit| {
+            if !self.is_by_time() {
+                return Some((None, Place::Hot(unit)));
+            }
+            let (best, last) = match order {
+                Order::Ascending => (unit.min, unit.max),
+                Order::Descending => (unit.max, unit.min),
+            };
+            let wanted = !self.walk.is_past(&Key::Time(last));
+            wanted.then(|| (Some(rank(Key::Time(best))), Place::Hot(unit)))
         });
         let mut places: Vec<_> = hot.chain(sealed).collect();
         places.sort_by(|(one, _), (other, _)| match (one, other) {
@@ -213,6 +221,9 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
             (one, other) => one.is_some().cmp(&other.is_some()),
         });
         for (best, page) in pages {
+            if ranker.best_of_page(order.reversed(), page).is_some_and(|last| self.walk.is_past(&last)) {
+                continue;
+            }
             let best = best.map(|key| Rank::before(order, key));
             if best.is_some_and(|best| self.worst().is_some_and(|worst| self.walk.is_before(worst, &best))) {
                 continue;
