@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
-use crate::entry::{AuditEntry, Common, Log};
+use crate::entry::own::Happening;
+use crate::entry::{AuditEntry, Log};
 use crate::json;
 
 /// Why entries were lost.
@@ -55,33 +56,10 @@ impl Gap {
             json::time(*to),
             cause.word()
         );
-        write(&AuditEntry {
-            common: Common {
-                time: *to,
-                request_id: None,
-                source_ip: None,
-                country: None,
-                subdivision: None,
-                city: None,
-                asn: None,
-                user_agent: None,
-                revision: None,
-                event_count: None,
-                node: None,
-            },
-            actor: Some("vestibule"),
-            actor_type: "system",
-            action_type: "security",
-            action: "log.gap",
-            resource_type: "log",
-            resource: Some(log.name()),
-            status: "alert",
-            http_status: None,
-            duration_ms: None,
-            before: None,
-            after: None,
-            details: Some(&details),
-        })
+        let (time, details) = (*to, details.as_str());
+        let happening =
+            Happening { time, log: *log, action_type: "security", action: "log.gap", status: "alert", details };
+        write(&happening.entry())
     }
 }
 

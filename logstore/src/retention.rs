@@ -12,7 +12,8 @@ use rocksdb::{DB, WriteBatch};
 
 use crate::column::{Column, first_key, hot_key};
 use crate::database::column;
-use crate::entry::{AuditEntry, Common, Log};
+use crate::entry::own::Happening;
+use crate::entry::{AuditEntry, Log};
 use crate::error::{Error, Unavailable};
 use crate::json;
 use crate::piece::Piece;
@@ -54,33 +55,10 @@ impl Prune {
             to - from,
             json::time(*last_time),
         );
-        write(&AuditEntry {
-            common: Common {
-                time: now.as_microsecond(),
-                request_id: None,
-                source_ip: None,
-                country: None,
-                subdivision: None,
-                city: None,
-                asn: None,
-                user_agent: None,
-                revision: None,
-                event_count: None,
-                node: None,
-            },
-            actor: Some("vestibule"),
-            actor_type: "system",
-            action_type: "admin",
-            action: "log.prune",
-            resource_type: "log",
-            resource: Some(log.name()),
-            status: "success",
-            http_status: None,
-            duration_ms: None,
-            before: None,
-            after: None,
-            details: Some(&details),
-        })
+        let (time, details) = (now.as_microsecond(), details.as_str());
+        let happening =
+            Happening { time, log: *log, action_type: "admin", action: "log.prune", status: "success", details };
+        write(&happening.entry())
     }
 }
 

@@ -6,6 +6,7 @@
 //! Numbers are those of the stored bytes and are never reused: 1 to 19 belong to every log, 20 to 63 to each.
 
 mod field;
+pub(crate) mod own;
 pub mod words;
 
 use std::net::IpAddr;
