@@ -148,5 +148,7 @@ fn free(shared: &Shared, db: &DB, from: &[u8], to: &[u8]) -> Result<(), Error> {
         db.delete_file_in_range_cf(&seg, from, to)?;
     }
     db.compact_range_cf(&seg, Some(from), Some(to));
+    // Rows that became segments would stay in the write-ahead log until it is full.
+    db.flush_cf(&column(db, Column::Hot))?;
     Ok(())
 }

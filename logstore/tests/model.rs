@@ -163,6 +163,8 @@ const CONDITIONS: &[(&str, &str)] = &[
     ("source_ip", "2001:db8::/32,9.0.0.1"),
     ("source_ip.not", "192.0.2.7"),
     ("source_ip.contains", "2.20"),
+    ("source_ip.prefix", "192.0.2.2"),
+    ("source_ip.prefix", "2001:"),
     ("request_id", "the same"),
     ("request_id", "edge-77"),
     ("request_id", ""),

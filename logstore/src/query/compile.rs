@@ -152,7 +152,7 @@ impl Compiler<'_, '_> {
                     set.add(code + shift);
                 }
             }
-            Test::Prefix(prefix) => {
+            Test::Prefix(prefix) if !matches!(field.kind, Kind::Address) => {
                 let dictionary = self.segment.dictionary(number)?;
                 let (from, _) = dictionary.place(prefix.as_bytes())?;
                 let to = match beyond(prefix.as_bytes()) {
@@ -168,6 +168,7 @@ impl Compiler<'_, '_> {
             }
             Test::Absent => (),
             Test::Contains(_)
+            | Test::Prefix(_)
             | Test::Holds(_)
             | Test::Number(_)
             | Test::Id(_)

@@ -82,7 +82,9 @@ fn test(log: Log, field: &Field, parameter: &str, operator: Operator, value: &st
         (Operator::Contains, Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address) => {
             Ok(Test::Contains(Needle::new(value)))
         }
-        (Operator::Prefix, Kind::Text | Kind::Word(_) | Kind::Json) => Ok(Test::Prefix(value.to_owned())),
+        (Operator::Prefix, Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address) => {
+            Ok(Test::Prefix(value.to_owned()))
+        }
         (Operator::Min | Operator::Max, Kind::Number | Kind::Count | Kind::Position) => match value.parse() {
             Ok(least) if operator == Operator::Min => Ok(Test::Number(least..=u64::MAX)),
             Ok(most) => Ok(Test::Number(0..=most)),

@@ -121,7 +121,12 @@ impl Test {
                     text(value).is_some_and(|text| needle.is_in(text))
                 }
             },
-            Self::Prefix(wanted) => text(value).is_some_and(|text| text.starts_with(wanted.as_str())),
+            Self::Prefix(wanted) => match value {
+                Value::Address(address) => address.to_string().starts_with(wanted.as_str()),
+                Value::Id(_) | Value::Number(_) | Value::Time(_) | Value::Text(_) | Value::Json(_) => {
+                    text(value).is_some_and(|text| text.starts_with(wanted.as_str()))
+                }
+            },
             Self::Number(range) => matches!(value, Value::Number(number) if range.contains(&number)),
             Self::Network(network) => matches!(value, Value::Address(address) if network.contains(&address)),
             Self::Time(wanted) => value == Value::Time(*wanted),

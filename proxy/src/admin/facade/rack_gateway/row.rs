@@ -9,7 +9,7 @@ use crate::admin::facade::people::People;
 use crate::admin::facade::{field, moment, text};
 
 /// One line of the export: its fifteen columns first, as theirs, then all the rest. Name, and member of [`entry`].
-pub(super) const COLUMNS: [(&str, &str); 33] = [
+pub(super) const COLUMNS: [(&str, &str); 34] = [
     ("first_seen", "first_seen"),
     ("last_seen", "last_seen"),
     ("user_email", "user_email"),
@@ -36,6 +36,7 @@ pub(super) const COLUMNS: [(&str, &str); 33] = [
     ("before", "before"),
     ("after", "after"),
     ("country", "country"),
+    ("subdivision", "subdivision"),
     ("city", "city"),
     ("asn", "asn"),
     ("revision", "revision"),
@@ -93,6 +94,7 @@ pub(super) fn entry(row: &Row, fold: Option<&Fold>, people: &People) -> Map<Stri
         ("max_response_time_ms", took(|took| took.most_ms)),
         ("avg_response_time_ms", took(|took| took.mean_ms)),
         ("country", field(row, "country")),
+        ("subdivision", field(row, "subdivision")),
         ("city", field(row, "city")),
         ("asn", field(row, "asn")),
         ("revision", field(row, "revision")),
