@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use rocksdb::{DB, WriteBatch};
+use rocksdb::WriteBatch;
 
 use crate::column::{Column, first_key, hot_key};
 use crate::database::column;
@@ -71,15 +71,29 @@ pub(crate) fn prune(
 ) -> Result<(), Error> {
     let keep = *shared.keep.lock();
     for (log, keep) in Log::ALL.into_iter().zip(&keep) {
-        // Not in the condition: the lock would be held while entries are removed.
-        let prune = due(&shared.contents(log).read(), log, keep, now);
-        if let Some(prune) = prune {
-            say(&prune).map_err(|error| Error::Unwritten { cause: error.cause })?;
-            remove(shared, &prune)?;
+        if let Some(prune) = prune_log(shared, log, keep, now, &say)? {
             tracing::info!(log = log.name(), first = prune.from, last = prune.to - 1, cause = prune.cause, "pruned");
+            free(shared, &prune)?;
         }
     }
     Ok(())
+}
+
+/// What is due stays so until it is gone: nobody else moves the oldest rows.
+fn prune_log(
+    shared: &Shared,
+    log: Log,
+    keep: &Keep,
+    now: Timestamp,
+    say: impl Fn(&Prune) -> Result<(), Unavailable>,
+) -> Result<Option<Prune>, Error> {
+    let _alone = shared.moving.lock();
+    // A statement of its own, so that the lock ends with it.
+    let due = due(&shared.contents(log).read(), log, keep, now);
+    let Some(prune) = due else { return Ok(None) };
+    say(&prune).map_err(|error| Error::Unwritten { cause: error.cause })?;
+    remove(shared, &prune)?;
+    Ok(Some(prune))
 }
 
 fn due(contents: &Contents, log: Log, keep: &Keep, now: Timestamp) -> Option<Prune> {
@@ -137,18 +151,19 @@ fn remove(shared: &Shared, prune: &Prune) -> Result<(), Error> {
         contents.timeline.drop_first(hot);
         Arc::make_mut(&mut contents.hidden).drop_before(pages);
     }
-    db.flush_wal(true)?;
-    free(shared, db, &seg_from, &seg_to)
+    Ok(db.flush_wal(true)?)
 }
 
 /// Gives the room back. Removing files leaves those at the edges, and the compaction rewrites them.
-fn free(shared: &Shared, db: &DB, from: &[u8], to: &[u8]) -> Result<(), Error> {
+fn free(shared: &Shared, prune: &Prune) -> Result<(), Error> {
+    let slot = shared.db.read();
+    let Some(db) = slot.as_ref() else { return Ok(()) };
     let seg = column(db, Column::Seg);
+    let (from, to) = segment_range(prune.log, prune.from, prune.to);
     if let Some(_alone) = shared.readers.try_write_for(WAIT_FOR_READERS) {
         db.delete_file_in_range_cf(&seg, from, to)?;
     }
     db.compact_range_cf(&seg, Some(from), Some(to));
     // Rows that became segments would stay in the write-ahead log until it is full.
-    db.flush_cf(&column(db, Column::Hot))?;
-    Ok(())
+    Ok(db.flush_cf(&column(db, Column::Hot))?)
 }

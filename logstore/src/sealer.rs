@@ -31,13 +31,15 @@ const ROWS_MIN: u64 = 256;
 pub(crate) fn run(shared: &Arc<Shared>) {
     while !shared.closing() {
         for log in Log::ALL {
-            while !shared.closing()
-                && let Some(rows) = due(shared, log)
-            {
-                if let Err(error) = seal(shared, log, rows) {
-                    tracing::warn!(log = log.name(), error, "rows cannot be sealed yet");
-                    thread::park_timeout(PAUSE);
-                    break;
+            while !shared.closing() {
+                match seal_next(shared, log) {
+                    Ok(true) => (),
+                    Ok(false) => break,
+                    Err(error) => {
+                        tracing::warn!(log = log.name(), error, "rows cannot be sealed yet");
+                        thread::park_timeout(PAUSE);
+                        break;
+                    }
                 }
             }
         }
@@ -68,6 +70,13 @@ fn due(shared: &Shared, log: Log) -> Option<u64> {
     let old = timeline.times().iter().take_while(|time| **time <= limit).count() as u64;
     let rows = size(timeline).min(1 << old.checked_ilog2()?);
     (old >= ROWS_MIN).then_some(rows)
+}
+
+/// False when no rows wait. They stay where they are meanwhile: nobody else moves the oldest ones.
+fn seal_next(shared: &Shared, log: Log) -> Result<bool, String> {
+    let _alone = shared.moving.lock();
+    let Some(rows) = due(shared, log) else { return Ok(false) };
+    seal(shared, log, rows).map(|()| true)
 }
 
 fn seal(shared: &Shared, log: Log, rows: u64) -> Result<(), String> {

@@ -63,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) keep: Mutex<[Keep; 3]>,
     /// Held while entries are removed.
     pub(crate) pruning: Mutex<()>,
+    /// Held by whoever moves the oldest rows: into a segment, or away. Taken before the database.
+    pub(crate) moving: Mutex<()>,
     pub(crate) losses: Losses,
     /// Values that were not in the closed list of their field.
     pub(crate) stray_words: AtomicU64,
@@ -104,6 +106,7 @@ impl Shared {
             counters,
             keep: Mutex::default(),
             pruning: Mutex::default(),
+            moving: Mutex::default(),
             losses: Losses::default(),
             stray_words: AtomicU64::new(0),
             now: AtomicI64::new(i64::MIN),

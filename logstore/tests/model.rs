@@ -250,7 +250,7 @@ proptest! {
         sort in select(SORTS),
         ascending in any::<bool>(),
         limit in select(vec![1_usize, 7, 100, 1000]),
-        offset in select(vec![0_usize, 0, 3]),
+        offset in select(vec![0_usize, 0, 3, 10_000, 23_456]),
     ) {
         // Conditions on one field add values; times and text are given once.
         prop_assume!(conditions.len() < 2 || conditions[0].0 != conditions[1].0);

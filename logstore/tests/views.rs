@@ -126,6 +126,16 @@ fn runs_of_equal_entries_are_one_row_each_with_what_they_cover() {
     let before = ask(&store, Log::Audit, &[("fold", "true"), ("order", "asc"), ("limit", "1"), ("cursor", &back)]);
     assert_eq!(before.rows[0].value("event_count"), Some(Value::Number(3)));
     assert_eq!((before.folds[0].first_time, before.folds[0].last_time), (10, 12));
+    // By number the same as by cursor.
+    for (offset, expected) in [(0, &[3, 1][..]), (1, &[1, 1]), (2, &[1]), (3, &[]), (9, &[])] {
+        let parameters =
+            [("fold", "true"), ("order", "asc"), ("limit", "2")].map(|(name, value)| (name.into(), value.into()));
+        let mut query = Query::parse(Log::Audit, &parameters, Timestamp::UNIX_EPOCH).unwrap();
+        query.offset = offset;
+        let page = store.query(&query).unwrap();
+        let counts: Vec<_> = page.rows.iter().map(|row| row.value("event_count")).collect();
+        assert_eq!(counts, expected.iter().map(|count| Some(Value::Number(*count))).collect::<Vec<_>>(), "{offset}");
+    }
 }
 
 #[test]
@@ -202,6 +212,31 @@ fn the_oldest_segments_go_while_a_log_has_more_bytes_than_it_may() {
     store.prune(Timestamp::UNIX_EPOCH).unwrap();
     assert_eq!(store.segments(Log::Requests), 0);
     assert_eq!(ask(&store, Log::Requests, &[("count", "true")]).total, Some(0));
+}
+
+/// Sealing and removing move the same rows: whichever comes second must see what the first has done.
+#[test]
+fn rows_that_are_removed_while_they_become_a_segment_take_no_others_with_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    store.set_keep(keep(Keep { age: Some(Duration::from_micros(20_000)), bytes: None }));
+    let removing = store.clone();
+    let remover = std::thread::spawn(move || {
+        // The time of an entry is its position: what is kept begins in the midst of rows that are being sealed.
+        while removing.end(Log::Requests) < 400_000 {
+            removing.prune(Timestamp::from_microsecond(removing.end(Log::Requests).cast_signed()).unwrap()).unwrap();
+        }
+    });
+    append_requests(&store, 0..400_000);
+    remover.join().unwrap();
+    let store = again(store, &dir);
+    let kept = store.figures().kept[1].1;
+    assert!(kept >= 20_000, "{kept}");
+    let rows = store.rows(Log::Requests, 400_000 - kept, 400_000).unwrap();
+    let times: Vec<_> = rows.iter().map(|row| row.value("time")).collect();
+    let expected: Vec<_> = (400_000 - kept..400_000).map(|seq| Some(Value::Time(seq.cast_signed()))).collect();
+    assert!(times == expected, "{} of {kept} rows", times.len());
+    assert_eq!(store.quarantined(), []);
 }
 
 #[test]

@@ -110,6 +110,8 @@ impl Durations {
 struct Folding<'q> {
     query: &'q Query,
     apart: Vec<u32>,
+    /// Runs before the page that were passed over: of those only the one at hand is held.
+    passed: usize,
     runs: Vec<Run>,
     quarantined: Vec<(u64, u64)>,
 }
@@ -118,7 +120,7 @@ impl<'q> Folding<'q> {
     fn new(query: &'q Query) -> Self {
         let apart = APART.get(query.log.index()).copied().unwrap_or_default();
         let apart = apart.iter().filter_map(|name| query.log.field(name)).map(|field| field.number).collect();
-        Self { query, apart, runs: Vec::new(), quarantined: Vec::new() }
+        Self { query, apart, passed: 0, runs: Vec::new(), quarantined: Vec::new() }
     }
 
     /// True when the page is full: a row that begins the next page was seen.
@@ -133,6 +135,10 @@ impl<'q> Folding<'q> {
                     run.last = row;
                 }
                 None => {
+                    if self.passed < self.query.offset && !self.runs.is_empty() {
+                        self.runs.clear();
+                        self.passed += 1;
+                    }
                     self.runs.push(Run { count: events(&row), durations: Durations::of(&row), last: row.clone(), row })
                 }
             }
@@ -144,7 +150,7 @@ impl<'q> Folding<'q> {
     }
 
     fn wanted(&self) -> usize {
-        self.query.offset.saturating_add(self.query.limit)
+        (self.query.offset - self.passed).saturating_add(self.query.limit)
     }
 
     /// Whether nothing stands between them in the log, where that can be told. Entries that were written in another
@@ -173,7 +179,7 @@ impl<'q> Folding<'q> {
             rank: Rank { key: Key::Time(time_of(run.last.bytes())), seq: run.last.seq },
         };
         let ahead = self.runs.last().filter(|_| more || cut).map(|run| cursor(run).encode());
-        self.runs.drain(..self.query.offset.min(self.runs.len()));
+        self.runs.drain(..(self.query.offset - self.passed).min(self.runs.len()));
         let (next_cursor, prev_cursor) = if self.query.backwards() { (behind, ahead) } else { (ahead, behind) };
         if self.query.backwards() {
             self.runs.reverse();

@@ -12,6 +12,9 @@ use crate::row::Row;
 use crate::shared::Shared;
 use crate::view::View;
 
+/// Entries before a page that are held at once.
+const PASSED_AT_ONCE: usize = 10_000;
+
 /// One page.
 pub(crate) fn run(shared: &Shared, query: &Query) -> Result<Page, QueryError> {
     let query = &placed(shared, query);
@@ -37,10 +40,8 @@ pub(super) fn plain(shared: &Shared, query: &Query) -> Result<Page, QueryError> 
 }
 
 fn page(query: &Query, view: &View<'_>, ends: Instant) -> Result<Page, QueryError> {
-    let wanted = query.offset.saturating_add(query.limit).saturating_add(1);
-    let mut answer = Search::new(query, view, query.walk(), wanted, ends).run()?;
+    let mut answer = after_offset(query, view, ends)?;
     let total = if query.count { aggregate::count(query, view, ends)? } else { None };
-    answer.found.drain(..query.offset.min(answer.found.len()));
     let more = answer.found.len() > query.limit;
     answer.found.truncate(query.limit);
     let (next_cursor, prev_cursor) = cursors(query, &answer, more);
@@ -52,6 +53,23 @@ fn page(query: &Query, view: &View<'_>, ends: Instant) -> Result<Page, QueryErro
     let quarantined = view.broken();
     let complete = answer.cut.is_none() && (total.is_some() || !query.count) && quarantined.is_empty();
     Ok(Page { rows, folds: Vec::new(), next_cursor, prev_cursor, total, complete, quarantined })
+}
+
+/// The entries of the page and one more. Those before it are passed over some at a time, so that far pages take time
+/// and no memory.
+fn after_offset(query: &Query, view: &View<'_>, ends: Instant) -> Result<Answer, QueryError> {
+    let (mut walk, mut left) = (query.walk(), query.offset);
+    loop {
+        let passed = left.min(PASSED_AT_ONCE);
+        let wanted = if passed < left { passed } else { passed.saturating_add(query.limit).saturating_add(1) };
+        let mut answer = Search::new(query, view, walk.clone(), wanted, ends).run()?;
+        if passed == left || answer.cut.is_some() || answer.found.len() < passed {
+            answer.found.drain(..passed.min(answer.found.len()));
+            return Ok(answer);
+        }
+        (walk.start, walk.inclusive) = (answer.found.pop(), false);
+        left -= passed;
+    }
 }
 
 /// With positions in place of ids.

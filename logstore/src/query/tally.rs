@@ -15,8 +15,10 @@ use crate::piece::time;
 use crate::row::{Stored, Value, value_of};
 use crate::segment::{Fault, HOUR, PAGE, Segment, Shape};
 
-/// Different cells that are counted at once. Past it the rarest are given up, and the answer is not exact.
+/// Different values that are counted at once, and bytes that they take. Past either the rarest are given up, and the
+/// answer is not exact.
 const CELLS_MAX: usize = 1 << 20;
+const BYTES_MAX: usize = 128 << 20;
 
 /// Rows by the beginning of the time step and by value.
 pub(super) type Counts = FxHashMap<i64, FxHashMap<Box<str>, u64>>;
@@ -32,6 +34,8 @@ pub(super) struct Tally<'q> {
     /// By the place of the field.
     pub(super) counts: Vec<Counts>,
     pub(super) is_exact: bool,
+    /// What the counts take.
+    bytes: usize,
     /// Of the segment at hand.
     open: Vec<Counts>,
 }
@@ -39,7 +43,7 @@ pub(super) struct Tally<'q> {
 impl<'q> Tally<'q> {
     pub(super) fn new(log: Log, ids: &'q Ids, fields: Vec<Option<Field>>, step: Option<i64>) -> Self {
         let none = vec![Counts::default(); fields.len()];
-        Self { log, ids, fields, step, counts: none.clone(), is_exact: true, open: none }
+        Self { log, ids, fields, step, counts: none.clone(), is_exact: true, bytes: 0, open: none }
     }
 
     fn bucket(&self, time: i64) -> i64 {
@@ -80,10 +84,10 @@ impl<'q> Tally<'q> {
                 // Once to see that all of it can be read; what is counted then need not be taken back.
                 dictionary.each(|_, _| ())?;
                 let Some(settled) = self.counts.get_mut(at) else { return Ok(true) };
-                add(settled, 0, &named(None), *absent);
+                self.bytes += add(settled, 0, &named(None), *absent);
                 dictionary.each(|code, value| {
                     let rows = counts.get(code).copied().unwrap_or_default();
-                    add(settled, 0, &name(value_of(&field, Some(Raw::Bytes(value)))), rows);
+                    self.bytes += add(settled, 0, &name(value_of(&field, Some(Raw::Bytes(value)))), rows);
                 })?;
             }
             Shape::Numbers(_) | Shape::Ids { .. } | Shape::Raw { .. } => return Ok(false),
@@ -211,12 +215,12 @@ impl Sink for Tally<'_> {
         for (settled, open) in self.counts.iter_mut().zip(&mut self.open) {
             for (bucket, values) in open.drain() {
                 for (value, rows) in values {
-                    *settled.entry(bucket).or_default().entry(value).or_default() += rows;
+                    self.bytes += add(settled, bucket, &value, rows);
                 }
             }
         }
         let mut least = 1;
-        while self.cells() > CELLS_MAX {
+        while self.cells() > CELLS_MAX || self.bytes > BYTES_MAX {
             if self.step.is_some() {
                 return Err(QueryError::TooMany);
             }
@@ -224,6 +228,8 @@ impl Sink for Tally<'_> {
             least *= 2;
             let values = self.counts.iter_mut().flat_map(|counts| counts.values_mut());
             values.for_each(|values| values.retain(|_, rows| *rows >= least));
+            let kept = self.counts.iter().flat_map(|counts| counts.values()).flat_map(|values| values.keys());
+            self.bytes = kept.map(|value| cost(value)).sum();
         }
         Ok(())
     }
@@ -300,14 +306,21 @@ fn name(value: Option<Value<'_>>) -> Cow<'_, str> {
     }
 }
 
-/// A text is copied only where it comes for the first time.
-fn add(counts: &mut Counts, bucket: i64, value: &str, rows: u64) {
+/// What a value takes in memory, about.
+fn cost(value: &str) -> usize {
+    value.len() + 64
+}
+
+/// Gives the bytes that this takes: a text is copied only where it comes for the first time.
+fn add(counts: &mut Counts, bucket: i64, value: &str, rows: u64) -> usize {
     if rows == 0 {
-        return;
+        return 0;
     }
     let values = counts.entry(bucket).or_default();
-    match values.get_mut(value) {
-        Some(known) => *known += rows,
-        None => _ = values.insert(value.into(), rows),
+    if let Some(known) = values.get_mut(value) {
+        *known += rows;
+        return 0;
     }
+    values.insert(value.into(), rows);
+    cost(value)
 }
