@@ -47,7 +47,9 @@ wheel() {
 
 # libclang-cpp, which other packages bring, is another library.
 libclang_is_here() {
-  [ -n "${LIBCLANG_PATH:-}" ] || { ldconfig -p 2>/dev/null; ls -d /usr/lib/llvm-*/lib/libclang* 2>/dev/null; } | grep -Eq 'libclang(-[0-9.]+)?\.so'
+  local known
+  known=$(ldconfig -p 2>/dev/null; ls -d /usr/lib/llvm-*/lib/libclang* 2>/dev/null) || true
+  [ -n "${LIBCLANG_PATH:-}" ] || [[ $known =~ libclang(-[0-9.]+)?\.so ]]
 }
 
 install_compilers() {
