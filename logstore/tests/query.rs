@@ -323,6 +323,12 @@ async fn one_entry_is_found_by_its_id_and_by_its_id_as_text() {
     assert_eq!(find("id", &id.to_string()), [0]);
     assert_eq!(find("id.not", &id.to_string()), [1]);
     assert_eq!(find("q", &id.to_string().to_uppercase()), [0]);
+    let text = id.to_string();
+    for part in [&text[..13], &text[9..24], &text[20..]] {
+        assert_eq!(find("id.contains", &part.to_uppercase()), [0], "{part}");
+        assert_eq!(find("q", part), [0], "{part}");
+        assert_eq!(find("id.prefix", part), if text.starts_with(part) { vec![0] } else { vec![] }, "{part}");
+    }
     assert_eq!(find("seq", "1"), [1]);
     assert_eq!(find("seq.max", "0"), [0]);
     assert_eq!(find("time", "1970-01-01T00:00:00.000002Z"), [1]);

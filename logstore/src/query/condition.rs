@@ -79,10 +79,10 @@ fn test(log: Log, field: &Field, parameter: &str, operator: Operator, value: &st
         (Operator::Contains | Operator::Prefix, _) if value.is_empty() => {
             refuse("a text; write at least one character")
         }
-        (Operator::Contains, Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address) => {
+        (Operator::Contains, Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address | Kind::Id) => {
             Ok(Test::Contains(Needle::new(value)))
         }
-        (Operator::Prefix, Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address) => {
+        (Operator::Prefix, Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address | Kind::Id) => {
             Ok(Test::Prefix(value.to_owned()))
         }
         (Operator::Min | Operator::Max, Kind::Number | Kind::Count | Kind::Position) => match value.parse() {
@@ -110,10 +110,11 @@ fn instead(field: &Field) -> String {
     let name = field.name;
     match field.kind {
         Kind::Time => "times are asked for with since and until".into(),
-        Kind::Id => "an id is asked for whole".into(),
         Kind::Address => format!("{name} is an address; write {name}=192.0.2.0/24"),
         Kind::Number | Kind::Count | Kind::Position => format!("{name} is a number; write {name}.min or {name}.max"),
-        Kind::Text | Kind::Word(_) | Kind::Json => format!("{name} is a text; write {name}.contains or {name}.prefix"),
+        Kind::Text | Kind::Word(_) | Kind::Json | Kind::Id => {
+            format!("{name} is a text; write {name}.contains or {name}.prefix")
+        }
     }
 }
 

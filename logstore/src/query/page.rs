@@ -17,7 +17,6 @@ const PASSED_AT_ONCE: usize = 10_000;
 
 /// One page.
 pub(crate) fn run(shared: &Shared, query: &Query) -> Result<Page, QueryError> {
-    let query = &placed(shared, query);
     if query.fold { fold::run(shared, query) } else { plain(shared, query) }
 }
 
@@ -70,11 +69,6 @@ fn after_offset(query: &Query, view: &View<'_>, ends: Instant) -> Result<Answer,
         (walk.start, walk.inclusive) = (answer.found.pop(), false);
         left -= passed;
     }
-}
-
-/// With positions in place of ids.
-pub(super) fn placed(shared: &Shared, query: &Query) -> Query {
-    query.placed(|id| shared.ids.place(id).and_then(|(log, seq)| (log == query.log).then_some(seq)))
 }
 
 /// The entries at these positions; those that are not there are left out.
