@@ -101,6 +101,40 @@ fn an_attempt_is_one_row_in_its_latest_state_and_its_events_stay() {
 }
 
 #[test]
+fn an_attempt_that_was_sealed_before_a_restart_goes_on_after_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let event = |store: &Store, time, id: &'static str, status: &'static str| {
+        let entry = AccessEntry { attempt_id: Some(id), status, result: None, ..access(time, "maya@example.net") };
+        store.append(&Entry::Access(&entry));
+    };
+    // One that ended before it was sealed, one that did not, and one of a day that nobody comes back from.
+    event(&store, 0, "old", "initiated");
+    event(&store, 30 * HOUR, "one", "initiated");
+    event(&store, 30 * HOUR + 1, "two", "initiated");
+    event(&store, 30 * HOUR + 2, "two", "failure");
+    event(&store, 30 * HOUR + 3, "one", "pending");
+    for time in 0..300 {
+        store.append(&Entry::Access(&access(31 * HOUR + time, "noor@example.net")));
+    }
+    let store = again(store, &dir);
+    store.prune(Timestamp::from_microsecond(38 * HOUR).unwrap()).unwrap();
+    until("a segment", || store.segments(Log::Access) == 1);
+    let store = again(store, &dir);
+    event(&store, 39 * HOUR, "old", "failure");
+    event(&store, 39 * HOUR + 1, "one", "success");
+    let shown = |store: &Store| {
+        let page = ask(store, Log::Access, &[("email", "maya@example.net"), ("order", "asc"), ("count", "true")]);
+        assert_eq!(page.total, Some(page.rows.len() as u64));
+        states(&page).into_iter().map(|(id, status)| format!("{id} {status}")).collect::<Vec<_>>()
+    };
+    let store = again(store, &dir);
+    let expected = ["old initiated", "two failure", "old failure", "one success"];
+    assert_eq!(shown(&store), expected);
+    assert_eq!(shown(&again(store, &dir)), expected);
+}
+
+#[test]
 fn runs_of_equal_entries_are_one_row_each_with_what_they_cover() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);

@@ -40,7 +40,7 @@ pub(crate) use facet::facets;
 pub use facet::{Facet, Facets};
 pub(crate) use histogram::histogram;
 pub use histogram::{Bucket, Histogram, STEP_MIN};
-pub(crate) use page::{rows_at, run};
+pub(crate) use page::{newest, rows_at, run};
 
 /// Largest page.
 pub const LIMIT_MAX: usize = 1000;

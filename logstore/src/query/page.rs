@@ -71,6 +71,15 @@ fn after_offset(query: &Query, view: &View<'_>, ends: Instant) -> Result<Answer,
     }
 }
 
+/// The newest entries that match, at most so many, in the order of their positions. Fewer where the deadline of the
+/// question is over first.
+pub(crate) fn newest(query: &Query, view: &View<'_>, most: usize) -> Result<Vec<Row>, QueryError> {
+    let answer = Search::new(query, view, query.walk(), most, Instant::now() + query.deadline).run()?;
+    let mut positions: Vec<u64> = answer.found.iter().map(|rank| rank.seq).collect();
+    positions.sort_unstable();
+    view.rows(&positions)
+}
+
 /// The entries at these positions; those that are not there are left out.
 pub(crate) fn rows_at(shared: &Shared, log: Log, positions: &[u64]) -> Result<Vec<Row>, QueryError> {
     view_of(shared, log, |view| view.rows(positions))
