@@ -13,7 +13,7 @@ use vestibule_logstore::Log;
 
 use super::parameters::{Parameters, wrong};
 use super::people::People;
-use super::question::{Condition, Question, before, numbered_runs, read};
+use super::question::{Condition, Question, before, numbered, read};
 use super::stream::{Shape, answer, first_page};
 use super::{csv, line};
 use crate::admin::Answering;
@@ -58,7 +58,7 @@ async fn page(call: Call) -> Result<Response, Problem> {
     let people = People::of(&call.port.state.live.load().settings);
     let question = question(&given, &people, call.actor.started)?;
     let (page, limit) = (given.clamped("page", 1, u64::MAX)?, given.clamped("limit", LIMIT, u64::MAX)?);
-    let (first, total) = numbered_runs(&call, &question, first_page(limit), before(page, limit)).await?;
+    let (first, total) = numbered(&call, &question, first_page(limit), before(page, limit)).await?;
     let shape = Shape {
         kind: "application/json",
         head: "{\"logs\":[".to_owned(),
