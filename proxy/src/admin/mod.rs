@@ -9,6 +9,8 @@ mod facade;
 mod form;
 mod health;
 mod integrity;
+mod lines;
+mod list;
 mod listener;
 mod logs;
 mod people;

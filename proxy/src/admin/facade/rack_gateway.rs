@@ -15,9 +15,9 @@ use super::parameters::{Parameters, wrong};
 use super::people::People;
 use super::question::{Condition, Question, before, numbered, read};
 use super::stream::{Shape, answer, first_page};
-use super::{csv, line};
 use crate::admin::Answering;
 use crate::admin::door::Call;
+use crate::admin::lines;
 use crate::admin::problem::Problem;
 use crate::audit::Act;
 use row::{COLUMNS, entry};
@@ -62,7 +62,7 @@ async fn page(call: Call) -> Result<Response, Problem> {
     let shape = Shape {
         kind: "application/json",
         head: "{\"logs\":[".to_owned(),
-        row: Box::new(move |row, fold| line(&entry(row, fold, &people).into())),
+        row: Box::new(move |row, fold| lines::json(&entry(row, fold, &people).into())),
         between: ",",
         tail: format!("],\"total\":{total},\"page\":{page},\"limit\":{limit}}}"),
     };
@@ -87,7 +87,7 @@ async fn file(call: Call) -> Result<Response, Problem> {
         head: COLUMNS.map(|(name, _)| name).join(",") + "\r\n",
         row: Box::new(move |row, fold| {
             let entry = entry(row, fold, &people);
-            csv::line(COLUMNS.iter().map(|(_, name)| entry.get(*name).unwrap_or(&Json::Null)))
+            lines::csv(COLUMNS.iter().map(|(_, name)| entry.get(*name).unwrap_or(&Json::Null)))
         }),
         between: "",
         tail: String::new(),
