@@ -135,6 +135,36 @@ fn connections_beyond_the_bound_of_an_address_are_closed() {
     });
 }
 
+#[test]
+fn an_answer_after_which_the_connection_ends_says_so() {
+    let upstream = Upstream::start();
+    let circuit = |name: &str, url: &str| {
+        format!(
+            "[circuits.{name}]\nhosts = [\"{name}.localhost\"]\nupstream = {{ url = \"{url}\", timeout = \"1s\" }}\n\
+             access = \"public\"\n"
+        )
+    };
+    let closed = format!("http://127.0.0.1:{}", harness::port::free());
+    let gateway = Gateway::start(&(circuit("slow", &upstream.url()) + &circuit("gone", &closed)));
+    for (host, path, status, kept) in [
+        ("gone.localhost", "/", 502, false),
+        ("slow.localhost", "/slow/3000", 504, false),
+        ("slow.localhost", "/", 200, true),
+        ("nowhere.localhost", "/", 404, true),
+    ] {
+        let mut connection = Connection::open(gateway.proxy()).unwrap();
+        let answer = connection.send(&gateway.get(host, path)).unwrap();
+        let says = answer.header("connection").map(str::to_owned);
+        assert_eq!(
+            (answer.status, says.as_deref()),
+            (status, Some(if kept { "keep-alive" } else { "close" })),
+            "{host}"
+        );
+        let next = connection.send(&gateway.get("slow.localhost", "/next"));
+        assert_eq!(next.is_ok_and(|next| next.status == 200), kept, "{host}");
+    }
+}
+
 /// The program's end when it must not start: exit code and what it says.
 fn refused_start(gateway: &Gateway) -> (i32, String) {
     let output = harness::gateway::command(&["run", "-c"]).arg(gateway.config()).output().unwrap();
