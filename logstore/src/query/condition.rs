@@ -83,7 +83,7 @@ fn test(log: Log, field: &Field, parameter: &str, operator: Operator, value: &st
             Ok(Test::Contains(Needle::new(value)))
         }
         (Operator::Prefix, Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address | Kind::Id) => {
-            Ok(Test::Prefix(value.to_owned()))
+            Ok(Test::Prefix(as_stored(field, value)))
         }
         (Operator::Min | Operator::Max, Kind::Number | Kind::Count | Kind::Position) => match value.parse() {
             Ok(least) if operator == Operator::Min => Ok(Test::Number(least..=u64::MAX)),
@@ -124,9 +124,7 @@ fn equal(log: Log, field: &Field, parameter: &str, value: &str) -> Result<Test, 
         return Ok(Test::Absent);
     }
     match field.kind {
-        // Codes of countries are letters of either case to people, and stored in upper case.
-        Kind::Text if field.name == "country" => Ok(Test::Equals(value.to_uppercase())),
-        Kind::Text => Ok(Test::Equals(value.to_owned())),
+        Kind::Text => Ok(Test::Equals(as_stored(field, value))),
         Kind::Json => Ok(Test::Holds(value.to_owned())),
         Kind::Word(list) => match word(log, field, list, value) {
             Some(word) => Ok(Test::Equals(word.to_owned())),
@@ -150,6 +148,11 @@ fn equal(log: Log, field: &Field, parameter: &str, value: &str) -> Result<Test, 
             Err(_) => refuse("an id; write a UUID".into()),
         },
     }
+}
+
+/// Codes of countries are letters of either case to people, and stored in upper case.
+fn as_stored(field: &Field, value: &str) -> String {
+    if field.name == "country" { value.to_uppercase() } else { value.to_owned() }
 }
 
 /// `an action`, `a result`.
