@@ -357,3 +357,17 @@ fn a_projection_has_the_fields_asked_for_in_the_order_of_the_contract() {
     );
     assert_eq!(page.to_json(&query, Duration::from_micros(3999)), expected);
 }
+
+#[tokio::test]
+async fn a_histogram_has_at_most_ten_thousand_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options()).unwrap();
+    let steps = async |until: i64| {
+        let end = store.end(Log::Requests).cast_signed();
+        (end..until).for_each(|second| store.append(&Entry::Request(&request(second * 1_000_000, "/"))));
+        store.commit(&Entry::Audit(&sample::audit(0, "x.y"))).await.unwrap();
+        store.histogram(&parse(&[]), Duration::from_secs(1), None)
+    };
+    assert_eq!(steps(10_000).await.unwrap().buckets.len(), 10_000);
+    assert!(matches!(steps(10_001).await, Err(vestibule_logstore::QueryError::TooMany)));
+}
