@@ -84,6 +84,15 @@ impl History {
     }
 }
 
+const PER_IP: &str = "login.per_ip";
+const PER_USER: &str = "login.per_user";
+const PER_CIRCUIT: &str = "login.per_circuit";
+const FAILURES: &str = "login.failures";
+const SHARED_FAILURES: &str = "login.shared_failures";
+
+/// Names of the limits of signing in, as budgets have them.
+pub const LOGIN_LIMITS: [&str; 5] = [PER_IP, PER_USER, PER_CIRCUIT, FAILURES, SHARED_FAILURES];
+
 impl Attempts {
     pub(crate) fn new(limits: &LoginLimits, registry: &Registry, history: Arc<History>) -> Self {
         let LoginLimits { per_ip, per_user, per_circuit, failures, shared_failures } = limits;
@@ -95,9 +104,9 @@ impl Attempts {
         let shared_count = shared_failures.count.get();
         Self {
             history,
-            per_ip: limiter("login.per_ip", per_ip),
-            per_user: limiter("login.per_user", per_user),
-            per_circuit: limiter("login.per_circuit", per_circuit),
+            per_ip: limiter(PER_IP, per_ip),
+            per_user: limiter(PER_USER, per_user),
+            per_circuit: limiter(PER_CIRCUIT, per_circuit),
             failures: Limits { count, within, lock: Some(failures.lock) },
             shared_failures: Limits { count: shared_count, within: shared_failures.within, lock: None },
         }
@@ -129,14 +138,14 @@ impl Attempts {
                 Err(_) if history.welcome.contains_key(&pair) => Ok(Admitted { attempt: None, welcome: Some(pair) }),
                 Err(wait) => {
                     let limits = &self.shared_failures;
-                    Err(refuse(Reason::RateLimitedCircuit, budget("login.shared_failures", limits, wait)))
+                    Err(refuse(Reason::RateLimitedCircuit, budget(SHARED_FAILURES, limits, wait)))
                 }
             };
         };
         let key = history.pair(Purpose::Account, account, address);
         match history.failures.begin(key, self.failures) {
             Ok(running) => Ok(Admitted { attempt: Some(running), welcome: None }),
-            Err(wait) => Err(refuse(Reason::UserLocked, budget("login.failures", &self.failures, wait))),
+            Err(wait) => Err(refuse(Reason::UserLocked, budget(FAILURES, &self.failures, wait))),
         }
     }
 

@@ -18,6 +18,9 @@ pub enum Method {
 }
 
 impl Method {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Password, Self::Pin, Self::None];
+
     /// The word of the logs.
     pub fn code(self) -> &'static str {
         match self {

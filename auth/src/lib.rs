@@ -29,6 +29,7 @@ pub mod verdict;
 use std::path::Path;
 use std::sync::Arc;
 
+pub use attempts::LOGIN_LIMITS;
 pub use caller::{Caller, Identity, Method};
 pub use clock::{Clock, Hand, SystemClock};
 pub use error::Error;

@@ -63,3 +63,29 @@ impl Decoded {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_bounded_and_is_made_once_while_it_is() {
+        let cache = Cache::default();
+        let megabyte = Decoded::Numbers(Arc::new(vec![0; (1 << 20) / 8]));
+        let get = |at: usize| {
+            let mut made = false;
+            let place = (Log::Requests, 0, 1, Kind::Numbers, at);
+            let got: Result<_, ()> = cache.get(place, || {
+                made = true;
+                Ok(megabyte.clone())
+            });
+            got.unwrap();
+            cache.0.run_pending_tasks();
+            made
+        };
+        assert!(get(0) && !get(0));
+        (1..200).for_each(|at| drop(get(at)));
+        let bytes = cache.0.weighted_size();
+        assert!((BYTES_MAX / 2..=BYTES_MAX).contains(&bytes), "{bytes}");
+    }
+}

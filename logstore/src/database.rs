@@ -11,17 +11,19 @@ use rocksdb::{
 };
 use uuid::Uuid;
 
+use crate::cache;
 use crate::codec::time_of;
 use crate::column::{Column, first_key, hot_key, hot_seq};
 use crate::entry::Log;
 use crate::error::Error;
 use crate::hidden::{Hidden, OpenAttempts};
-use crate::id::KEY_LEN;
+use crate::id::{Ids, KEY_LEN};
 use crate::piece;
 use crate::query::bits::Bits;
 use crate::request_ids::RESERVED;
 use crate::shared::Contents;
 use crate::timeline::Timeline;
+use crate::view::View;
 
 /// The keys and values that this version writes.
 const FORMAT: u32 = 2;
@@ -40,7 +42,7 @@ pub(crate) struct Opened {
     pub(crate) db: DB,
     /// Names this store for ever.
     pub(crate) store: Uuid,
-    pub(crate) id_key: [u8; KEY_LEN],
+    pub(crate) ids: Arc<Ids>,
     /// By [`Log::index`].
     pub(crate) contents: [Contents; 3],
     /// Attempts that may still change.
@@ -55,12 +57,14 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, Error> {
     let cache = Cache::new_lru_cache(CACHE_BYTES);
     let db = DB::open_cf_descriptors(&options(), dir, descriptors(dir, &cache)).map_err(|error| refused(dir, error))?;
     let (store, id_key) = identity(&db)?;
+    let ids = Ids::new(&id_key).map_err(|_| Error::Damaged { what: "the key of the ids is not a key" })?;
     let mut attempts = OpenAttempts::default();
-    let [access, requests, audit] = Log::ALL.map(|log| contents(&db, log, &mut attempts));
+    let [access, requests, audit] = Log::ALL.map(|log| contents(&db, log, &ids, &mut attempts));
     let first_request = stored_number(&db, b"requests")?.unwrap_or(0);
     reserve_requests(&db, first_request)?;
     db.flush_wal(true)?;
-    Ok(Opened { db, store, id_key, contents: [access?, requests?, audit?], attempts, first_request })
+    let contents = [access?, requests?, audit?];
+    Ok(Opened { db, store, ids: Arc::new(ids), contents, attempts, first_request })
 }
 
 /// Counters of requests from here to [`RESERVED`] further may be given out.
@@ -160,12 +164,19 @@ fn first_identity(db: &DB) -> Result<(Uuid, [u8; KEY_LEN]), Error> {
 }
 
 /// What a log holds: its segments, and of the rows after them the times.
-fn contents(db: &DB, log: Log, attempts: &mut OpenAttempts) -> Result<Contents, Error> {
+fn contents(db: &DB, log: Log, ids: &Ids, attempts: &mut OpenAttempts) -> Result<Contents, Error> {
     let first = stored_number(db, &first_key(log))?.unwrap_or(0);
     let mut pieces = piece::load(db, log)?;
     pieces.retain(|piece| piece.positions().end > first);
     // Of a segment that cannot be read the length is not known.
     let from = pieces.last().map_or(first, |piece| if piece.fault().is_some() { piece.first } else { piece.end() });
+    let mut hidden = hidden(db, log)?;
+    if log == Log::Access {
+        let (pieces, hidden) = (Arc::new(pieces.clone()), Arc::new(hidden.clone()));
+        let sealed = Contents { first, pieces, timeline: Timeline::new(from), hidden };
+        let recalled = attempts.recall(&View::over(&sealed, db, log, &cache::Cache::default(), ids));
+        recalled.map_err(|_| Error::Damaged { what: "the states of attempts cannot be read" })?;
+    }
     let (hot_first, times, stood_for) = hot(db, log, from, attempts)?;
     piece::end_before(&mut pieces, hot_first);
     let sealed_end = pieces.last().map_or(first, |piece| piece.end());
@@ -173,7 +184,6 @@ fn contents(db: &DB, log: Log, attempts: &mut OpenAttempts) -> Result<Contents, 
     if hot_first != sealed_end && pieces.iter().all(|piece| piece.fault().is_none()) {
         return Err(Error::Damaged { what: "entries between the segments and the rows after them are missing" });
     }
-    let mut hidden = hidden(db, log)?;
     hidden.add(&stood_for);
     let mut timeline = Timeline::new(hot_first);
     timeline.extend(times);

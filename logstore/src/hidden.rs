@@ -5,13 +5,21 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
+
 use crate::codec::{Fields, Raw};
 use crate::entry::Log;
+use crate::error::QueryError;
 use crate::query::bits::Bits;
+use crate::query::{self, Query};
 use crate::segment::PAGE;
+use crate::view::View;
 
 /// Attempts that may still change. Past it the oldest stays as it stands.
 const OPEN_MAX: usize = 65_536;
+
+/// Hours before the last sealed row in which attempts may have begun that change after a start; they last minutes.
+const RECALLED: SignedDuration = SignedDuration::from_hours(24);
 
 /// Which rows are stood for, by page.
 #[derive(Debug, Clone, Default)]
@@ -66,6 +74,23 @@ pub(crate) struct OpenAttempts {
 }
 
 impl OpenAttempts {
+    /// Takes the attempts that were open when their rows were sealed, for a store that is opened.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn recall(&mut self, sealed: &View<'_>) -> Result<(), QueryError> {
+        let Some(latest) = sealed.pieces.iter().map(|piece| piece.times().1).max() else { return Ok(()) };
+        let latest = Timestamp::from_microsecond(latest).unwrap_or(Timestamp::MAX);
+        let since = latest.checked_sub(RECALLED).unwrap_or(Timestamp::MIN).to_string();
+        let parameters = [("status", "initiated,pending"), ("since", &since)];
+        let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let open = Query::parse(Log::Access, &parameters, latest).expect("words of the list and a time");
+        for row in query::newest(&open, sealed, OPEN_MAX)? {
+            self.see(row.seq, row.bytes());
+        }
+        Ok(())
+    }
+
     /// Takes the next row of the access log; gives the row that it stands for from now on.
     pub(crate) fn see(&mut self, seq: u64, bytes: &[u8]) -> Option<u64> {
         let (attempt, is_open) = attempt_of(bytes)?;

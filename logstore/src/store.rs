@@ -15,7 +15,6 @@ use uuid::Uuid;
 use crate::database::{self, Opened};
 use crate::entry::{Entry, Field, Log};
 use crate::error::{Error, QueryError, Unavailable};
-use crate::id::Ids;
 use crate::lane::Item;
 use crate::loss::Cause;
 use crate::query::{self, Facets, Histogram, Page, Query};
@@ -56,9 +55,7 @@ impl Store {
     /// # Errors
     /// When the folder cannot be written, another process holds it, or its format is not known.
     pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
-        let Opened { db, store, id_key, contents, attempts, first_request } = database::open(dir)?;
-        let ids = Ids::new(&id_key).map_err(|_| Error::Damaged { what: "the key of the ids is not a key" })?;
-        let ids = Arc::new(ids);
+        let Opened { db, store, ids, contents, attempts, first_request } = database::open(dir)?;
         let request_ids = RequestIds::new(Arc::clone(&ids), first_request);
         let [_, requests, _] = &contents;
         let counters = Counters::load(&db, &requests.timeline)?;

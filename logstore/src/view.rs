@@ -16,7 +16,7 @@ use crate::id::Ids;
 use crate::piece::{Piece, Pieces};
 use crate::row::{Row, Stored as StoredRow};
 use crate::segment::{Fault, Part, Parts, Segment, Stored, part_key};
-use crate::shared::Shared;
+use crate::shared::{Contents, Shared};
 use crate::timeline::Unit;
 
 /// Most entries fit.
@@ -44,10 +44,15 @@ impl<'a> View<'a> {
     pub(crate) fn of(shared: &'a Shared, db: &'a DB, log: Log) -> Self {
         // The lock makes list and snapshot of one moment: a segment takes the place of its rows under it.
         let contents = shared.contents(log).read();
+        Self::over(&contents, db, log, &shared.cache, &shared.ids)
+    }
+
+    /// Of contents that nobody changes meanwhile.
+    pub(crate) fn over(contents: &Contents, db: &'a DB, log: Log, cache: &'a Cache, ids: &'a Ids) -> Self {
         Self {
             log,
-            cache: &shared.cache,
-            ids: &shared.ids,
+            cache,
+            ids,
             pieces: Arc::clone(&contents.pieces),
             hot: contents.timeline.units(i64::MIN, i64::MAX),
             hidden: Arc::clone(&contents.hidden),

@@ -109,6 +109,9 @@ const CONDITIONS: &[(&str, &str, Holds)] = &[
     ("action", "Blocked", |told| told.blocked),
     ("country", "DE", |told| told.country == Some("DE")),
     ("country", "DE,CH", |told| matches!(told.country, Some("DE" | "CH"))),
+    ("country", "de,Ch", |told| matches!(told.country, Some("DE" | "CH"))),
+    ("country.not", "de,us", |told| !matches!(told.country, Some("DE" | "US"))),
+    ("country.prefix", "d", |told| told.country == Some("DE")),
     ("country", "", |told| told.country.is_none()),
     ("country.not", "", |told| told.country.is_some()),
     ("country.not", "DE,US", |told| !matches!(told.country, Some("DE" | "US"))),
@@ -323,6 +326,12 @@ async fn one_entry_is_found_by_its_id_and_by_its_id_as_text() {
     assert_eq!(find("id", &id.to_string()), [0]);
     assert_eq!(find("id.not", &id.to_string()), [1]);
     assert_eq!(find("q", &id.to_string().to_uppercase()), [0]);
+    let text = id.to_string();
+    for part in [&text[..13], &text[9..24], &text[20..]] {
+        assert_eq!(find("id.contains", &part.to_uppercase()), [0], "{part}");
+        assert_eq!(find("q", part), [0], "{part}");
+        assert_eq!(find("id.prefix", part), if text.starts_with(part) { vec![0] } else { vec![] }, "{part}");
+    }
     assert_eq!(find("seq", "1"), [1]);
     assert_eq!(find("seq.max", "0"), [0]);
     assert_eq!(find("time", "1970-01-01T00:00:00.000002Z"), [1]);
@@ -347,4 +356,18 @@ fn a_projection_has_the_fields_asked_for_in_the_order_of_the_contract() {
         r#"{{"data":[{{"id":"{id}","path":"{path}","status_code":{status}}}],"next_cursor":null,"prev_cursor":null,"took_ms":3}}"#
     );
     assert_eq!(page.to_json(&query, Duration::from_micros(3999)), expected);
+}
+
+#[tokio::test]
+async fn a_histogram_has_at_most_ten_thousand_steps() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options()).unwrap();
+    let steps = async |until: i64| {
+        let end = store.end(Log::Requests).cast_signed();
+        (end..until).for_each(|second| store.append(&Entry::Request(&request(second * 1_000_000, "/"))));
+        store.commit(&Entry::Audit(&sample::audit(0, "x.y"))).await.unwrap();
+        store.histogram(&parse(&[]), Duration::from_secs(1), None)
+    };
+    assert_eq!(steps(10_000).await.unwrap().buckets.len(), 10_000);
+    assert!(matches!(steps(10_001).await, Err(vestibule_logstore::QueryError::TooMany)));
 }

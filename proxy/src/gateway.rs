@@ -266,6 +266,8 @@ async fn fail_to_proxy(session: &mut Session, error: &Error, request: &mut Reque
         return;
     }
     let reply = fail(request, fields, reason);
+    // Pingora keeps no connection on which something failed: the answer must not say that it does.
+    session.set_keepalive(None);
     // A client that is gone by now is no news: the entry says how it ended.
     let _ = answer::write(session, request, reply).await;
 }

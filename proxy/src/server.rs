@@ -84,10 +84,12 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
     store.set_keep(housekeeping::keep(&settings.logs));
     let auth = Auth::open(&data_dir, clock.clone())?;
     let live = Live::new(settings, &auth, None, clock.now());
+    let metrics = Metrics::new();
+    metrics.expect(&live.settings);
     Ok(State {
         live: ArcSwap::from_pointee(live),
         auth,
-        metrics: Metrics::new(),
+        metrics,
         refused: Refused::default(),
         exceeded: Exceeded::default(),
         request_ids: store.request_ids(),

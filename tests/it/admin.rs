@@ -1,9 +1,12 @@
 //! The admin port: apart from the circuits, closed without a token.
 
+use std::collections::BTreeSet;
+
 use harness::House;
 use harness::client::Request;
 use harness::house::MAYA;
 use harness::secrets::{ADMIN_TOKEN, AUDITOR_TOKEN, OTHER_PASSWORD, READER_TOKEN};
+use serde_json::Value;
 
 #[test]
 fn the_circuits_port_never_serves_the_admin_api() {
@@ -194,4 +197,50 @@ fn answers_say_that_they_are_not_to_be_kept_or_framed() {
         assert_eq!(answer.header("access-control-allow-origin"), None);
     }
     assert_eq!(house.gateway.admin("/debug/pprof").status, 404);
+}
+
+/// Every list of the API, and what is on it here.
+const LISTS: [(&str, usize); 8] = [
+    ("/api/v1/circuits", 5),
+    ("/api/v1/projects", 1),
+    ("/api/v1/users", 5),
+    ("/api/v1/users-seen", 1),
+    ("/api/v1/sessions?user=maya@example.net", 1),
+    ("/api/v1/logs/access?status=success", 1),
+    ("/api/v1/logs/requests?path=/.vestibule/login", 1),
+    ("/api/v1/logs/audit?action=system.start", 1),
+];
+
+#[test]
+fn every_list_is_lines_for_an_auditor_who_asks_for_them() {
+    let house = House::start();
+    house.session("mem.localhost", MAYA);
+    house.gateway.logs_when("access", "status=success", 1);
+    house.gateway.logs_when("requests", "path=/.vestibule/login", 1);
+    for (target, count) in LISTS {
+        let ask = |token: &str, accept: &str| {
+            house.gateway.admin_request("GET", target).bearer(token).header("Accept", accept).send()
+        };
+        let rows = ask(READER_TOKEN, "application/json").json()["data"].as_array().unwrap().clone();
+        assert_eq!(rows.len(), count, "{target}: {rows:?}");
+
+        let csv = ask(AUDITOR_TOKEN, "text/csv");
+        assert_eq!((csv.status, csv.header("content-type")), (200, Some("text/csv; charset=utf-8")), "{target}");
+        let text = csv.text();
+        assert_eq!(text.matches("\r\n").count(), count + 1, "{target}: {text}");
+        let columns: BTreeSet<_> = text.lines().next().unwrap().split(',').collect();
+        let members: BTreeSet<_> = rows[0].as_object().unwrap().keys().map(String::as_str).collect();
+        assert_eq!(columns, members, "{target}");
+
+        let lines = ask(AUDITOR_TOKEN, "application/x-ndjson");
+        assert_eq!((lines.status, lines.header("content-type")), (200, Some("application/x-ndjson")), "{target}");
+        let found: Vec<Value> = lines.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(found, rows, "{target}");
+        assert_eq!(lines.header("x-complete"), None, "{target}");
+
+        for accept in ["text/csv", "application/x-ndjson"] {
+            assert_eq!(ask(READER_TOKEN, accept).status, 403, "{target}");
+            assert_eq!(ask("vsta_wrong", accept).status, 401, "{target}");
+        }
+    }
 }

@@ -135,6 +135,36 @@ fn connections_beyond_the_bound_of_an_address_are_closed() {
     });
 }
 
+#[test]
+fn an_answer_after_which_the_connection_ends_says_so() {
+    let upstream = Upstream::start();
+    let circuit = |name: &str, url: &str| {
+        format!(
+            "[circuits.{name}]\nhosts = [\"{name}.localhost\"]\nupstream = {{ url = \"{url}\", timeout = \"1s\" }}\n\
+             access = \"public\"\n"
+        )
+    };
+    let closed = format!("http://127.0.0.1:{}", harness::port::free());
+    let gateway = Gateway::start(&(circuit("slow", &upstream.url()) + &circuit("gone", &closed)));
+    for (host, path, status, kept) in [
+        ("gone.localhost", "/", 502, false),
+        ("slow.localhost", "/slow/3000", 504, false),
+        ("slow.localhost", "/", 200, true),
+        ("nowhere.localhost", "/", 404, true),
+    ] {
+        let mut connection = Connection::open(gateway.proxy()).unwrap();
+        let answer = connection.send(&gateway.get(host, path)).unwrap();
+        let says = answer.header("connection").map(str::to_owned);
+        assert_eq!(
+            (answer.status, says.as_deref()),
+            (status, Some(if kept { "keep-alive" } else { "close" })),
+            "{host}"
+        );
+        let next = connection.send(&gateway.get("slow.localhost", "/next"));
+        assert_eq!(next.is_ok_and(|next| next.status == 200), kept, "{host}");
+    }
+}
+
 /// The program's end when it must not start: exit code and what it says.
 fn refused_start(gateway: &Gateway) -> (i32, String) {
     let output = harness::gateway::command(&["run", "-c"]).arg(gateway.config()).output().unwrap();
@@ -244,6 +274,58 @@ fn mounted_small_and_full_the_log_lets_nobody_in_until_there_is_room() {
     gateway.stop();
     gateway.launch();
     assert_eq!(gateway.logs("access", "status=success").len(), 2);
+    gateway.stop();
+    drop(mount);
+}
+
+#[test]
+#[ignore = "needs root to mount a small tmpfs"]
+fn mounted_small_and_full_what_the_queue_cannot_hold_is_counted_and_marked() {
+    let folder = tempfile::tempdir().unwrap();
+    let mount = Tmpfs::mount(folder.path(), "size=256m");
+    let upstream = Upstream::start();
+    let mut gateway = Setup::new(&plan(&upstream)).data_dir(&folder.path().join("data")).start();
+    // Four fields of 2 KiB: some eight thousand of these entries are as many bytes as wait for the disk.
+    let long = "x".repeat(2000);
+    let mut sent = 0;
+    let mut send = |gateway: &Gateway, count: usize| {
+        harness::load::parallel(4, count, |number| {
+            let target = format!("/{number}/{long}?{long}");
+            gateway.get("pub.localhost", &target).header("User-Agent", &long).header("Referer", &long)
+        });
+        sent += count as u64;
+        sent
+    };
+    let dropped = |gateway: &Gateway| gateway.metric("vestibule_log_dropped_total", &["requests"]) as u64;
+    let ballast = folder.path().join("ballast");
+    fill(&ballast);
+    until(Duration::from_secs(20), "readyz 503", || {
+        send(&gateway, 1);
+        (gateway.admin_request("GET", "/readyz").send().status == 503).then_some(())
+    });
+    assert_eq!(dropped(&gateway), 0, "the queue holds what comes at first");
+    let mut all = 0;
+    until(Duration::from_secs(60), "a full queue", || {
+        all = send(&gateway, 1000);
+        (dropped(&gateway) > 0).then_some(())
+    });
+    assert!(all > 5000, "{all}");
+
+    std::fs::remove_file(&ballast).unwrap();
+    until(Duration::from_secs(20), "readyz 200", || {
+        (gateway.admin_request("GET", "/readyz").send().status == 200).then_some(())
+    });
+    let lost = dropped(&gateway);
+    until(Duration::from_secs(20), "every entry that was not lost", || {
+        let kept = gateway.admin("/api/v1/logs/requests?count=true&limit=1").json()["total"].as_u64().unwrap();
+        (kept + lost == all).then_some(())
+    });
+    let marks = gateway.logs_when("audit", "action=log.gap", 1);
+    let marked: u64 = marks.iter().map(|mark| mark["details"]["dropped"].as_u64().unwrap()).sum();
+    assert_eq!(marked, lost, "{marks:?}");
+    let details = &marks[0]["details"];
+    assert_eq!((&details["log"], &marks[0]["status"]), (&"requests".into(), &"alert".into()));
+    assert!(details["from"].as_str() <= details["to"].as_str(), "{details}");
     gateway.stop();
     drop(mount);
 }

@@ -154,36 +154,40 @@ fn a_connection_that_breaks_is_made_again_and_nothing_is_missing_or_twice() {
 }
 
 #[test]
-fn an_interrupted_export_goes_on_exactly_where_it_stopped() {
+fn an_export_that_was_ended_in_any_way_goes_on_exactly_where_it_stopped() {
     let house = busy(400);
-    let whole = export(&house, "/api/v1/logs/requests/export?format=csv").text();
-    let relay = Relay::start(house.gateway.admin_address(), End::Silence, 1);
-    let to = house.gateway.folder().join("out.csv");
-    let arguments = ["requests", "--to", to.to_str().unwrap(), "--since", "1h"];
-    let mut running = vestibule_export(relay.at, &arguments).spawn().unwrap();
-    until(Duration::from_secs(20), "the relay's silence", || (relay.left.load(Ordering::SeqCst) == 0).then_some(()));
-    let part = house.gateway.folder().join("out.csv.part");
-    until(Duration::from_secs(20), "a part", || fs::metadata(&part).ok().filter(|part| part.len() > 0));
-    let interrupted = Command::new("kill").args(["-INT", &running.id().to_string()]).status().unwrap();
-    assert!(interrupted.success());
-    assert_eq!(running.wait().unwrap().code(), Some(130));
-    let kept = fs::metadata(&part).unwrap().len();
-    assert!(kept > 0 && kept < whole.len() as u64 && !to.exists(), "{kept} of {}", whole.len());
+    for (round, (signal, code)) in [("INT", Some(130)), ("TERM", Some(130)), ("KILL", None)].into_iter().enumerate() {
+        let whole = export(&house, "/api/v1/logs/requests/export?format=csv").text();
+        let relay = Relay::start(house.gateway.admin_address(), End::Silence, 1);
+        let beside = |ending: &str| house.gateway.folder().join(format!("{signal}.csv{ending}"));
+        let (to, part, note) = (beside(""), beside(".part"), beside(".part.json"));
+        let arguments = ["requests", "--to", to.to_str().unwrap(), "--since", "1h"];
+        let mut running = vestibule_export(relay.at, &arguments).spawn().unwrap();
+        let (all, patience) = (&relay.left, Duration::from_secs(20));
+        until(patience, "the relay's silence", || (all.load(Ordering::SeqCst) == 0).then_some(()));
+        until(patience, "a note of how far it is", || note.exists().then_some(()));
+        let sent = Command::new("kill").args([&format!("-{signal}"), &running.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+        assert_eq!(running.wait().unwrap().code(), code, "{signal}");
+        let kept = fs::metadata(&part).unwrap().len();
+        assert!(kept > 0 && kept < whole.len() as u64 && !to.exists(), "{signal}: {kept} of {}", whole.len());
 
-    // What comes meanwhile is not of this export.
-    house.get("pub.localhost", "/later").send();
-    house.gateway.logs_when("requests", "path=/later", 1);
-    let other = vestibule_export(relay.at, &["access", "--to", to.to_str().unwrap()]).output().unwrap();
-    assert_eq!(other.status.code(), Some(2), "another export does not take it over: {other:?}");
-    let done = vestibule_export(relay.at, &arguments).output().unwrap();
+        // What comes meanwhile is not of this export.
+        let later = format!("/later/{signal}");
+        house.get("pub.localhost", &later).send();
+        house.gateway.logs_when("requests", &format!("path={later}"), 1);
+        let other = vestibule_export(relay.at, &["access", "--to", to.to_str().unwrap()]).output().unwrap();
+        assert_eq!(other.status.code(), Some(2), "another export does not take it over: {other:?}");
+        let done = vestibule_export(relay.at, &arguments).output().unwrap();
 
-    assert_eq!(done.status.code(), Some(0), "{done:?}");
-    assert!(String::from_utf8(done.stderr).unwrap().starts_with("going on after "));
-    assert_eq!(fs::read_to_string(&to).unwrap(), whole);
-    assert!(!part.exists());
-    let ends = house.gateway.logs_when("audit", "action=log.exported&order=asc", 3);
-    let rows: Vec<_> = ends.iter().map(|end| end["details"]["rows"].as_u64().unwrap()).collect();
-    assert!(rows.last().unwrap() < &400, "the rest only: {rows:?}");
+        assert_eq!(done.status.code(), Some(0), "{signal}: {done:?}");
+        assert!(String::from_utf8(done.stderr).unwrap().starts_with("going on after "), "{signal}");
+        assert!(fs::read_to_string(&to).unwrap() == whole, "{signal}: another text");
+        assert!(!part.exists() && !note.exists(), "{signal}");
+        let ends = house.gateway.logs_when("audit", "action=log.exported&order=asc", 3 * (round + 1));
+        let rows: Vec<_> = ends.iter().map(|end| end["details"]["rows"].as_u64().unwrap()).collect();
+        assert!(rows.last().unwrap() < &400, "{signal}: the rest only: {rows:?}");
+    }
 }
 
 /// What becomes of an export on the way.

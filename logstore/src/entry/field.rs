@@ -46,8 +46,8 @@ impl Field {
     /// Whether free text is looked for in it.
     pub(crate) const fn is_searched(&self) -> bool {
         match self.kind {
-            Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address => true,
-            Kind::Id | Kind::Position | Kind::Time | Kind::Number | Kind::Count => false,
+            Kind::Id | Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address => true,
+            Kind::Position | Kind::Time | Kind::Number | Kind::Count => false,
         }
     }
 

@@ -2,10 +2,11 @@
 
 use std::time::Instant;
 
+use super::Query;
 use super::bits::Bits;
 use super::compile::compile;
+use super::filter::Candidate;
 use super::predicate::Predicate;
-use super::{Query, matches_fields};
 use crate::error::QueryError;
 use crate::segment::{Fault, PAGE, Segment};
 use crate::view::View;
@@ -84,7 +85,8 @@ pub(super) fn each_match(
         }
         hot.each(unit, |seq, time, bytes| {
             let seen = (query.since..=query.until).contains(&time) && !(hides && view.hidden.has(seq));
-            if seen && matches_fields(query, seq, bytes) { sink.row(seq, time, bytes) } else { Ok(()) }
+            let entry = Candidate { seq, bytes, id: &|| view.ids.id(view.log, seq) };
+            if seen && query.takes(&entry) { sink.row(seq, time, bytes) } else { Ok(()) }
         })?;
         sink.settle()?;
     }

@@ -1,16 +1,18 @@
 //! A question as a predicate over one segment.
 
 use memchr::memmem::Finder;
+use uuid::Uuid;
 
 use super::Query;
 use super::filter::{Filter, Outcome, Subject, Test};
+use super::id_part::IdPart;
 use super::predicate::{CodeSet, Predicate};
 use super::text::Needle;
 use crate::codec::Raw;
 use crate::entry::{Field, Kind, Log, TIME};
 use crate::id::Ids;
 use crate::row::{Value, value_of};
-use crate::segment::{Dictionary, Fault, Numbers, STRAY, Segment, Shape, TIME_SIGN};
+use crate::segment::{Dictionary, Fault, Numbers, PAGE, STRAY, Segment, Shape, TIME_SIGN};
 
 /// The rows of a segment that match times, filters and text.
 pub(crate) fn compile(query: &Query, segment: &Segment<'_>, ids: &Ids) -> Result<Predicate, Fault> {
@@ -28,7 +30,7 @@ pub(crate) fn compile(query: &Query, segment: &Segment<'_>, ids: &Ids) -> Result
         parts.push(if group.negated { Predicate::not(any) } else { any });
     }
     if let Some(needle) = &query.text {
-        parts.push(compiler.anywhere(needle, query.text_place)?);
+        parts.push(compiler.anywhere(needle)?);
     }
     Predicate::all(parts).sharpened(segment)
 }
@@ -95,8 +97,10 @@ impl Compiler<'_, '_> {
 
     /// The rows for which any of the tests holds.
     fn tests(&self, field: &Field, tests: &[Test]) -> Result<Predicate, Fault> {
-        if matches!(field.kind, Kind::Position | Kind::Id) {
-            return Ok(self.positions(tests));
+        match field.kind {
+            Kind::Position => return Ok(self.positions(tests)),
+            Kind::Id => return Ok(self.own_ids(tests)),
+            Kind::Time | Kind::Text | Kind::Word(_) | Kind::Number | Kind::Count | Kind::Address | Kind::Json => (),
         }
         let holds = |raw: Option<Raw<'_>>| tests.iter().any(|test| test.holds(value_of(field, raw)));
         let Some(column) = self.segment.header.column(field.number) else {
@@ -138,6 +142,44 @@ impl Compiler<'_, '_> {
         Predicate::any(ranges.map(|range| match (*range.start(), *range.end()) {
             (0, end) if end as u64 + 1 == rows => Predicate::Constant(true),
             _ => Predicate::Rows(range.collect()),
+        }))
+    }
+
+    /// A whole id tells its position; to look for parts of ids all of them are made.
+    fn own_ids(&self, tests: &[Test]) -> Predicate {
+        Predicate::any(tests.iter().map(|test| match test {
+            Test::Id(id) => self.own_row(id),
+            Test::Contains(needle) => match needle.as_id() {
+                Some(id) => self.own_row(&id),
+                None => self.own_rows_with(&needle.as_id_part()),
+            },
+            Test::Prefix(prefix) => self.own_rows_with(&IdPart::at_start(prefix)),
+            Test::Absent
+            | Test::Equals(_)
+            | Test::Holds(_)
+            | Test::Number(_)
+            | Test::Network(_)
+            | Test::Time(_)
+            | Test::Request(_) => Predicate::Constant(false),
+        }))
+    }
+
+    fn own_row(&self, id: &Uuid) -> Predicate {
+        let place = self.ids.place(id).filter(|(log, _)| *log == self.log);
+        let row = place.and_then(|(_, seq)| seq.checked_sub(self.segment.header.first));
+        Predicate::rows(row.filter(|row| *row < self.segment.header.rows).map(|row| row as usize))
+    }
+
+    fn own_rows_with(&self, part: &IdPart) -> Predicate {
+        if part.is_nowhere() {
+            return Predicate::Constant(false);
+        }
+        let header = &self.segment.header;
+        let pages = (0..header.rows as usize).step_by(PAGE).enumerate();
+        Predicate::rows(pages.flat_map(|(page, from)| {
+            let first = header.first + from as u64;
+            let ids = self.ids.ids(self.log, first..first + header.rows_of(page) as u64);
+            (from..).zip(ids).filter(|(_, id)| part.is_in(*id)).map(|(row, _)| row)
         }))
     }
 
@@ -199,18 +241,24 @@ impl Compiler<'_, '_> {
                     Some(counter) => in_span(number, counters.span, vec![(counter, counter)]),
                     None => self.stray_rows(number, strays, test, field)?,
                 },
-                Test::Contains(needle) if !needle.may_be_in_an_id() => self.stray_rows(number, strays, test, field)?,
-                Test::Prefix(prefix) if !Needle::new(prefix).may_be_in_an_id() => {
-                    self.stray_rows(number, strays, test, field)?
+                Test::Contains(needle) => {
+                    let strays_with = self.stray_rows(number, strays, test, field)?;
+                    let ours_with = match needle.as_id().and_then(|id| self.ids.counter(&id.to_string())) {
+                        Some(counter) => in_span(number, counters.span, vec![(counter, counter)]),
+                        None => self.id_rows_with(number, strays, &needle.as_id_part())?,
+                    };
+                    Predicate::any([strays_with, ours_with])
                 }
-                Test::Contains(_)
-                | Test::Prefix(_)
-                | Test::Holds(_)
+                Test::Prefix(prefix) => {
+                    let strays_with = self.stray_rows(number, strays, test, field)?;
+                    Predicate::any([strays_with, self.id_rows_with(number, strays, &IdPart::at_start(prefix))?])
+                }
+                Test::Holds(_)
                 | Test::Number(_)
                 | Test::Id(_)
                 | Test::Network(_)
                 | Test::Time(_)
-                | Test::Request(_) => self.row_by_row(field, test)?,
+                | Test::Request(_) => Predicate::Constant(false),
             });
         }
         Ok(Predicate::any(parts))
@@ -228,12 +276,18 @@ impl Compiler<'_, '_> {
         Ok(if ranges.is_empty() { Predicate::Constant(false) } else { Predicate::Numbers { column: number, ranges } })
     }
 
-    /// Parts of ids are in no filter: every row's text is made and looked at.
-    fn row_by_row(&self, field: &Field, test: &Test) -> Result<Predicate, Fault> {
-        self.rows_where(|row| {
-            let mut made = String::new();
-            Ok(test.holds(value_of(field, self.segment.raw(field.number, row, self.ids, &mut made)?)))
-        })
+    /// Parts of ids are in no filter: the ids of all rows are made and looked at.
+    fn id_rows_with(&self, number: u32, strays: u64, part: &IdPart) -> Result<Predicate, Fault> {
+        let mut rows = Vec::new();
+        let pages = if part.is_nowhere() { 0 } else { self.segment.header.pages() };
+        for page in 0..pages {
+            let counters = self.segment.numbers(number, page)?;
+            let ids = self.ids.requests(counters.iter().copied());
+            let is_ours = |counter: &u64| STRAY.checked_sub(*counter).is_some_and(|stray| stray >= strays);
+            let found = (page * PAGE..).zip(counters.iter().zip(ids));
+            rows.extend(found.filter(|(_, (counter, id))| is_ours(counter) && part.is_in(*id)).map(|(row, _)| row));
+        }
+        Ok(Predicate::rows(rows))
     }
 
     fn rows_where(&self, holds: impl Fn(usize) -> Result<bool, Fault>) -> Result<Predicate, Fault> {
@@ -243,19 +297,14 @@ impl Compiler<'_, '_> {
                 rows.push(row);
             }
         }
-        Ok(if rows.is_empty() { Predicate::Constant(false) } else { Predicate::Rows(rows) })
+        Ok(Predicate::rows(rows))
     }
 
-    /// The rows that hold the text in any text field, or are the entry whose id it is.
-    fn anywhere(&self, needle: &Needle, place: Option<u64>) -> Result<Predicate, Fault> {
+    /// The rows that hold the text in any text field.
+    fn anywhere(&self, needle: &Needle) -> Result<Predicate, Fault> {
         let test = [Test::Contains(needle.clone())];
-        let (first, rows) = (self.segment.header.first, self.segment.header.rows);
-        let own = place.and_then(|seq| seq.checked_sub(first)).filter(|row| *row < rows);
-        let mut parts: Vec<_> = own.map(|row| Predicate::Rows(vec![row as usize])).into_iter().collect();
-        for field in self.log.fields().iter().filter(|field| field.is_searched()) {
-            parts.push(self.tests(field, &test)?);
-        }
-        Ok(Predicate::any(parts))
+        let searched = self.log.fields().iter().filter(|field| field.is_searched());
+        Ok(Predicate::any(searched.map(|field| self.tests(field, &test)).collect::<Result<Vec<_>, _>>()?))
     }
 }
 

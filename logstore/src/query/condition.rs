@@ -79,11 +79,11 @@ fn test(log: Log, field: &Field, parameter: &str, operator: Operator, value: &st
         (Operator::Contains | Operator::Prefix, _) if value.is_empty() => {
             refuse("a text; write at least one character")
         }
-        (Operator::Contains, Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address) => {
+        (Operator::Contains, Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address | Kind::Id) => {
             Ok(Test::Contains(Needle::new(value)))
         }
-        (Operator::Prefix, Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address) => {
-            Ok(Test::Prefix(value.to_owned()))
+        (Operator::Prefix, Kind::Text | Kind::Word(_) | Kind::Json | Kind::Address | Kind::Id) => {
+            Ok(Test::Prefix(as_stored(field, value)))
         }
         (Operator::Min | Operator::Max, Kind::Number | Kind::Count | Kind::Position) => match value.parse() {
             Ok(least) if operator == Operator::Min => Ok(Test::Number(least..=u64::MAX)),
@@ -110,10 +110,11 @@ fn instead(field: &Field) -> String {
     let name = field.name;
     match field.kind {
         Kind::Time => "times are asked for with since and until".into(),
-        Kind::Id => "an id is asked for whole".into(),
         Kind::Address => format!("{name} is an address; write {name}=192.0.2.0/24"),
         Kind::Number | Kind::Count | Kind::Position => format!("{name} is a number; write {name}.min or {name}.max"),
-        Kind::Text | Kind::Word(_) | Kind::Json => format!("{name} is a text; write {name}.contains or {name}.prefix"),
+        Kind::Text | Kind::Word(_) | Kind::Json | Kind::Id => {
+            format!("{name} is a text; write {name}.contains or {name}.prefix")
+        }
     }
 }
 
@@ -123,9 +124,7 @@ fn equal(log: Log, field: &Field, parameter: &str, value: &str) -> Result<Test, 
         return Ok(Test::Absent);
     }
     match field.kind {
-        // Codes of countries are letters of either case to people, and stored in upper case.
-        Kind::Text if field.name == "country" => Ok(Test::Equals(value.to_uppercase())),
-        Kind::Text => Ok(Test::Equals(value.to_owned())),
+        Kind::Text => Ok(Test::Equals(as_stored(field, value))),
         Kind::Json => Ok(Test::Holds(value.to_owned())),
         Kind::Word(list) => match word(log, field, list, value) {
             Some(word) => Ok(Test::Equals(word.to_owned())),
@@ -149,6 +148,11 @@ fn equal(log: Log, field: &Field, parameter: &str, value: &str) -> Result<Test, 
             Err(_) => refuse("an id; write a UUID".into()),
         },
     }
+}
+
+/// Codes of countries are letters of either case to people, and stored in upper case.
+fn as_stored(field: &Field, value: &str) -> String {
+    if field.name == "country" { value.to_uppercase() } else { value.to_owned() }
 }
 
 /// `an action`, `a result`.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Query;
 use super::aggregate::each_match;
-use super::page::{placed, view_of};
+use super::page::view_of;
 use super::tally::Tally;
 use crate::entry::Field;
 use crate::error::QueryError;
@@ -35,7 +35,6 @@ pub struct Facet {
 
 pub(crate) fn facets(shared: &Shared, query: &Query, fields: &[Field], top: usize) -> Result<Facets, QueryError> {
     let ends = Instant::now() + query.deadline;
-    let query = &placed(shared, query);
     let mut tally = Tally::new(query.log, &shared.ids, fields.iter().copied().map(Some).collect(), None);
     let (complete, quarantined) =
         view_of(shared, query.log, |view| Ok((each_match(query, view, ends, &mut tally)?, view.broken())))?;

@@ -26,8 +26,28 @@ pub(crate) struct Group {
 }
 
 impl Group {
-    pub(crate) fn holds(&self, seq: u64, stored: Stored<'_>) -> bool {
-        self.filters.iter().any(|filter| filter.holds(seq, stored)) != self.negated
+    pub(crate) fn holds(&self, entry: &Candidate<'_>) -> bool {
+        self.filters.iter().any(|filter| filter.holds(entry)) != self.negated
+    }
+}
+
+/// An entry that is no part of a segment, under the eyes of a question.
+pub(crate) struct Candidate<'a> {
+    pub(crate) seq: u64,
+    pub(crate) bytes: &'a [u8],
+    /// Makes its id, which few questions look at.
+    pub(crate) id: &'a dyn Fn() -> Uuid,
+}
+
+impl<'a> Candidate<'a> {
+    fn value(&self, field: &Field) -> Option<Value<'a>> {
+        match field.kind {
+            Kind::Id => Some(Value::Id((self.id)())),
+            Kind::Position => Some(Value::Number(self.seq)),
+            Kind::Time | Kind::Text | Kind::Word(_) | Kind::Number | Kind::Count | Kind::Address | Kind::Json => {
+                Stored::of(self.bytes).value(field)
+            }
+        }
     }
 }
 
@@ -50,7 +70,6 @@ pub(crate) enum Test {
     Contains(Needle),
     Prefix(String),
     Number(RangeInclusive<u64>),
-    /// Known by its name only, until [`super::Query::placed`] finds its position.
     Id(Uuid),
     Network(IpNet),
     Time(i64),
@@ -73,22 +92,18 @@ pub(crate) enum Outcome {
 }
 
 impl Filter {
-    pub(crate) fn holds(&self, seq: u64, stored: Stored<'_>) -> bool {
+    pub(crate) fn holds(&self, entry: &Candidate<'_>) -> bool {
         let any = match self.subject {
             Subject::Field(field) => {
-                let value = if matches!(field.kind, Kind::Position | Kind::Id) {
-                    Some(Value::Number(seq))
-                } else {
-                    stored.value(&field)
-                };
+                let value = entry.value(&field);
                 self.tests.iter().any(|test| test.holds(value))
             }
             Subject::Url => {
                 let (host, path) = super::url_fields();
-                let url = super::url(stored.value(host), stored.value(path));
+                let url = super::url(entry.value(host), entry.value(path));
                 self.tests.iter().any(|test| test.holds(Some(Value::Text(&url))))
             }
-            Subject::Request => self.tests.iter().any(|test| test.holds_of_request(stored)),
+            Subject::Request => self.tests.iter().any(|test| test.holds_of_request(Stored::of(entry.bytes))),
         };
         any != self.negated
     }
@@ -112,21 +127,12 @@ impl Test {
             return matches!(self, Self::Absent);
         };
         match self {
-            Self::Absent | Self::Request(_) | Self::Id(_) => false,
+            Self::Absent | Self::Request(_) => false,
             Self::Equals(wanted) => text(value) == Some(wanted),
             Self::Holds(wanted) => text(value).is_some_and(|json| json_holds(json, wanted)),
-            Self::Contains(needle) => match value {
-                Value::Address(address) => needle.is_in(&address.to_string()),
-                Value::Id(_) | Value::Number(_) | Value::Time(_) | Value::Text(_) | Value::Json(_) => {
-                    text(value).is_some_and(|text| needle.is_in(text))
-                }
-            },
-            Self::Prefix(wanted) => match value {
-                Value::Address(address) => address.to_string().starts_with(wanted.as_str()),
-                Value::Id(_) | Value::Number(_) | Value::Time(_) | Value::Text(_) | Value::Json(_) => {
-                    text(value).is_some_and(|text| text.starts_with(wanted.as_str()))
-                }
-            },
+            Self::Contains(needle) => has_text(value, |text| needle.is_in(text)),
+            Self::Prefix(wanted) => has_text(value, |text| text.starts_with(wanted.as_str())),
+            Self::Id(wanted) => value == Value::Id(*wanted),
             Self::Number(range) => matches!(value, Value::Number(number) if range.contains(&number)),
             Self::Network(network) => matches!(value, Value::Address(address) if network.contains(&address)),
             Self::Time(wanted) => value == Value::Time(*wanted),
@@ -153,21 +159,20 @@ impl Test {
 }
 
 /// Whether the text stands in any text field.
-pub(crate) fn found_anywhere(needle: &Needle, log: Log, bytes: &[u8], stored: Stored<'_>) -> bool {
-    let (in_texts, in_addresses) = (needle.may_be_in(bytes), needle.may_be_in_an_address());
-    if !in_texts && !in_addresses {
+pub(crate) fn found_anywhere(needle: &Needle, log: Log, entry: &Candidate<'_>) -> bool {
+    let in_texts = needle.may_be_in(entry.bytes);
+    let (in_addresses, in_ids) = (needle.may_be_in_an_address(), needle.may_be_in_an_id());
+    if !in_texts && !in_addresses && !in_ids {
         return false;
     }
-    log.fields().iter().any(|field| match field.kind {
-        Kind::Text | Kind::Word(_) | Kind::Json => {
-            in_texts && stored.value(field).and_then(text).is_some_and(|text| needle.is_in(text))
-        }
-        Kind::Address if !in_addresses => false,
-        Kind::Address => match stored.value(field) {
-            Some(Value::Address(address)) => needle.is_in(&address.to_string()),
-            Some(Value::Id(_) | Value::Number(_) | Value::Time(_) | Value::Text(_) | Value::Json(_)) | None => false,
-        },
-        Kind::Id | Kind::Position | Kind::Time | Kind::Number | Kind::Count => false,
+    log.fields().iter().any(|field| {
+        let may = match field.kind {
+            Kind::Text | Kind::Word(_) | Kind::Json => in_texts,
+            Kind::Address => in_addresses,
+            Kind::Id => in_ids,
+            Kind::Position | Kind::Time | Kind::Number | Kind::Count => false,
+        };
+        may && entry.value(field).is_some_and(|value| has_text(value, |text| needle.is_in(text)))
     })
 }
 
@@ -177,6 +182,16 @@ pub(crate) fn network(text: &str) -> Option<IpNet> {
         return Some(IpNet::from(address.to_canonical()));
     }
     text.parse::<IpNet>().ok().map(|network| network.trunc())
+}
+
+/// Whether it holds of the value as the API shows it; of numbers and times it does not.
+fn has_text(value: Value<'_>, holds: impl FnOnce(&str) -> bool) -> bool {
+    match value {
+        Value::Text(text) | Value::Json(text) => holds(text),
+        Value::Address(address) => holds(&address.to_string()),
+        Value::Id(id) => holds(id.hyphenated().encode_lower(&mut Uuid::encode_buffer())),
+        Value::Number(_) | Value::Time(_) => false,
+    }
 }
 
 fn text(value: Value<'_>) -> Option<&str> {

@@ -1,11 +1,10 @@
 //! Runs of adjacent equal entries as one row each. Nothing is merged on disk.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use super::aggregate;
 use super::cursor::Cursor;
 use super::key::{Key, Rank};
-use super::page::{plain, view_of};
+use super::page::plain;
 use super::{Fold, LIMIT_MAX, Page, Query, Took};
 use crate::codec::{Fields, Raw, put_bytes, put_number, time_of};
 use crate::entry::Log;
@@ -31,35 +30,24 @@ const APART: [&[&str]; 3] = [
     &["time", "request_id", "revision", "event_count", "duration_ms"],
 ];
 
-/// One page of runs: entries are read page by page until there are enough.
+/// One page of runs.
 pub(super) fn run(shared: &Shared, query: &Query) -> Result<Page, QueryError> {
     let ends = Instant::now() + query.deadline;
-    let mut entries = Query { fold: false, count: false, offset: 0, limit: LIMIT_MAX, ..query.clone() };
-    let mut folding = Folding::new(query);
-    let (mut behind, mut cut) = (None, false);
-    loop {
-        let page = plain(shared, &entries)?;
-        let (ahead, back) = match query.backwards() {
-            true => (page.prev_cursor, page.next_cursor),
-            false => (page.next_cursor, page.prev_cursor),
-        };
-        behind = behind.or(back);
-        folding.quarantined.extend(page.quarantined);
-        let rows = page.rows.into_iter();
-        let full = if query.backwards() { folding.take_all(rows.rev()) } else { folding.take_all(rows) };
-        let Some(ahead) = ahead.filter(|_| !full) else { break };
-        cut = Instant::now() >= ends && !folding.runs.is_empty();
-        if cut {
-            break;
-        }
-        entries.cursor = Cursor::decode(&ahead);
-        entries.deadline = ends.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
-    }
+    let folding = Folding::read(shared, query, ends)?;
     let total = match query.count {
-        true => view_of(shared, query.log, |view| aggregate::count(query, view, ends))?,
+        true if query.cursor.is_none() && folding.is_whole() => Some(folding.count()),
+        true => count(shared, query, ends)?,
         false => None,
     };
-    Ok(folding.page(total, behind, cut))
+    Ok(folding.page(total))
+}
+
+/// Runs over all pages, cursor or not; none when the deadline is over first. Every entry is read to see where runs end.
+fn count(shared: &Shared, query: &Query, ends: Instant) -> Result<Option<u64>, QueryError> {
+    // Passed over, so that one run is held at a time.
+    let all = Query { cursor: None, offset: usize::MAX, ..query.clone() };
+    let folding = Folding::read(shared, &all, ends)?;
+    Ok(folding.is_whole().then(|| folding.count()))
 }
 
 /// A row so far.
@@ -114,13 +102,41 @@ struct Folding<'q> {
     passed: usize,
     runs: Vec<Run>,
     quarantined: Vec<(u64, u64)>,
+    /// To what comes before the first entry.
+    behind: Option<String>,
+    /// Where the time was over before there were enough runs.
+    cut: Option<String>,
 }
 
 impl<'q> Folding<'q> {
     fn new(query: &'q Query) -> Self {
         let apart = APART.get(query.log.index()).copied().unwrap_or_default();
         let apart = apart.iter().filter_map(|name| query.log.field(name)).map(|field| field.number).collect();
-        Self { query, apart, passed: 0, runs: Vec::new(), quarantined: Vec::new() }
+        Self { query, apart, passed: 0, runs: Vec::new(), quarantined: Vec::new(), behind: None, cut: None }
+    }
+
+    /// Entries are read page by page until there are enough runs, or the time is over.
+    fn read(shared: &Shared, query: &'q Query, ends: Instant) -> Result<Self, QueryError> {
+        let mut entries = Query { fold: false, count: false, offset: 0, limit: LIMIT_MAX, ..query.clone() };
+        let mut folding = Self::new(query);
+        loop {
+            entries.deadline = ends.saturating_duration_since(Instant::now());
+            let page = plain(shared, &entries)?;
+            let (ahead, back) = match query.backwards() {
+                true => (page.prev_cursor, page.next_cursor),
+                false => (page.next_cursor, page.prev_cursor),
+            };
+            folding.behind = folding.behind.or(back);
+            folding.quarantined.extend(page.quarantined);
+            let rows = page.rows.into_iter();
+            let full = if query.backwards() { folding.take_all(rows.rev()) } else { folding.take_all(rows) };
+            let Some(ahead) = ahead.filter(|_| !full) else { return Ok(folding) };
+            if Instant::now() >= ends {
+                folding.cut = Some(ahead);
+                return Ok(folding);
+            }
+            entries.cursor = Cursor::decode(&ahead);
+        }
     }
 
     /// True when the page is full: a row that begins the next page was seen.
@@ -149,6 +165,15 @@ impl<'q> Folding<'q> {
         false
     }
 
+    /// Whether the last run was seen to its end.
+    fn is_whole(&self) -> bool {
+        self.cut.is_none() && self.runs.len() <= self.wanted()
+    }
+
+    fn count(&self) -> u64 {
+        (self.passed + self.runs.len()) as u64
+    }
+
     fn wanted(&self) -> usize {
         (self.query.offset - self.passed).saturating_add(self.query.limit)
     }
@@ -167,7 +192,7 @@ impl<'q> Folding<'q> {
         kept(one) == kept(other)
     }
 
-    fn page(mut self, total: Option<u64>, behind: Option<String>, cut: bool) -> Page {
+    fn page(mut self, total: Option<u64>) -> Page {
         let more = self.runs.len() > self.wanted();
         self.runs.truncate(self.wanted());
         let cursor = |run: &Run| Cursor {
@@ -178,7 +203,9 @@ impl<'q> Folding<'q> {
             inclusive: false,
             rank: Rank { key: Key::Time(time_of(run.last.bytes())), seq: run.last.seq },
         };
-        let ahead = self.runs.last().filter(|_| more || cut).map(|run| cursor(run).encode());
+        let (cut, behind) = (self.cut.is_some(), self.behind);
+        // A search that found nothing yet goes on where it stopped.
+        let ahead = self.runs.last().filter(|_| more || cut).map(|run| cursor(run).encode()).or(self.cut);
         self.runs.drain(..(self.query.offset - self.passed).min(self.runs.len()));
         let (next_cursor, prev_cursor) = if self.query.backwards() { (behind, ahead) } else { (ahead, behind) };
         if self.query.backwards() {

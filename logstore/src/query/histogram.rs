@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::Query;
 use super::aggregate::each_match;
-use super::page::{placed, view_of};
+use super::page::view_of;
 use super::tally::Tally;
 use crate::entry::Field;
 use crate::error::{BadParameter, QueryError};
@@ -48,7 +48,6 @@ pub(crate) fn histogram(
     by: Option<&Field>,
 ) -> Result<Histogram, QueryError> {
     let ends = Instant::now() + query.deadline;
-    let query = &placed(shared, query);
     let step_us = i64::try_from(step.as_micros()).unwrap_or(i64::MAX).max(1);
     let mut tally = Tally::new(query.log, &shared.ids, vec![by.copied()], Some(step_us));
     let (complete, quarantined) =

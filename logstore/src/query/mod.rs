@@ -9,6 +9,7 @@ mod facet;
 mod filter;
 mod fold;
 mod histogram;
+mod id_part;
 mod key;
 mod page;
 mod parse;
@@ -18,7 +19,6 @@ mod search;
 mod tally;
 mod text;
 
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -32,7 +32,7 @@ use crate::json;
 use crate::row::{Row, Stored, Value};
 
 use cursor::Cursor;
-use filter::{Filter, Group, Test, found_anywhere};
+use filter::{Candidate, Filter, Group, found_anywhere};
 use key::{Key, Order, Walk};
 use text::Needle;
 
@@ -40,7 +40,7 @@ pub(crate) use facet::facets;
 pub use facet::{Facet, Facets};
 pub(crate) use histogram::histogram;
 pub use histogram::{Bucket, Histogram, STEP_MIN};
-pub(crate) use page::{rows_at, run};
+pub(crate) use page::{newest, rows_at, run};
 
 /// Largest page.
 pub const LIMIT_MAX: usize = 1000;
@@ -85,8 +85,6 @@ pub struct Query {
     /// Of each group at least one must hold; of a negated one none may.
     groups: Vec<Group>,
     text: Option<Needle>,
-    /// The entry whose id the text is.
-    text_place: Option<u64>,
     /// None: all.
     fields: Option<Vec<Field>>,
     count: bool,
@@ -129,10 +127,9 @@ impl Query {
     ///
     /// False for a row of another log.
     pub fn matches(&self, row: &Row) -> bool {
-        let placed = self.placed(|id| (*id == row.id).then_some(row.seq));
         row.log == self.log
             && (self.since..=self.until).contains(&time_of(row.bytes()))
-            && matches_fields(&placed, row.seq, row.bytes())
+            && self.takes(&Candidate { seq: row.seq, bytes: row.bytes(), id: &|| row.id })
     }
 
     fn walk(&self) -> Walk {
@@ -174,29 +171,12 @@ impl Query {
         self.fields.as_deref().unwrap_or(self.log.fields())
     }
 
-    /// The same with positions in place of ids.
-    fn placed(&self, position: impl Fn(&Uuid) -> Option<u64>) -> Self {
-        let mut placed = self.clone();
-        let filters = placed.filters.iter_mut().chain(placed.groups.iter_mut().flat_map(|group| &mut group.filters));
-        for test in filters.flat_map(|filter| &mut filter.tests) {
-            if let Test::Id(id) = test {
-                // An id that names nothing here is an empty range.
-                *test = Test::Number(position(id).map_or_else(|| RangeInclusive::new(1, 0), |seq| seq..=seq));
-            }
-        }
-        placed.text_place = self.text.as_ref().and_then(Needle::as_id).and_then(|id| position(&id));
-        placed
+    /// Whether filters and text hold of an entry, whatever its time.
+    fn takes(&self, entry: &Candidate<'_>) -> bool {
+        self.filters.iter().all(|filter| filter.holds(entry))
+            && self.groups.iter().all(|group| group.holds(entry))
+            && self.text.as_ref().is_none_or(|needle| found_anywhere(needle, self.log, entry))
     }
-}
-
-fn matches_fields(query: &Query, seq: u64, bytes: &[u8]) -> bool {
-    let stored = Stored::of(bytes);
-    query.filters.iter().all(|filter| filter.holds(seq, stored))
-        && query.groups.iter().all(|group| group.holds(seq, stored))
-        && query
-            .text
-            .as_ref()
-            .is_none_or(|needle| query.text_place == Some(seq) || found_anywhere(needle, query.log, bytes, stored))
 }
 
 /// What an answer is sorted by.

@@ -17,7 +17,6 @@ const PASSED_AT_ONCE: usize = 10_000;
 
 /// One page.
 pub(crate) fn run(shared: &Shared, query: &Query) -> Result<Page, QueryError> {
-    let query = &placed(shared, query);
     if query.fold { fold::run(shared, query) } else { plain(shared, query) }
 }
 
@@ -72,9 +71,13 @@ fn after_offset(query: &Query, view: &View<'_>, ends: Instant) -> Result<Answer,
     }
 }
 
-/// With positions in place of ids.
-pub(super) fn placed(shared: &Shared, query: &Query) -> Query {
-    query.placed(|id| shared.ids.place(id).and_then(|(log, seq)| (log == query.log).then_some(seq)))
+/// The newest entries that match, at most so many, in the order of their positions. Fewer where the deadline of the
+/// question is over first.
+pub(crate) fn newest(query: &Query, view: &View<'_>, most: usize) -> Result<Vec<Row>, QueryError> {
+    let answer = Search::new(query, view, query.walk(), most, Instant::now() + query.deadline).run()?;
+    let mut positions: Vec<u64> = answer.found.iter().map(|rank| rank.seq).collect();
+    positions.sort_unstable();
+    view.rows(&positions)
 }
 
 /// The entries at these positions; those that are not there are left out.

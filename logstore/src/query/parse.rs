@@ -145,7 +145,7 @@ impl Given {
             return Err(bad("fold", "adjacent entries are those next to each other in time; leave sort out"));
         }
         let filters = filters.into_iter().map(|(_, filter)| filter).collect();
-        let (deadline, offset, text_place) = (DEADLINE, 0, None);
+        let (deadline, offset) = (DEADLINE, 0);
         Ok(Query {
             log,
             limit,
@@ -161,7 +161,6 @@ impl Given {
             filters,
             groups: Vec::new(),
             text,
-            text_place,
             fields,
             count,
         })

@@ -70,6 +70,11 @@ impl Predicate {
         }
     }
 
+    pub(crate) fn rows(rows: impl IntoIterator<Item = usize>) -> Self {
+        let rows: Vec<usize> = rows.into_iter().collect();
+        if rows.is_empty() { Self::Constant(false) } else { Self::Rows(rows) }
+    }
+
     pub(crate) fn all(parts: impl IntoIterator<Item = Self>) -> Self {
         let mut kept = Vec::new();
         for part in parts {

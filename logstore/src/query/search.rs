@@ -9,10 +9,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::compile::compile;
+use super::filter::Candidate;
 use super::key::{Key, Order, Rank, Walk};
 use super::predicate::Predicate;
 use super::ranker::{Ranker, best_of_segment};
-use super::{Query, Sort, matches_fields};
+use super::{Query, Sort};
 use crate::entry::{Field, TIME};
 use crate::error::QueryError;
 use crate::piece::Piece;
@@ -170,7 +171,7 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
             if self.is_by_time() && !self.is_wanted(&Rank { key: Key::Time(time), seq }) {
                 return Ok(());
             }
-            if matches_fields(query, seq, bytes) {
+            if query.takes(&Candidate { seq, bytes, id: &|| view.ids.id(view.log, seq) }) {
                 let rank = Rank { key: query.sort.key(view.log, view.ids, seq, Stored::of(bytes)), seq };
                 if self.is_wanted(&rank) {
                     self.keep(rank);

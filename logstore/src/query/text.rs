@@ -4,6 +4,8 @@ use memchr::memchr2_iter;
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;
 
+use super::id_part::IdPart;
+
 /// Bytes that stand in most entries many times.
 const COMMON: &[u8] = b"etaoinsrlcdhum0123456789/.-";
 
@@ -62,7 +64,12 @@ impl Needle {
             && self.lower.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f' | b'-'))
     }
 
-    /// The needle as an id, if it is a whole one. Parts of ids are not looked for: every short text is part of some.
+    /// The needle as a part of ids.
+    pub(crate) fn as_id_part(&self) -> IdPart {
+        IdPart::anywhere(&self.lower)
+    }
+
+    /// The needle as an id, if it is a whole one.
     pub(crate) fn as_id(&self) -> Option<Uuid> {
         if self.lower.len() == Hyphenated::LENGTH { Uuid::try_parse(&self.lower).ok() } else { None }
     }

@@ -120,7 +120,7 @@ impl Writer {
         let mut slot = self.shared.db.write();
         drop(slot.take());
         let opened = database::open(&self.shared.dir)?;
-        let Opened { db, store: _, id_key: _, contents, attempts, first_request: _ } = opened;
+        let Opened { db, store: _, ids: _, contents, attempts, first_request: _ } = opened;
         for (log, found) in Log::ALL.into_iter().zip(contents) {
             let mut known = self.shared.contents(log).write();
             let end = found.timeline.end();

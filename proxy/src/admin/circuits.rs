@@ -7,17 +7,36 @@ use vestibule_config::access::Ways;
 use vestibule_config::{Access, AllowEntry, Circuit, SignInWay};
 
 use super::door::Call;
+use super::list;
 use super::problem::Problem;
-use super::status;
 
 /// `GET /api/v1/circuits`.
 pub(super) fn list(call: &Call) -> Result<Response, Problem> {
     call.without_parameters()?;
     let live = call.port.state.live.load();
-    let data: Vec<Value> =
-        live.settings.circuits.values().map(|circuit| describe(circuit, call.actor.started)).collect();
-    Ok(status::json(json!({ "data": data, "revision": &*live.settings.revision }).to_string()))
+    let rows = live.settings.circuits.values().map(|circuit| describe(circuit, call.actor.started)).collect();
+    list::of_the_configuration(call, &COLUMNS, rows, &live)
 }
+
+const COLUMNS: [&str; 17] = [
+    "name",
+    "project",
+    "hosts",
+    "upstream",
+    "state",
+    "enabled",
+    "expires",
+    "access",
+    "allow",
+    "login",
+    "shared",
+    "ip_allow",
+    "ip_block",
+    "country_allow",
+    "country_block",
+    "log",
+    "rate_limits",
+];
 
 fn describe(circuit: &Circuit, now: Timestamp) -> Value {
     let (access, allow, ways) = match &circuit.access {

@@ -2,7 +2,11 @@
 
 use http::header::ACCEPT;
 use http::{HeaderMap, HeaderValue};
+use vestibule_config::admin::Role;
 use vestibule_logstore::export::Format;
+
+use super::door::Call;
+use super::problem::Problem;
 
 /// How a list is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +25,18 @@ const FORMS: [(Form, &str, &str); 3] = [
 ];
 
 impl Form {
+    /// What the client of a list likes best.
+    ///
+    /// # Errors
+    /// 403 for lines where the token is no auditor's.
+    pub(super) fn of(call: &Call) -> Result<Self, Problem> {
+        let form = Self::wanted(&call.headers);
+        match form {
+            Self::Json => Ok(form),
+            Self::Lines(_) => call.pass.must_be(Role::Auditor).map(|()| form),
+        }
+    }
+
     /// What the client likes best of what there is; JSON where it names none of them.
     pub(super) fn wanted(headers: &HeaderMap) -> Self {
         let accepted: Vec<_> = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();

@@ -9,6 +9,8 @@ mod facade;
 mod form;
 mod health;
 mod integrity;
+mod lines;
+mod list;
 mod listener;
 mod logs;
 mod people;
@@ -40,6 +42,8 @@ use door::Call;
 use facade::{cloudflare, netbird, rack_gateway, scalekit};
 pub(crate) use listener::start;
 use problem::Problem;
+pub(crate) use problem::REASONS;
+pub(crate) use stream::STREAMS;
 
 /// Every endpoint. A change of state is never a GET.
 pub(crate) const ROUTES: &[Route] = &[
@@ -181,8 +185,8 @@ impl Port {
             started,
             queries,
             sums,
-            exports: stream::Places::new("export", export::EXPORTS_AT_ONCE),
-            tails: stream::Places::new("tail", tail::TAILS_AT_ONCE),
+            exports: stream::Places::new(stream::EXPORT, export::EXPORTS_AT_ONCE),
+            tails: stream::Places::new(stream::TAIL, tail::TAILS_AT_ONCE),
             throttle: Default::default(),
             refusals: Default::default(),
         }

@@ -12,7 +12,7 @@ use vestibule_config::user::User;
 
 use super::door::Call;
 use super::problem::Problem;
-use super::{circuits, status};
+use super::{circuits, list, status};
 use crate::state::Live;
 
 /// Live sessions of one person or circuit.
@@ -36,9 +36,8 @@ pub(super) async fn projects(call: Call) -> Result<Response, Problem> {
     let live = call.port.state.live.load_full();
     let tally = tally(&call, &live).await?;
     let projects = live.settings.projects.values();
-    let data: Vec<Value> =
-        projects.map(|project| describe_project(project, &live, &tally, call.actor.started)).collect();
-    Ok(status::json(json!({ "data": data, "revision": &*live.settings.revision }).to_string()))
+    let rows = projects.map(|project| describe_project(project, &live, &tally, call.actor.started)).collect();
+    list::of_the_configuration(&call, &["name", "label", "members", "circuits", "sessions"], rows, &live)
 }
 
 /// `GET /api/v1/users`.
@@ -46,8 +45,9 @@ pub(super) async fn users(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
     let live = call.port.state.live.load_full();
     let tally = tally(&call, &live).await?;
-    let data: Vec<Value> = live.settings.users.values().map(|user| describe_user(user, &live, &tally)).collect();
-    Ok(status::json(json!({ "data": data, "revision": &*live.settings.revision }).to_string()))
+    let rows = live.settings.users.values().map(|user| describe_user(user, &live, &tally)).collect();
+    let columns = ["email", "name", "groups", "state", "login", "projects", "sessions", "latest_session"];
+    list::of_the_configuration(&call, &columns, rows, &live)
 }
 
 fn describe_project(project: &Project, live: &Live, tally: &Tally, now: Timestamp) -> Value {

@@ -7,11 +7,26 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 use vestibule_logstore::{BadParameter, QueryError, Unavailable};
 
+/// Every [`Problem::reason`].
+pub(crate) const REASONS: [&str; 11] = [
+    "unauthorized",
+    "forbidden",
+    "misdirected",
+    "not_found",
+    "method_not_allowed",
+    "invalid_parameter",
+    "config_invalid",
+    "rate_limited",
+    "busy",
+    "internal",
+    "log_unavailable",
+];
+
 /// Why a request was not answered with what it asked for.
 #[derive(Debug)]
 pub(crate) struct Problem {
     pub(crate) status: StatusCode,
-    /// One word for programs.
+    /// One word for programs, of [`REASONS`].
     pub(crate) reason: &'static str,
     /// One sentence for people.
     pub(crate) detail: String,

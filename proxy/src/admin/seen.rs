@@ -6,37 +6,42 @@ use axum::response::Response;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
-use serde_json::{Value, json};
-use vestibule_logstore::SeenQuery;
+use serde_json::{Map, Value, json};
 use vestibule_logstore::seen::Person;
+use vestibule_logstore::{Seen, SeenQuery};
 
 use super::door::Call;
+use super::form::Form;
+use super::list::List;
 use super::logs::{DEADLINE, off_the_runtime};
 use super::problem::Problem;
-use super::status::{json as answer, rfc3339_us};
+use super::status::rfc3339_us;
 
 /// `GET /api/v1/users-seen`: `month` (this one unless said), or `since` and `until`.
 pub(super) async fn list(call: Call) -> Result<Response, Problem> {
+    let form = Form::of(&call)?;
     let mut query = query(&call.parameters, call.actor.started)?;
     query.deadline = DEADLINE;
     let store = call.port.state.store.clone();
-    let body = off_the_runtime(&call, move || {
+    let answer = off_the_runtime(&call, move || {
         let began = Instant::now();
-        let seen = store.seen(&query)?;
-        let mut body = json!({
-            "data": seen.people.iter().map(describe).collect::<Vec<_>>(),
-            "next_cursor": null,
-            "prev_cursor": null,
-            "total": seen.people.len(),
-            "took_ms": u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        });
-        if let Some(body) = body.as_object_mut().filter(|_| !seen.complete) {
-            body.insert("complete".to_owned(), Value::Bool(false));
+        let Seen { people, complete } = store.seen(&query)?;
+        let mut beside = Map::from_iter([
+            ("next_cursor".to_owned(), Value::Null),
+            ("prev_cursor".to_owned(), Value::Null),
+            ("total".to_owned(), people.len().into()),
+            ("took_ms".to_owned(), u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).into()),
+        ]);
+        if !complete {
+            beside.insert("complete".to_owned(), false.into());
         }
-        Ok(body.to_string())
+        let rows = people.iter().map(describe).collect();
+        Ok(List { columns: &COLUMNS, rows, complete, beside }.answer(form))
     });
-    Ok(answer(body.await?))
+    answer.await
 }
+
+const COLUMNS: [&str; 6] = ["email", "count", "first", "last", "last_ip", "last_country"];
 
 fn describe(person: &Person) -> Value {
     let Person { email, count, first, last, last_ip, last_country } = person;

@@ -2,12 +2,14 @@
 
 use axum::response::Response;
 use http::StatusCode;
-use serde_json::json;
+use serde_json::{Map, json};
 use vestibule_auth::SessionFilter;
 use vestibule_auth::session::{Listed, State as SessionState};
 use vestibule_logstore::Unavailable;
 
 use super::door::Call;
+use super::form::Form;
+use super::list::List;
 use super::problem::Problem;
 use super::status::json as answer;
 use crate::attempt;
@@ -21,10 +23,27 @@ const NAMED_MAX: usize = 50;
 
 /// `GET /api/v1/sessions`: `user`, `circuit`.
 pub(super) async fn list(call: Call) -> Result<Response, Problem> {
+    let form = Form::of(&call)?;
     let (filter, _all) = filter(&call.parameters)?;
-    let sessions = read(&call, filter).await?;
-    Ok(answer(json!({ "data": sessions, "complete": sessions.len() < LIST_MAX }).to_string()))
+    let rows: Vec<_> = read(&call, filter).await?.iter().map(|session| json!(session)).collect();
+    let complete = rows.len() < LIST_MAX;
+    let beside = Map::from_iter([("complete".to_owned(), complete.into())]);
+    Ok(List { columns: &COLUMNS, rows, complete, beside }.answer(form))
 }
+
+const COLUMNS: [&str; 11] = [
+    "id",
+    "circuit",
+    "email",
+    "user_id",
+    "method",
+    "state",
+    "created",
+    "last_used",
+    "expires",
+    "source_ip",
+    "user_agent",
+];
 
 /// `GET /api/v1/sessions/{id}`.
 pub(super) async fn one(call: Call) -> Result<Response, Problem> {

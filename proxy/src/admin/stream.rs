@@ -17,6 +17,12 @@ use super::door::Pass;
 use super::problem::Problem;
 use crate::state::State;
 
+pub(super) const EXPORT: &str = "export";
+pub(super) const TAIL: &str = "tail";
+
+/// The kinds of these answers.
+pub(crate) const STREAMS: [&str; 2] = [EXPORT, TAIL];
+
 /// Pieces that wait for their reader; whoever writes one more waits.
 const PIECES: usize = 2;
 

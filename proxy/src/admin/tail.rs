@@ -136,6 +136,10 @@ impl Tail {
                     self.put(feed, events).await?;
                 }
             }
+            // What was skipped last has no entry behind it that would bring the news.
+            if let Some(gap) = self.gap(self.next) {
+                self.put(feed, gap).await?;
+            }
             match timeout_at(self.put_at + KEEP_ALIVE, news.changed()).await {
                 Ok(Ok(())) => (),
                 Ok(Err(_)) => return Ok(()),
@@ -184,16 +188,20 @@ impl Tail {
         }
     }
 
+    /// The event of what was skipped before a position; none where nothing was.
+    fn gap(&mut self, next: u64) -> Option<String> {
+        let from = self.lost_from.take()?;
+        let (to, count) = (next - 1, next - from);
+        self.state.metrics.tail_skipped(count);
+        let gap = format!("{{\"from\":{from},\"to\":{to},\"count\":{count}}}");
+        Some(format!("id: {to}\nevent: gap\ndata: {gap}\n\n"))
+    }
+
     fn event(&mut self, row: &Row, events: &mut String) {
         if row.seq > self.next {
             self.lost_from.get_or_insert(self.next);
         }
-        if let Some(from) = self.lost_from.take() {
-            let (to, count) = (row.seq - 1, row.seq - from);
-            self.state.metrics.tail_skipped(count);
-            let gap = format!("{{\"from\":{from},\"to\":{to},\"count\":{count}}}");
-            events.push_str(&format!("id: {to}\nevent: gap\ndata: {gap}\n\n"));
-        }
+        events.extend(self.gap(row.seq));
         self.next = row.seq + 1;
         if self.query.matches(row) {
             let data = self.query.row_to_json(row);

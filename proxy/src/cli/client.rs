@@ -11,6 +11,8 @@ use http::{Method, StatusCode};
 use reqwest::RequestBuilder;
 use serde_json::Value;
 use tokio::runtime::Runtime;
+use tokio::signal::ctrl_c;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
 use vestibule_config::admin_listen;
 
@@ -123,12 +125,12 @@ impl Client {
         Ok(request)
     }
 
-    /// Does work that the person at the terminal may end.
+    /// Does work that the person at the terminal, or whoever started the program, may end.
     pub(super) fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
         self.runtime.block_on(async {
             tokio::select! {
                 done = work => Ok(done),
-                _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted),
+                () = interrupted() => Err(Failure::Interrupted),
             }
         })
     }
@@ -136,6 +138,15 @@ impl Client {
     fn unreachable(&self, error: reqwest::Error) -> Failure {
         let cause = anyhow::Error::new(error.without_url());
         Failure::Unreachable(format!("no answer from the admin port at {}: {cause:#}; does the server run?", self.base))
+    }
+}
+
+/// Returns at INT and at TERM.
+async fn interrupted() {
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return drop(ctrl_c().await) };
+    tokio::select! {
+        _ = ctrl_c() => {}
+        _ = terminate.recv() => {}
     }
 }
 

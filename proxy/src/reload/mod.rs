@@ -138,6 +138,7 @@ async fn put_in_force(state: &Arc<State>, cause: Cause, actor: &Actor, mut setti
         return Outcome::Unrecorded(unavailable);
     }
     state.store.set_keep(housekeeping::keep(&live.settings.logs));
+    state.metrics.expect(&live.settings);
     state.live.store(Arc::new(live));
     tracing::info!(cause = cause.code(), %before, %after, warnings, "configuration reloaded");
     for key in &needs_restart {

@@ -48,6 +48,7 @@ fn an_unknown_parameter_field_or_value_is_named_with_what_to_write() {
         "bytes_in.contains: bytes_in is a number; write bytes_in.min or bytes_in.max",
     );
     refused(Requests, "path.min=1", "path.min: path is a text; write path.contains or path.prefix");
+    refused(Requests, "id.min=1", "id.min: id is a text; write id.contains or id.prefix");
     refused(Requests, "time.min=1", "time.min: times are asked for with since and until");
     refused(
         Requests,

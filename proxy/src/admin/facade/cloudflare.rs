@@ -12,9 +12,10 @@ use vestibule_logstore::{Log, Row};
 use super::parameters::{Parameters, wrong};
 use super::question::{Condition, Question, before, in_time, read};
 use super::stream::{Shape, answer, first_page};
-use super::{field, line, text};
+use super::{field, text};
 use crate::admin::Answering;
 use crate::admin::door::Call;
+use crate::admin::lines;
 use crate::admin::logs::off_the_runtime;
 use crate::admin::problem::Problem;
 
@@ -114,7 +115,7 @@ async fn page(call: Call) -> Result<Response, Problem> {
     let shape = Shape {
         kind: "application/json",
         head: format!("{{\"success\":true,\"errors\":[],\"messages\":{messages},\"result\":["),
-        row: Box::new(move |row, _| line(&projected(row, &columns))),
+        row: Box::new(move |row, _| lines::json(&projected(row, &columns))),
         between: ",",
         tail: "]}".to_owned(),
     };

@@ -5,7 +5,6 @@
 //! a filter that matches nobody finds nothing, and no answer is capped. `deploy/docs/compatible-views.md` says the rest.
 
 pub(super) mod cloudflare;
-mod csv;
 pub(super) mod netbird;
 mod parameters;
 mod people;
@@ -44,44 +43,5 @@ fn text<'a>(row: &'a Row, name: &str) -> &'a str {
     match row.value(name) {
         Some(Value::Text(text) | Value::Json(text)) => text,
         Some(Value::Id(_) | Value::Number(_) | Value::Time(_) | Value::Address(_)) | None => "",
-    }
-}
-
-/// JSON on one line. Entries hold what strangers sent: what a terminal would obey is escaped as our own answers do.
-fn line(json: &Json) -> String {
-    let json = json.to_string();
-    if json.is_ascii() && !json.contains('\x7f') {
-        return json;
-    }
-    // JSON has such characters inside of strings only.
-    let mut out = String::with_capacity(json.len() + 16);
-    for character in json.chars() {
-        match character {
-            obeyed if is_obeyed(obeyed) => out.push_str(&format!("\\u{:04x}", u32::from(obeyed))),
-            shown => out.push(shown),
-        }
-    }
-    out
-}
-
-/// Control characters, separators of lines, and what turns the direction of writing.
-fn is_obeyed(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn nothing_that_a_terminal_obeys_is_left_raw_and_nothing_is_changed() {
-        let json = json!({ "a": "\u{1b}[2J \u{7f}\u{9b}31m \u{202e}gpj.exe\u{2028}", "b": "Zürich 東京" });
-        let written = line(&json);
-        assert_eq!(written, r#"{"a":"\u001b[2J \u007f\u009b31m \u202egpj.exe\u2028","b":"Zürich 東京"}"#);
-        assert_eq!(serde_json::from_str::<Json>(&written).unwrap(), json);
     }
 }

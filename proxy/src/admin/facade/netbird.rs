@@ -10,9 +10,10 @@ use vestibule_logstore::{Log, Row};
 use super::parameters::{Parameters, wrong};
 use super::people::People;
 use super::question::{Condition, Question, before, numbered};
-use super::{field, line, text};
+use super::{field, text};
 use crate::admin::Answering;
 use crate::admin::door::Call;
+use crate::admin::lines;
 use crate::admin::problem::Problem;
 use crate::admin::status::json as answer;
 
@@ -74,7 +75,7 @@ async fn page(call: Call) -> Result<Response, Problem> {
         "total_records": total,
         "total_pages": total.div_ceil(size),
     });
-    Ok(answer(line(&body)))
+    Ok(answer(lines::json(&body)))
 }
 
 /// `{"message", "code"}`, beside the members that every problem has.

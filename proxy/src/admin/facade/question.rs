@@ -1,9 +1,6 @@
 //! A view's parameters in our query language.
 
-use std::time::Instant;
-
 use jiff::Timestamp;
-use vestibule_logstore::query::LIMIT_MAX;
 use vestibule_logstore::{BadParameter, Log, Page, Query};
 
 use super::parameters::Parameters;
@@ -134,7 +131,8 @@ pub(super) async fn read(call: &Call, query: Query) -> Result<Page, Problem> {
     off_the_runtime(call, move || Ok(store.query(&query)?)).await
 }
 
-/// The page that begins after `offset` entries, and how many match in all.
+/// The page that begins after `offset` rows, and how many there are in all: entries, or runs of them where the question
+/// folds.
 ///
 /// # Errors
 /// As [`read`], and 503 when they could not be counted in time: numbers of pages would not be true.
@@ -149,39 +147,6 @@ pub(super) async fn numbered(
     let page = read(call, query).await?;
     in_time(&page)?;
     let total = page.total.ok_or_else(too_slow)?;
-    Ok((page, total))
-}
-
-/// The same of a question that folds: it is rows that are counted, not the entries that they stand for.
-///
-/// # Errors
-/// As [`numbered`].
-pub(super) async fn numbered_runs(
-    call: &Call,
-    question: &Question,
-    limit: usize,
-    offset: u64,
-) -> Result<(Page, u64), Problem> {
-    let ends = Instant::now() + DEADLINE;
-    let mut query = question.query(call, None)?;
-    (query.limit, query.offset) = (limit, usize::try_from(offset).unwrap_or(usize::MAX));
-    let page = read(call, query).await?;
-    in_time(&page)?;
-    // Behind the last page nothing is known: everything is counted.
-    let (mut total, mut next) = match page.rows.len() as u64 {
-        0 if offset > 0 => (0, Some(None)),
-        rows => (offset + rows, page.next_cursor.clone().map(Some)),
-    };
-    while let Some(cursor) = next {
-        if Instant::now() >= ends {
-            return Err(too_slow());
-        }
-        let mut query = question.query(call, cursor.as_deref())?;
-        query.limit = LIMIT_MAX;
-        let page = read(call, query).await?;
-        total += page.rows.len() as u64;
-        next = page.next_cursor.map(Some);
-    }
     Ok((page, total))
 }
 

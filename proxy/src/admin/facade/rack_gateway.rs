@@ -13,11 +13,11 @@ use vestibule_logstore::Log;
 
 use super::parameters::{Parameters, wrong};
 use super::people::People;
-use super::question::{Condition, Question, before, numbered_runs, read};
+use super::question::{Condition, Question, before, numbered, read};
 use super::stream::{Shape, answer, first_page};
-use super::{csv, line};
 use crate::admin::Answering;
 use crate::admin::door::Call;
+use crate::admin::lines;
 use crate::admin::problem::Problem;
 use crate::audit::Act;
 use row::{COLUMNS, entry};
@@ -58,11 +58,11 @@ async fn page(call: Call) -> Result<Response, Problem> {
     let people = People::of(&call.port.state.live.load().settings);
     let question = question(&given, &people, call.actor.started)?;
     let (page, limit) = (given.clamped("page", 1, u64::MAX)?, given.clamped("limit", LIMIT, u64::MAX)?);
-    let (first, total) = numbered_runs(&call, &question, first_page(limit), before(page, limit)).await?;
+    let (first, total) = numbered(&call, &question, first_page(limit), before(page, limit)).await?;
     let shape = Shape {
         kind: "application/json",
         head: "{\"logs\":[".to_owned(),
-        row: Box::new(move |row, fold| line(&entry(row, fold, &people).into())),
+        row: Box::new(move |row, fold| lines::json(&entry(row, fold, &people).into())),
         between: ",",
         tail: format!("],\"total\":{total},\"page\":{page},\"limit\":{limit}}}"),
     };
@@ -87,7 +87,7 @@ async fn file(call: Call) -> Result<Response, Problem> {
         head: COLUMNS.map(|(name, _)| name).join(",") + "\r\n",
         row: Box::new(move |row, fold| {
             let entry = entry(row, fold, &people);
-            csv::line(COLUMNS.iter().map(|(_, name)| entry.get(*name).unwrap_or(&Json::Null)))
+            lines::csv(COLUMNS.iter().map(|(_, name)| entry.get(*name).unwrap_or(&Json::Null)))
         }),
         between: "",
         tail: String::new(),

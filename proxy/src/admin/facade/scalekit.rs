@@ -8,9 +8,10 @@ use vestibule_logstore::{BadParameter, Log, Row};
 
 use super::parameters::{Parameters, chosen};
 use super::question::{Condition, Question, read};
-use super::{field, line, text};
+use super::{field, text};
 use crate::admin::Answering;
 use crate::admin::door::Call;
+use crate::admin::lines;
 use crate::admin::problem::Problem;
 use crate::admin::status::json as answer;
 
@@ -46,7 +47,7 @@ async fn page(call: Call) -> Result<Response, Problem> {
         "prev_page_token": page.prev_cursor.unwrap_or_default(),
         "total_size": total,
     });
-    Ok(answer(line(&body)))
+    Ok(answer(lines::json(&body)))
 }
 
 /// `{"code", "message", "details"}` with a code of gRPC, beside the members that every problem has.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::body::Body as _;
 use vestibule_logstore::entry::{Common, RequestEntry};
-use vestibule_logstore::{Entry, Log};
+use vestibule_logstore::{Entry, Keep, Log};
 
 use super::*;
 
@@ -248,6 +248,24 @@ async fn a_tail_that_is_too_far_behind_is_told_what_it_missed() {
     assert!(
         bench.ask("GET", "/metrics", Some("reader")).await.body.contains("vestibule_tail_skipped_entries_total 50001")
     );
+}
+
+#[tokio::test]
+async fn a_gap_is_told_at_once_although_no_entry_follows_it() {
+    let bench = Bench::with_requests(3).await;
+    let (store, now) = (bench.rig.state.store.clone(), bench.rig.state.clock.now());
+    let pruned = tokio::task::spawn_blocking(move || {
+        let keep = Keep { age: Some(Duration::from_secs(1)), bytes: None };
+        store.set_keep([Keep::default(), keep, Keep::default()]);
+        store.prune(now)
+    });
+    pruned.await.unwrap().unwrap();
+    let path = "/api/v1/logs/requests/tail?fields=seq";
+    let mut tail = bench.get(path, "reader", &[("last-event-id", "-1")]).await.into_body();
+    let gap = "id: 2\nevent: gap\ndata: {\"from\":0,\"to\":2,\"count\":3}\n\n";
+    assert_eq!(events(&mut tail, 1).await, format!("retry: 1000\nid: -1\n\n{gap}"));
+    bench.append(1).await;
+    assert_eq!(events(&mut tail, 1).await, "id: 3\nevent: entry\ndata: {\"seq\":3}\n\n", "and once");
 }
 
 #[tokio::test]

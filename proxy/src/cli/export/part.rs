@@ -13,7 +13,8 @@ use super::frame::Frame;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 
-/// The note is renewed so often; what was written after it is written again.
+/// The note is there from the first entries on and renewed so often, so that also an end without notice can be made
+/// good; what was written after it is written again.
 const NOTE_EVERY: Duration = Duration::from_secs(1);
 
 /// How far an export is.
@@ -41,7 +42,14 @@ pub(super) struct Part<'a> {
 
 enum To<'a> {
     Stdout(&'a mut Output),
-    File { whole: PathBuf, part: PathBuf, note: PathBuf, file: File, noted: Instant },
+    File {
+        whole: PathBuf,
+        part: PathBuf,
+        note: PathBuf,
+        file: File,
+        /// When the note was renewed last; absent before the first.
+        noted: Option<Instant>,
+    },
 }
 
 impl<'a> Part<'a> {
@@ -68,12 +76,12 @@ impl<'a> Part<'a> {
         let standing = stands(&note, &part, &file, key)?.unwrap_or(begun);
         file.set_len(standing.bytes).with_context(|| format!("cutting {part:?}"))?;
         file.seek(SeekFrom::End(0)).with_context(|| format!("writing {part:?}"))?;
-        Ok(Self { standing, to: To::File { whole: to.to_owned(), part, note, file, noted: Instant::now() } })
+        Ok(Self { standing, to: To::File { whole: to.to_owned(), part, note, file, noted: None } })
     }
 
     /// Appends entries.
     pub(super) fn write(&mut self, frame: Frame) -> Result<(), Failure> {
-        let Frame { text, rows, cursor, last: _ } = frame;
+        let Frame { text, rows, cursor, last } = frame;
         match &mut self.to {
             To::Stdout(output) => {
                 output.bytes(&text)?;
@@ -85,7 +93,7 @@ impl<'a> Part<'a> {
         self.standing.bytes += text.len() as u64;
         self.standing.cursor = cursor;
         match &self.to {
-            To::File { noted, .. } if noted.elapsed() >= NOTE_EVERY => self.keep(),
+            To::File { noted, .. } if !last && noted.is_none_or(|noted| noted.elapsed() >= NOTE_EVERY) => self.keep(),
             To::File { .. } | To::Stdout(_) => Ok(()),
         }
     }
@@ -99,7 +107,7 @@ impl<'a> Part<'a> {
         let written = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&next);
         let written = written.and_then(|mut file| file.write_all(text.as_bytes()));
         written.and_then(|()| fs::rename(&next, &*note)).with_context(|| format!("writing {note:?}"))?;
-        *noted = Instant::now();
+        *noted = Some(Instant::now());
         Ok(())
     }
 
@@ -124,7 +132,7 @@ impl<'a> Part<'a> {
         let To::File { whole, part, note, file, .. } = self.to else { return Ok(()) };
         file.sync_all().with_context(|| format!("writing {part:?}"))?;
         fs::rename(&part, &whole).with_context(|| format!("renaming {part:?} to {whole:?}"))?;
-        // There is one only where an export took longer than a moment.
+        // There is none where the export came in one piece.
         drop(fs::remove_file(note));
         Ok(())
     }

@@ -1,0 +1,59 @@
+//! Counters that are 0 before anything counts: a rate over a counter that is not there yet misses its first step.
+
+use std::hash::Hash;
+use std::sync::Arc;
+
+use prometheus_client::metrics::family::Family;
+use vestibule_auth::{LOGIN_LIMITS, Method, Reason};
+use vestibule_config::{Access, Circuit, Settings};
+use vestibule_logstore::entry::words::RESULTS;
+
+use super::{AttemptLabels, CircuitLabels, DenialLabels, KindLabels, LimitLabels, Metrics, ReasonLabels};
+use crate::admin::{REASONS, STREAMS};
+
+impl Metrics {
+    /// Begins the counters of a configuration's circuits. Those of circuits that are gone stay.
+    pub(crate) fn expect(&self, settings: &Settings) {
+        for circuit in settings.circuits.values() {
+            self.expect_circuit(circuit);
+        }
+    }
+
+    pub(super) fn expect_what_is_of_no_circuit(&self) {
+        self.expect_denials(&Arc::default());
+        REASONS.into_iter().for_each(|reason| begin(&self.admin_refused, ReasonLabels { reason }));
+        STREAMS.into_iter().for_each(|kind| begin(&self.admin_streams, KindLabels { kind }));
+    }
+
+    fn expect_circuit(&self, circuit: &Circuit) {
+        let name = circuit.name.shared();
+        self.expect_denials(&name);
+        begin(&self.disabled, CircuitLabels { circuit: name.clone() });
+        for limit in &circuit.rate_limits {
+            begin(&self.rate_limited, LimitLabels { circuit: name.clone(), limit: limit.name.shared() });
+        }
+        if !matches!(circuit.access, Access::Public) {
+            self.expect_attempts(&name);
+        }
+    }
+
+    fn expect_attempts(&self, circuit: &Arc<str>) {
+        for limit in LOGIN_LIMITS {
+            begin(&self.rate_limited, LimitLabels { circuit: circuit.clone(), limit: limit.into() });
+        }
+        for (method, result) in Method::ALL.into_iter().flat_map(|method| RESULTS.iter().map(move |it| (method, *it))) {
+            begin(&self.attempts, AttemptLabels { circuit: circuit.clone(), method: method.code(), result });
+        }
+    }
+
+    fn expect_denials(&self, circuit: &Arc<str>) {
+        for reason in Reason::ALL {
+            begin(&self.denials, DenialLabels { circuit: circuit.clone(), reason: reason.code() });
+        }
+    }
+}
+
+/// A metric that is made is on the page.
+fn begin<S: Clone + Eq + Hash, M: Default>(family: &Family<S, M>, labels: S) {
+    drop(family.get_or_create(&labels));
+}

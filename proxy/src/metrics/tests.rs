@@ -1,0 +1,114 @@
+//! What is on the page.
+
+use super::*;
+
+#[test]
+fn what_was_never_counted_is_zero_from_the_start() {
+    let metrics = Metrics::new();
+    let settings = vestibule_config::load_text(&crate::rig::example(), jiff::Timestamp::UNIX_EPOCH);
+    let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let page = |metrics: &Metrics| {
+        let (store, auth) = (vestibule_logstore::Figures::default(), vestibule_auth::Figures::default());
+        metrics.encode(&Held { store: &store, auth: &auth, remembered_refusals: 0, throttled_addresses: 0 })
+    };
+    let empty = page(&metrics);
+    for name in ["requests", "denials", "attempts", "rate_limited", "disabled_requests", "limiter_keys"] {
+        assert!(empty.contains(&format!("# HELP vestibule_{name} ")), "{name} is missing in\n{empty}");
+        assert!(empty.contains(&format!("# TYPE vestibule_{name} ")), "{name}");
+    }
+    metrics.expect(&settings);
+    let begun = page(&metrics);
+    for line in [
+        "vestibule_denials_total{circuit=\"\",reason=\"malformed_request\"} 0",
+        "vestibule_denials_total{circuit=\"open\",reason=\"backend_timeout\"} 0",
+        "vestibule_denials_total{circuit=\"preview\",reason=\"ip_restricted\"} 0",
+        "vestibule_attempts_total{circuit=\"preview\",method=\"pin\",result=\"failed\"} 0",
+        "vestibule_attempts_total{circuit=\"preview\",method=\"none\",result=\"rate_limited\"} 0",
+        "vestibule_rate_limited_total{circuit=\"preview\",limit=\"login.per_ip\"} 0",
+        "vestibule_disabled_requests_total{circuit=\"open\"} 0",
+        "vestibule_admin_refused_total{reason=\"busy\"} 0",
+        "vestibule_admin_streams{kind=\"tail\"} 0",
+    ] {
+        assert!(begun.contains(line), "{line} is missing in\n{begun}");
+    }
+    assert!(!begun.contains("attempts_total{circuit=\"open\""), "nobody signs in to a public circuit");
+    let counted =
+        metrics.attempts.get_or_create(&AttemptLabels { circuit: "preview".into(), method: "pin", result: "failed" });
+    counted.inc();
+    drop(counted);
+    metrics.expect(&settings);
+    assert!(page(&metrics).contains("method=\"pin\",result=\"failed\"} 1"), "a reload begins nothing anew");
+}
+
+#[test]
+fn the_page_has_every_promised_name() {
+    let metrics = Metrics::new();
+    let circuit: Arc<str> = "wiki".into();
+    metrics.finished(&Finished {
+        circuit: &circuit,
+        answered: None,
+        action: "blocked",
+        origin: "rule",
+        status: 403,
+        reason: Some(Reason::IpRestricted),
+        duration: Duration::from_millis(3),
+        upstream: Some(Duration::from_millis(2)),
+    });
+    let answered = Answered::default();
+    for status in [200, 204, 502] {
+        metrics.finished(&Finished {
+            circuit: &circuit,
+            answered: Some(&answered),
+            action: "allowed",
+            origin: "backend",
+            status,
+            reason: None,
+            duration: Duration::ZERO,
+            upstream: None,
+        });
+    }
+    metrics.attempt(&circuit, Method::Pin, "failed");
+    metrics.rate_limited(&circuit, &"browse".into());
+    metrics.admin_refused("busy");
+    metrics.stream_opened("tail");
+    let auth = vestibule_auth::Figures {
+        limiter_keys: vec![("browse".to_owned(), 7)],
+        sessions: 3,
+        cached_sessions: 2,
+        cached_locations: 9,
+        ..vestibule_auth::Figures::default()
+    };
+    metrics.admin_connection_opened();
+    let store = vestibule_logstore::Figures::default();
+    let held = Held { store: &store, auth: &auth, remembered_refusals: 4, throttled_addresses: 5 };
+    let page = metrics.encode(&held);
+    for line in [
+        "vestibule_requests_total{circuit=\"wiki\",action=\"blocked\",origin=\"rule\",status_class=\"4xx\"} 1",
+        "vestibule_requests_total{circuit=\"wiki\",action=\"allowed\",origin=\"backend\",status_class=\"2xx\"} 2",
+        "vestibule_requests_total{circuit=\"wiki\",action=\"allowed\",origin=\"backend\",status_class=\"5xx\"} 1",
+        "vestibule_denials_total{circuit=\"wiki\",reason=\"ip_restricted\"} 1",
+        "vestibule_attempts_total{circuit=\"wiki\",method=\"pin\",result=\"failed\"} 1",
+        "vestibule_rate_limited_total{circuit=\"wiki\",limit=\"browse\"} 1",
+        "vestibule_admin_refused_total{reason=\"busy\"} 1",
+        "vestibule_admin_streams{kind=\"tail\"} 1",
+        "vestibule_tail_skipped_entries_total 0",
+        "vestibule_request_duration_seconds_count 4",
+        "vestibule_upstream_duration_seconds_count 1",
+        "vestibule_active_connections 0",
+        "vestibule_log_queue_depth 0",
+        "vestibule_log_dropped_total{log=",
+        "vestibule_log_entries_total{log=",
+        "vestibule_log_bytes 0",
+        "vestibule_limiter_keys{limit=\"browse\"} 7",
+        "vestibule_config_last_reload_successful 1",
+        "vestibule_sessions 3",
+        "vestibule_sessions_cached 2",
+        "vestibule_locations_cached 9",
+        "vestibule_refusals_remembered 4",
+        "vestibule_admin_throttled_addresses 5",
+        "vestibule_admin_connections 1",
+        "# EOF",
+    ] {
+        assert!(page.contains(line), "{line} is missing in\n{page}");
+    }
+}
