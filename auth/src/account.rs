@@ -37,7 +37,7 @@ fn way_of(method: Method) -> Option<SignInWay> {
     match method {
         Method::Password => Some(SignInWay::Password),
         Method::Pin => Some(SignInWay::Pin),
-        Method::None => None,
+        Method::Token | Method::Header | Method::Ip | Method::None => None,
     }
 }
 
@@ -57,7 +57,7 @@ impl Gate {
             user_id: session.user_id.clone(),
             groups,
             method: session.method,
-            session: session.id.clone(),
+            session: Some(session.id.clone()),
         }))
     }
 

@@ -4,11 +4,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use moka::sync::Cache;
 use tokio::sync::Semaphore;
 use vestibule_config::Rate;
 use vestibule_config::limit::LoginLimits;
 
+use crate::cache::Cache as Cached;
 use crate::keyed::{Keyed, Purpose};
 use crate::limit::{Check, Key, Limiter, Numbers, Registry, check_all};
 use crate::lockout::{Attempt, FailureKey, Failures, Limits};
@@ -20,8 +22,18 @@ const MAX_DELAY: Duration = Duration::from_secs(2);
 /// Attempts that wait at the same time, over all circuits; one more is answered 429.
 const MAX_DELAYED: usize = 256;
 
+/// What comes again and again is one attempt in this time.
+const RECORD_EVERY: SignedDuration = SignedDuration::from_hours(1);
+
 /// Pairs of circuit and address that signed in with a shared secret.
 const MAX_WELCOME: u64 = 100_000;
+
+/// Credentials, circuits and addresses that are remembered to have come. One that is forgotten is recorded and counted
+/// once more.
+const MAX_CAME: usize = 10_000;
+
+/// What was shown, where, from where.
+pub(crate) type Came = ([u8; 32], Arc<str>, IpAddr);
 
 /// What of attempts outlives a configuration.
 pub(crate) struct History {
@@ -29,6 +41,8 @@ pub(crate) struct History {
     keyed: Arc<Keyed>,
     welcome: Cache<FailureKey, ()>,
     waiting: Semaphore,
+    /// When it was recorded last.
+    came: Cached<Came, Timestamp>,
 }
 
 /// `[login_limits]` of one configuration.
@@ -58,7 +72,22 @@ pub(crate) struct Admitted {
 
 impl History {
     pub(crate) fn new(failures: Arc<Failures>, keyed: Arc<Keyed>) -> Self {
-        Self { failures, keyed, welcome: Cache::new(MAX_WELCOME), waiting: Semaphore::new(MAX_DELAYED) }
+        Self {
+            failures,
+            keyed,
+            welcome: Cache::new(MAX_WELCOME),
+            waiting: Semaphore::new(MAX_DELAYED),
+            came: Cached::new(MAX_CAME),
+        }
+    }
+
+    /// Whether this came in the hour before.
+    pub(crate) fn came_lately(&self, came: &Came, now: Timestamp) -> bool {
+        self.came.get(came).is_some_and(|last| now.duration_since(last) < RECORD_EVERY)
+    }
+
+    pub(crate) fn note_came(&self, came: Came, now: Timestamp) {
+        self.came.insert(came, now);
     }
 
     /// This address is known to have the circuit's shared secret.
@@ -126,6 +155,18 @@ impl Attempts {
                 Err(refusal)
             }
         }
+    }
+
+    /// Before something is looked at that a machine shows with each request. Only addresses are counted: there is no
+    /// account whose secret could be guessed, and a key of 128 bits cannot be.
+    pub(crate) fn admit_machine(&self, address: IpAddr) -> Result<(), Refusal> {
+        let by_address = (&*self.per_ip, Key::address(address));
+        let checked = check_all([by_address].into_iter(), Duration::ZERO);
+        checked.map(drop).map_err(|(_, budget)| refuse(Reason::RateLimitedIp, budget))
+    }
+
+    pub(crate) fn history(&self) -> &History {
+        &self.history
     }
 
     fn begin(&self, attempt: Try<'_>) -> Result<Admitted, Refusal> {

@@ -13,6 +13,12 @@ pub enum Method {
     Password,
     /// A PIN, a person's own or a circuit's.
     Pin,
+    /// A service token.
+    Token,
+    /// A key in a header of the circuit's.
+    Header,
+    /// An address that the circuit trusts.
+    Ip,
     /// Nothing was asked.
     None,
 }
@@ -26,6 +32,9 @@ impl Method {
         match self {
             Self::Password => "password",
             Self::Pin => "pin",
+            Self::Token => "token",
+            Self::Header => "header",
+            Self::Ip => "ip",
             Self::None => "none",
         }
     }
@@ -36,21 +45,21 @@ impl Method {
 pub enum Caller {
     /// A public circuit; no identity is looked at.
     Anyone,
-    /// A session of a person or of a shared secret.
+    /// A session of a person or of a shared secret, or who showed something else with the request.
     Known(Arc<Identity>),
 }
 
-/// What a session says of its owner.
+/// What a session says of its owner, or a credential of who shows it.
 #[derive(Debug, Clone)]
 pub struct Identity {
-    /// Absent for a shared secret.
+    /// Absent for a shared secret and for machines.
     pub email: Option<Arc<str>>,
-    /// `local:EMAIL`, or `shared:CIRCUIT`.
+    /// `local:EMAIL`, `shared:CIRCUIT`, `token:NAME`, `header:CIRCUIT` or `ip:CIRCUIT`.
     pub user_id: Arc<str>,
     /// From the configuration of now, not of the sign-in.
     pub groups: BTreeSet<String>,
-    /// How the session began.
+    /// How the session began, or what was shown.
     pub method: Method,
-    /// For the logs and the assertion; never the cookie.
-    pub session: SessionId,
+    /// For the logs and the assertion; never the cookie. Absent without a session.
+    pub session: Option<SessionId>,
 }

@@ -17,6 +17,7 @@ use crate::lockout::Failures;
 use crate::pool::Pool;
 use crate::session::{Sessions, Store};
 use crate::state::State;
+use crate::uses::Uses;
 
 /// Failure counters and last uses reach the disk at most this late.
 const WRITE_BEHIND: Duration = Duration::from_millis(500);
@@ -29,6 +30,7 @@ pub(crate) struct Core {
     pub(crate) history: Arc<History>,
     pub(crate) pool: Pool,
     pub(crate) limits: Registry,
+    pub(crate) uses: Arc<Uses>,
     geo: Mutex<Option<Arc<GeoDb>>>,
     gates: AtomicU64,
     closing: Arc<Closing>,
@@ -50,6 +52,7 @@ impl Core {
         store.shared_addresses(|circuit, address| history.welcome(circuit, address))?;
         let core = Self {
             limits: Registry::new(clock.clone()),
+            uses: Arc::new(Uses::open(state.clone())?),
             clock,
             state,
             keyed,
@@ -66,9 +69,10 @@ impl Core {
 
     fn write_behind(&self) -> Result<(), Error> {
         let (closing, store, history) = (self.closing.clone(), self.sessions.store.clone(), self.history.clone());
+        let uses = self.uses.clone();
         let run = move || {
             while !closing.wait() {
-                let written = history.failures.flush().and_then(|()| store.flush(false));
+                let written = history.failures.flush().and_then(|()| store.flush(false)).and_then(|()| uses.flush());
                 if let Err(error) = written {
                     tracing::error!(error = &error as &dyn std::error::Error, "state cannot be written");
                 }
@@ -129,6 +133,7 @@ impl Core {
             return Ok(());
         }
         let written = self.history.failures.flush().and_then(|()| self.sessions.store.flush(true));
+        let written = written.and_then(|()| self.uses.flush());
         let closed = self.state.close();
         written.and(closed)
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vestibule_config::limit::LimitKey;
-use vestibule_config::{Access, Circuit, SignInWay};
+use vestibule_config::{Circuit, SignInWay};
 
 use crate::account::People;
 use crate::attempts::Attempts;
@@ -12,6 +12,7 @@ use crate::caller::Caller;
 use crate::core::Core;
 use crate::geo::{GeoDb, Location, Place};
 use crate::limit::{Key, Limiter, check_all, tightest};
+use crate::machine::Machines;
 use crate::membership::List;
 use crate::request::RequestView;
 use crate::rules::{Countries, Networks};
@@ -32,6 +33,7 @@ pub struct Gate {
     /// Absent on a public circuit.
     pub(crate) list: Option<List>,
     pub(crate) attempts: Arc<Attempts>,
+    pub(crate) machines: Machines,
     pub(crate) networks: Networks,
     pub(crate) countries: Countries,
     pub(crate) geo: Option<Arc<GeoDb>>,
@@ -42,12 +44,12 @@ pub struct Gate {
 }
 
 /// What is known after the layers that ask nobody who he is.
-struct Outside {
-    location: Arc<Location>,
+pub(crate) struct Outside {
+    pub(crate) location: Arc<Location>,
     refusal: Option<Refusal>,
-    budget: Option<Budget>,
+    pub(crate) budget: Option<Budget>,
     /// After this time the request limits let one more through.
-    wait: Duration,
+    pub(crate) wait: Duration,
 }
 
 impl Gate {
@@ -58,22 +60,38 @@ impl Gate {
 
     /// Every request of the circuit, at every time: nothing is remembered from an earlier decision.
     pub fn decide(&self, request: &RequestView<'_>) -> Decision {
-        let outside = self.outside(request);
-        let Outside { location, refusal, budget, wait } = outside;
-        if let Some(refusal) = refusal {
-            return Decision { verdict: Verdict::Refuse(refusal), location, session: None, budget };
+        let mut outside = self.outside(request);
+        if let Some(refusal) = outside.refusal.take() {
+            let Outside { location, budget, .. } = outside;
+            return Decision { verdict: Verdict::Refuse(refusal), location, session: None, budget, machine: None };
+        }
+        if let Some(decision) = self.decide_shown(request, &outside) {
+            return decision;
         }
         let found = self.session(request);
+        let is_nobody = found.as_ref().is_err_and(|refusal| refusal.kind == Kind::SignIn);
+        let neighbour = is_nobody.then(|| self.decide_neighbour(request, &outside)).flatten();
+        neighbour.unwrap_or_else(|| self.decide_session(request, outside, found))
+    }
+
+    fn decide_session(
+        &self,
+        request: &RequestView<'_>,
+        outside: Outside,
+        found: Result<Option<Arc<Live>>, Refusal>,
+    ) -> Decision {
+        let Outside { location, refusal: _, budget, wait } = outside;
         let live = found.as_ref().ok().and_then(Option::as_ref);
         let session = live.map(|live| live.session.clone());
-        let (verdict, budget) = match self.limits_by_user(request, live, wait) {
-            Err(refusal) => {
-                let budget = limited(&refusal).or(budget);
-                (Verdict::Refuse(refusal), budget)
-            }
+        let (key, reason) = match &session {
+            Some(session) => (user_key(session), Reason::RateLimitedUser),
+            None => (Key::address(request.client), Reason::RateLimitedIp),
+        };
+        let (verdict, budget) = match self.limits_by_user(&key, wait) {
+            Err(over) => (Verdict::Refuse(too_many(reason, over.clone())), Some(over)),
             Ok(by_user) => (self.policy(found), tightest(budget, by_user)),
         };
-        Decision { verdict, location, session, budget }
+        Decision { verdict, location, session, budget, machine: None }
     }
 
     /// Address, country and rate rules only, for our own pages on the circuit's hosts. `Pass` is never a permit
@@ -154,25 +172,10 @@ impl Gate {
         }
     }
 
-    fn limits_by_user(
-        &self,
-        request: &RequestView<'_>,
-        live: Option<&Arc<Live>>,
-        wait: Duration,
-    ) -> Result<Option<Budget>, Refusal> {
-        let limits = self.by_user.iter().map(|limiter| {
-            let key = match live.map(|live| &live.session) {
-                // Nobody in particular: each browser that knows a shared secret counts for itself.
-                Some(session) if session.email.is_none() => Key::Text(session.id.0.clone()),
-                Some(session) => Key::Text(session.user_id.clone()),
-                None => Key::address(request.client),
-            };
-            (&**limiter, key)
-        });
-        check_all(limits, wait).map(|passed| passed.tightest).map_err(|(_, budget)| {
-            let reason = if live.is_some() { Reason::RateLimitedUser } else { Reason::RateLimitedIp };
-            too_many(reason, budget)
-        })
+    /// The tightest of them, or the one that is reached.
+    pub(crate) fn limits_by_user(&self, key: &Key, wait: Duration) -> Result<Option<Budget>, Budget> {
+        let limits = self.by_user.iter().map(|limiter| (&**limiter, key.clone()));
+        check_all(limits, wait).map(|passed| passed.tightest).map_err(|(_, budget)| budget)
     }
 
     fn policy(&self, found: Result<Option<Arc<Live>>, Refusal>) -> Verdict {
@@ -192,10 +195,7 @@ impl Gate {
 
     /// `login` and `shared`; absent on a public circuit.
     pub(crate) fn ways(&self) -> Option<&vestibule_config::access::Ways> {
-        match &self.circuit.access {
-            Access::Public => None,
-            Access::Members(ways) | Access::Allowlist { allow: _, ways } => Some(ways),
-        }
+        self.circuit.access.ways()
     }
 
     pub(crate) fn names(&self, way: SignInWay) -> bool {
@@ -203,16 +203,15 @@ impl Gate {
     }
 }
 
-fn too_many(reason: Reason, budget: Budget) -> Refusal {
-    let rule = format!("rate_limits.{}", budget.limit);
-    Refusal { reason, kind: Kind::Limited(budget), rule }
+/// Nobody in particular: each browser that knows a shared secret counts for itself.
+fn user_key(session: &Session) -> Key {
+    let key = if session.email.is_none() { &session.id.0 } else { &session.user_id };
+    Key::Text(key.clone())
 }
 
-fn limited(refusal: &Refusal) -> Option<Budget> {
-    match &refusal.kind {
-        Kind::Limited(budget) => Some(budget.clone()),
-        Kind::SignIn | Kind::Forbidden | Kind::Unavailable(_) | Kind::NotFound => None,
-    }
+pub(crate) fn too_many(reason: Reason, budget: Budget) -> Refusal {
+    let rule = format!("rate_limits.{}", budget.limit);
+    Refusal { reason, kind: Kind::Limited(budget), rule }
 }
 
 /// What [`Gate::front`] answers.

@@ -16,6 +16,7 @@ pub mod hash;
 mod keyed;
 mod limit;
 mod lockout;
+pub mod machine;
 pub mod membership;
 mod policy;
 mod pool;
@@ -24,6 +25,7 @@ mod rules;
 pub mod session;
 pub mod sign_in;
 mod state;
+pub mod uses;
 pub mod verdict;
 
 use std::path::Path;
@@ -35,6 +37,7 @@ pub use clock::{Clock, Hand, SystemClock};
 pub use error::Error;
 pub use gate::{Front, Gate};
 pub use geo::Location;
+pub use machine::{Machine, Record};
 pub use policy::Policy;
 pub use request::RequestView;
 pub use session::{Session, SessionFilter, SessionId, Sessions};
@@ -65,6 +68,11 @@ impl Auth {
     /// Sessions of all circuits.
     pub fn sessions(&self) -> &Sessions {
         &self.core.sessions
+    }
+
+    /// Last uses of tokens.
+    pub fn uses(&self) -> &uses::Uses {
+        &self.core.uses
     }
 
     /// What stands in entries in place of what names a person: the same for the same text as long as the state

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use vestibule_config::AllowEntry;
+use vestibule_config::{AllowEntry, Name};
 
 use crate::verdict::Reason;
 
@@ -20,6 +20,16 @@ impl List {
             Self::Allow(entries) => (entries, Reason::NotOnAllowlist),
         };
         if entries.iter().any(|entry| names(entry, email, groups)) { Ok(()) } else { Err(reason) }
+    }
+
+    /// Whether `token:NAME` is listed.
+    pub(crate) fn admits_token(&self, name: &Name) -> Result<(), Reason> {
+        let (entries, reason) = match self {
+            Self::Members(entries) => (entries, Reason::NotProjectMember),
+            Self::Allow(entries) => (entries, Reason::NotOnAllowlist),
+        };
+        let named = |entry: &AllowEntry| matches!(entry, AllowEntry::Token(listed) if listed == name);
+        if entries.iter().any(named) { Ok(()) } else { Err(reason) }
     }
 
     /// The key that lists them.

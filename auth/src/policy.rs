@@ -13,6 +13,7 @@ use crate::core::Core;
 use crate::gate::Gate;
 use crate::geo::{GeoDb, Location};
 use crate::limit::{Limiter, Numbers};
+use crate::machine::{Machines, Tokens};
 use crate::membership::List;
 use crate::rules::{Countries, Networks};
 
@@ -29,6 +30,7 @@ struct Parts {
     people: Arc<People>,
     attempts: Arc<Attempts>,
     geo: Option<Arc<GeoDb>>,
+    tokens: Arc<Tokens>,
 }
 
 impl Policy {
@@ -36,7 +38,8 @@ impl Policy {
         let geo = settings.geo.as_ref().and_then(|geo| core.geo(&geo.database));
         let attempts = Attempts::new(&settings.login_limits, &core.limits, core.history.clone());
         let people = Arc::new(settings.users.clone());
-        let parts = Parts { core: core.clone(), people, attempts: Arc::new(attempts), geo: geo.clone() };
+        let tokens = Arc::new(Tokens::new(settings, &core.uses));
+        let parts = Parts { core: core.clone(), people, attempts: Arc::new(attempts), geo: geo.clone(), tokens };
         let gates = settings.circuits.values().map(|circuit| {
             let gate = parts.gate(circuit, list(circuit, settings));
             (gate.name.clone(), Arc::new(gate))
@@ -77,6 +80,7 @@ impl Parts {
             people: self.people.clone(),
             list,
             attempts: self.attempts.clone(),
+            machines: Machines::new(circuit, &self.tokens),
             networks: Networks::new(&circuit.rules),
             countries: Countries::new(&circuit.rules),
             geo: self.geo.clone(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::caller::Caller;
 use crate::geo::Location;
+use crate::machine::Machine;
 use crate::session::Session;
 
 /// The gate's whole answer for one request.
@@ -18,6 +19,8 @@ pub struct Decision {
     pub session: Option<Arc<Session>>,
     /// The tightest request limit, for the `X-RateLimit-*` headers.
     pub budget: Option<Budget>,
+    /// What was shown in place of a session.
+    pub machine: Option<Machine>,
 }
 
 /// May it pass.
@@ -58,6 +61,8 @@ pub struct Refusal {
 pub enum Kind {
     /// Signing in would help: 302 or 401.
     SignIn,
+    /// What was shown with the request is not good: 401, and no other way in is looked for.
+    Credential,
     /// It would not: 403.
     Forbidden,
     /// Waiting would: 429.
@@ -115,6 +120,14 @@ reasons! {
     InvalidPassword = "invalid_password",
     /// Wrong PIN.
     InvalidPin = "invalid_pin",
+    /// No key of the circuit's has the value of this header.
+    InvalidHeader = "invalid_header",
+    /// No such service token.
+    InvalidToken = "invalid_token",
+    /// Its time, or the grace of the token before, is over.
+    TokenExpired = "token_expired",
+    /// `disabled`.
+    TokenDisabled = "token_disabled",
     /// A cookie that names no session.
     MissingSession = "missing_session",
     /// Absolute or idle time is over.

@@ -1,13 +1,14 @@
 //! Who may enter a circuit, and what they may sign in with.
 
+use crate::header_key::{self, HeaderKey, RawHeaderKey};
 use crate::name::{Email, Name};
 use crate::secret::PasswordHash;
-use crate::shape::{At, Field, Reading, Shape, later, shape};
+use crate::service_token::{self, Tokens};
+use crate::shape::{At, Field, Reading, later, shape};
 use crate::suggest;
 use crate::text::Span;
-use crate::tree::Node;
 use crate::user::Group;
-use crate::word::{self, Word, Wrong, spellings, words};
+use crate::word::{Word, Wrong, spellings, words};
 
 /// `access`, with the keys that belong to it.
 #[derive(Debug, Clone)]
@@ -25,6 +26,16 @@ pub enum Access {
     },
 }
 
+impl Access {
+    /// Absent on a public circuit.
+    pub fn ways(&self) -> Option<&Ways> {
+        match self {
+            Self::Public => None,
+            Self::Members(ways) | Self::Allowlist { allow: _, ways } => Some(ways),
+        }
+    }
+}
+
 /// What a person may sign in with.
 #[derive(Debug, Clone, Default)]
 pub struct Ways {
@@ -32,6 +43,8 @@ pub struct Ways {
     pub login: Vec<SignInWay>,
     /// `shared`: the circuit's own secret; who knows it is let in, as nobody in particular.
     pub shared: Option<SharedSecret>,
+    /// `header_auth`: who shows one of these keys is let in, as nobody in particular.
+    pub header_auth: Vec<HeaderKey>,
 }
 
 /// One entry of `login`.
@@ -97,19 +110,31 @@ pub(crate) struct RawPolicy {
     pub(crate) allow: Field<Vec<At<AllowEntry>>>,
     pub(crate) login: Field<Vec<At<Login>>>,
     pub(crate) shared: Field<RawShared>,
+    pub(crate) header_auth: Field<Vec<RawHeaderKey>>,
 }
 
 impl RawPolicy {
-    /// `table` is where a missing key is reported.
-    pub(crate) fn check(self, table: Span, reading: &mut Reading<'_>) -> Option<Access> {
-        let Self { access, allow, login, shared } = self;
+    /// `table` is where a missing key is reported; `allowance`: somebody is let in who is on no list.
+    pub(crate) fn check(
+        self,
+        allowance: bool,
+        tokens: &Tokens,
+        table: Span,
+        reading: &mut Reading<'_>,
+    ) -> Option<Access> {
+        let Self { access, allow, login, shared, header_auth } = self;
         if access.is_absent() {
             let finding = reading.findings.error(table, "\"access\" is missing: who may enter is never guessed");
             finding.help("write access = \"public\", \"members\" or \"allowlist\"");
         }
         let policy = access.optional();
         let idle: &[(&str, Option<Span>)] = match policy {
-            Some(Policy::Public) => &[("allow", allow.key()), ("login", login.key()), ("shared", shared.key())],
+            Some(Policy::Public) => &[
+                ("allow", allow.key()),
+                ("login", login.key()),
+                ("shared", shared.key()),
+                ("header_auth", header_auth.key()),
+            ],
             Some(Policy::Members) => &[("allow", allow.key())],
             Some(Policy::Allowlist) | None => &[],
         };
@@ -119,19 +144,21 @@ impl RawPolicy {
                 reading.findings.warning(key, message);
             }
         }
+        let ways = RawWays { login, shared, header_auth };
         match policy? {
             Policy::Public => Some(Access::Public),
-            Policy::Members => Some(Access::Members(check_ways(login, shared, table, reading)?)),
+            Policy::Members => Some(Access::Members(ways.check(allowance, table, reading))),
             Policy::Allowlist => {
-                let shared_alone = !shared.is_absent();
                 let span = allow.span().unwrap_or(table);
                 let nobody = allow.is_absent() || allow.as_ref().is_some_and(Vec::is_empty);
-                if nobody && !shared_alone {
+                if nobody && !allowance {
                     let finding = reading.findings.warning(span, "the allowlist is empty: nobody is admitted");
                     finding.help("write allow = [\"maya@example.net\"], or a \"domain:\" or \"group:\"");
                 }
-                let allow = allow.or_default().into_iter().map(|entry| entry.value).collect();
-                Some(Access::Allowlist { allow, ways: check_ways(login, shared, table, reading)? })
+                let allow = allow.or_default();
+                service_token::check_named(&allow, tokens, reading);
+                let allow = allow.into_iter().map(|entry| entry.value).collect();
+                Some(Access::Allowlist { allow, ways: ways.check(allowance, table, reading) })
             }
         }
     }
@@ -149,17 +176,30 @@ impl RawShared {
     }
 }
 
-fn check_ways(
+/// The ways in, as written.
+struct RawWays {
     login: Field<Vec<At<Login>>>,
     shared: Field<RawShared>,
-    table: Span,
-    reading: &mut Reading<'_>,
-) -> Option<Ways> {
-    let nothing = login.is_absent() || login.as_ref().is_some_and(Vec::is_empty);
-    if nothing && shared.is_absent() {
-        let finding = reading.findings.error(login.span().unwrap_or(table), "\"login\" names no way to sign in");
-        finding.help("write login = [\"password\", \"pin\"], or one of them");
+    header_auth: Field<Vec<RawHeaderKey>>,
+}
+
+impl RawWays {
+    fn check(self, allowance: bool, table: Span, reading: &mut Reading<'_>) -> Ways {
+        let Self { login, shared, header_auth } = self;
+        let nothing = login.is_absent() || login.as_ref().is_some_and(Vec::is_empty);
+        if nothing && !allowance {
+            let finding = reading.findings.error(login.span().unwrap_or(table), "\"login\" names no way to sign in");
+            finding.help("write login = [\"password\", \"pin\"], or one of them");
+        }
+        Ways {
+            login: check_login(login, reading),
+            shared: shared.optional().and_then(|shared| shared.check(reading)),
+            header_auth: header_key::check(header_auth, reading),
+        }
     }
+}
+
+fn check_login(login: Field<Vec<At<Login>>>, reading: &mut Reading<'_>) -> Vec<SignInWay> {
     let mut ways = Vec::new();
     for At { value, span } in login.or_default() {
         match value {
@@ -170,7 +210,7 @@ fn check_ways(
             Login::Provider(name) => later(span, &format!("sso:{name}"), "use \"password\" or \"pin\"", reading),
         }
     }
-    Some(Ways { login: ways, shared: shared.optional().and_then(|shared| shared.check(reading)) })
+    ways
 }
 
 spellings!(pub(crate) Policy { "public" => Public, "members" => Members, "allowlist" => Allowlist });
@@ -202,16 +242,7 @@ impl Word for AllowEntry {
     }
 }
 
-impl Shape for AllowEntry {
-    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
-        let span = node.span;
-        let entry = word::read::<Self>(node, reading)?;
-        if let Self::Token(name) = &entry {
-            later(span, &format!("token:{name}"), "let people in by \"password\" or \"pin\"", reading);
-        }
-        Some(entry)
-    }
-}
+words!(AllowEntry);
 
 fn parse_domain(text: &str) -> Result<AllowEntry, Wrong> {
     let domain = text.to_ascii_lowercase();

@@ -9,18 +9,20 @@ use jiff::Timestamp;
 
 use crate::Settings;
 use crate::access::{Access, AllowEntry, Login, Policy, RawPolicy, RawShared, SignInWay};
+use crate::header_key::{self, RawHeaderKey};
 use crate::identity::RawIdentity;
 use crate::limit::RateLimit;
 use crate::logs::{CircuitLog, RawCircuitLog};
 use crate::name::{CountryCode, Host, Name};
 use crate::network::{self, LIST_MAX, Member};
+use crate::service_token::Tokens;
 use crate::session::{RawSession, SessionLimits};
 use crate::shape::{At, Field, Reading, Shape, shape};
 use crate::suggest;
 use crate::text::Span;
 use crate::tree::{Node, Value};
 use crate::upstream::{RawUpstream, UpstreamUrl};
-use crate::waiting::{AllowMatch, Cors, Observed, RawHeaderKey, RawHealth, RawPath, RawReputation, SecondFactor};
+use crate::waiting::{AllowMatch, Cors, Observed, RawHealth, RawPath, RawReputation, SecondFactor};
 
 pub use crate::identity::IdentityHeaders;
 pub use crate::upstream::{HostHeader, Upstream, UpstreamAddress};
@@ -38,6 +40,8 @@ pub struct Circuit {
     pub upstream: Upstream,
     /// Who may enter.
     pub access: Access,
+    /// Who comes from one of these satisfies the policy without signing in.
+    pub trusted_addresses: Vec<IpNet>,
     /// Address and country rules.
     pub rules: AddressRules,
     /// Request limits in the file's order.
@@ -79,6 +83,8 @@ shape! {
         allow: Vec<At<AllowEntry>>,
         login: Vec<At<Login>>,
         shared: RawShared,
+        header_auth: Vec<RawHeaderKey>,
+        trusted_addresses: Vec<At<Member>>,
         ip_allow: Vec<At<Member>>,
         ip_block: Vec<At<Member>>,
         country_allow: Vec<CountryCode>,
@@ -97,9 +103,7 @@ shape! {
         block_scanners: bool = false => "leave it out",
         reputation: RawReputation => "write the set in ip_block",
         observe: Vec<Observed> => "leave it out: every rule is enforced",
-        trusted_addresses: Vec<Member> => "leave it out: everybody signs in",
         paths: Vec<RawPath> => "write a circuit with a host of its own",
-        header_auth: Vec<RawHeaderKey> => "leave it out: people sign in",
         cors: Cors => "leave it out",
         second_factor: SecondFactor => "leave it out",
         purpose: bool = false => "leave it out",
@@ -113,6 +117,7 @@ const COUNTRIES_MAX: usize = 50;
 /// What a circuit refers to; an absent value stands for what was reported already.
 pub(crate) struct Surroundings<'a> {
     pub(crate) projects: &'a BTreeMap<Name, Option<crate::project::Project>>,
+    pub(crate) service_tokens: &'a Tokens,
     /// Whether anybody has a password, a PIN.
     pub(crate) own_secrets: [(SignInWay, bool); 2],
     pub(crate) ip_sets: &'a BTreeMap<Name, Option<Vec<IpNet>>>,
@@ -141,6 +146,8 @@ impl RawCircuit {
             allow,
             login,
             shared,
+            header_auth,
+            trusted_addresses,
             ip_allow,
             ip_block,
             country_allow,
@@ -161,8 +168,21 @@ impl RawCircuit {
         let upstream = RawUpstream::check(upstream, &around.own, table, reading);
         warn_of_missing_secrets(&login, &around.own_secrets, reading);
         let members = matches!(access.as_ref(), Some(Policy::Members));
-        let project = check_project(project, members && shared.is_absent(), members, table, around, reading);
-        let access = RawPolicy { access, allow, login, shared }.check(table, reading);
+        let allowance = !(shared.is_absent() && header_auth.is_absent() && trusted_addresses.is_absent());
+        let project = check_project(project, members && !allowance, members, table, around, reading);
+        if access.as_ref() == Some(&Policy::Public)
+            && let Some(key) = trusted_addresses.key()
+        {
+            reading.findings.warning(key, "\"trusted_addresses\" has no effect with access = \"public\"");
+        }
+        let trusted_addresses = check_networks(trusted_addresses, around, reading).unwrap_or_default();
+        let keys = header_auth.key();
+        let policy = RawPolicy { access, allow, login, shared, header_auth };
+        let access = policy.check(allowance, around.service_tokens, table, reading);
+        let identity = identity.optional().map_or_else(IdentityHeaders::default, |identity| identity.check(reading));
+        if let (Some(span), Some(ways)) = (keys, access.as_ref().and_then(Access::ways)) {
+            header_key::check_apart(&ways.header_auth, &identity, span, reading);
+        }
         let rules = check_rules(ip_allow, ip_block, country_allow, country_block, around, reading);
         let rate_limits = check_limits(rate_limits, around, reading);
         check_expiry(&expires, &name.value, reading);
@@ -172,10 +192,11 @@ impl RawCircuit {
             hosts: hosts?.into_iter().map(|host| host.value).collect(),
             upstream: upstream?,
             access: access?,
+            trusted_addresses,
             rules,
             rate_limits,
             session: session.optional().map_or(around.sessions, |session| session.check(around.sessions)),
-            identity: identity.optional().map_or_else(IdentityHeaders::default, |identity| identity.check(reading)),
+            identity,
             log: log.optional().map_or_else(CircuitLog::default, RawCircuitLog::check),
             expires: expires.optional(),
             enabled: enabled.or(true),
@@ -239,20 +260,25 @@ fn check_rules(
             network::bounded(list.len(), COUNTRIES_MAX, "countries", span, reading);
         }
     }
-    let mut networks = |list: Field<Vec<At<Member>>>| -> Option<Vec<IpNet>> {
-        let span = list.span();
-        let members = list.optional()?;
-        if let Some(span) = span {
-            network::bounded(members.len(), LIST_MAX, "entries", span, reading);
-        }
-        Some(network::resolve(members, around.ip_sets, reading))
-    };
     AddressRules {
-        ip_allow: networks(ip_allow),
-        ip_block: networks(ip_block).unwrap_or_default(),
+        ip_allow: check_networks(ip_allow, around, reading),
+        ip_block: check_networks(ip_block, around, reading).unwrap_or_default(),
         country_allow: country_allow.optional(),
         country_block: country_block.or_default(),
     }
+}
+
+fn check_networks(
+    list: Field<Vec<At<Member>>>,
+    around: &Surroundings<'_>,
+    reading: &mut Reading<'_>,
+) -> Option<Vec<IpNet>> {
+    let span = list.span();
+    let members = list.optional()?;
+    if let Some(span) = span {
+        network::bounded(members.len(), LIST_MAX, "entries", span, reading);
+    }
+    Some(network::resolve(members, around.ip_sets, reading))
 }
 
 /// A circuit's own list replaces the default one, also where it is empty.

@@ -8,6 +8,7 @@ pub mod access;
 pub mod admin;
 pub mod circuit;
 pub mod geo;
+pub mod header_key;
 pub mod limit;
 pub mod load;
 pub mod logs;
@@ -16,6 +17,7 @@ pub mod problem;
 pub mod project;
 pub mod secret;
 pub mod server;
+pub mod service_token;
 pub mod session;
 pub mod units;
 pub mod user;
@@ -34,7 +36,6 @@ mod render;
 mod revision;
 mod root;
 mod scenario;
-mod service_token;
 mod shape;
 mod show;
 mod source;
@@ -76,6 +77,8 @@ pub struct Settings {
     pub sessions: session::SessionLimits,
     /// People with a password or a PIN of their own, or a state.
     pub users: BTreeMap<Email, user::User>,
+    /// Machines by name.
+    pub service_tokens: BTreeMap<Name, service_token::ServiceToken>,
     /// Projects by name.
     pub projects: BTreeMap<Name, project::Project>,
     /// `[ip_sets]`; each circuit's rules hold the networks already.

@@ -2,7 +2,8 @@
 
 use crate::access::AllowEntry;
 use crate::name::Name;
-use crate::shape::{At, shape};
+use crate::service_token::{self, Tokens};
+use crate::shape::{At, Reading, shape};
 
 /// Owns circuits; has members.
 #[derive(Debug, Clone)]
@@ -24,9 +25,11 @@ shape! {
 }
 
 impl RawProject {
-    pub(crate) fn check(self, name: &Name) -> Project {
+    pub(crate) fn check(self, name: &Name, tokens: &Tokens, reading: &mut Reading<'_>) -> Project {
         let Self { table: _unused, label, members } = self;
-        let members = members.or_default().into_iter().map(|member| member.value).collect();
+        let members = members.or_default();
+        service_token::check_named(&members, tokens, reading);
+        let members = members.into_iter().map(|member| member.value).collect();
         Project { name: name.clone(), label: label.optional(), members }
     }
 }

@@ -21,7 +21,7 @@ use crate::project::{Project, RawProject};
 use crate::provider::RawProvider;
 use crate::scenario::RawScenario;
 use crate::server::{RawServer, Server};
-use crate::service_token::RawServiceToken;
+use crate::service_token::{self, RawServiceToken, Tokens};
 use crate::session::{RawSessions, SessionLimits};
 use crate::shape::{At, Field, Named, Reading, Shape as _, Stage, shape};
 use crate::text::Span;
@@ -36,6 +36,7 @@ shape! {
         geo: RawGeo,
         sessions: RawSessions,
         users: Named<Email, RawUser>,
+        service_tokens: Named<Name, RawServiceToken>,
         projects: Named<Name, RawProject>,
         ip_sets: Named<Name, IpSet>,
         rate_limits: Named<Name, RawRateLimit>,
@@ -48,7 +49,6 @@ shape! {
     later {
         tls: RawTls => "speak TLS at a proxy in front, and name it in trusted_proxies",
         providers: Named<Name, RawProvider> => "let people sign in with \"password\" or \"pin\"",
-        service_tokens: Named<Name, RawServiceToken> => "let people sign in with \"password\" or \"pin\"",
         hooks: Named<Name, RawHook> => "leave it out",
         mail: RawMail => "leave it out",
         alerts: Named<Name, RawAlert> => "watch the metrics of the admin port",
@@ -82,6 +82,7 @@ impl RawFile {
             geo,
             sessions,
             users,
+            service_tokens,
             projects,
             ip_sets,
             rate_limits,
@@ -98,7 +99,8 @@ impl RawFile {
         let users = users.or_default();
         let own_secrets = own_secrets(&users);
         let users = check_users(users, reading);
-        let projects = check_projects(projects.or_default());
+        let service_tokens = service_token::check(service_tokens.or_default(), reading);
+        let projects = check_projects(projects.or_default(), &service_tokens, reading);
         let ip_sets = check_sets(ip_sets.or_default());
         let rate_limits = check_rate_limits(rate_limits.or_default(), reading);
         let default_limits = defaults.optional().map(RawDefaults::check).unwrap_or_default();
@@ -107,6 +109,7 @@ impl RawFile {
         let admin = RawAdmin::check(admin.optional(), &listened, root, reading);
         let around = Surroundings {
             projects: &projects,
+            service_tokens: &service_tokens,
             own_secrets,
             ip_sets: &ip_sets,
             rate_limits: &rate_limits,
@@ -123,6 +126,7 @@ impl RawFile {
             geo,
             sessions,
             users,
+            service_tokens: service_tokens.into_iter().filter_map(|(name, token)| Some((name, token?))).collect(),
             projects: projects.into_iter().filter_map(|(name, project)| Some((name, project?))).collect(),
             ip_sets: ip_sets.into_iter().filter_map(|(name, set)| Some((name, set?))).collect(),
             rate_limits: rate_limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect(),
@@ -176,9 +180,13 @@ fn own_secrets(users: &Named<Email, RawUser>) -> [(SignInWay, bool); 2] {
     ]
 }
 
-fn check_projects(projects: Named<Name, RawProject>) -> BTreeMap<Name, Option<Project>> {
+fn check_projects(
+    projects: Named<Name, RawProject>,
+    tokens: &Tokens,
+    reading: &mut Reading<'_>,
+) -> BTreeMap<Name, Option<Project>> {
     let check = |(At { value: name, .. }, project): (At<Name>, Option<RawProject>)| {
-        let project = project.map(|project| project.check(&name));
+        let project = project.map(|project| project.check(&name, tokens, reading));
         (name, project)
     };
     projects.0.into_iter().map(check).collect()

@@ -5,9 +5,11 @@ use std::fmt::Display;
 use crate::access::{Access, AllowEntry, SharedSecret, Ways};
 use crate::admin::Admin;
 use crate::circuit::{AddressRules, Circuit};
+use crate::header_key::HeaderKey;
 use crate::limit::{LoginLimits, RateLimit};
 use crate::logs::Logs;
 use crate::server::Server;
+use crate::service_token::{PreviousToken, ServiceToken};
 use crate::units::display_duration;
 use crate::user::User;
 use crate::{Settings, Upstream};
@@ -32,6 +34,7 @@ impl Settings {
         page.set("idle", text(display_duration(self.sessions.idle)));
         page.set_some("per_person", self.sessions.per_person);
         self.users.values().for_each(|user| page.user(user));
+        self.service_tokens.values().for_each(|token| page.service_token(token));
         for project in self.projects.values() {
             page.table(&["projects", project.name.as_str()]);
             page.set_some("label", project.label.as_ref().map(text));
@@ -86,6 +89,15 @@ impl Page<'_> {
         self.set("state", text(user.state.as_str()));
     }
 
+    fn service_token(&mut self, token: &ServiceToken) {
+        self.table(&["service_tokens", token.name.as_str()]);
+        self.set("hash", text(HIDDEN));
+        self.set_some("expires", token.expires);
+        let until = |previous: &PreviousToken| format!("{{ hash = {}, until = {} }}", text(HIDDEN), previous.until);
+        self.set_some("previous", token.previous.as_ref().map(until));
+        self.set("disabled", token.disabled);
+    }
+
     fn rate_limit(&mut self, limit: &RateLimit) {
         self.table(&["rate_limits", limit.name.as_str()]);
         self.set("per", text(limit.per.as_str()));
@@ -113,6 +125,7 @@ impl Page<'_> {
         self.set_some("project", circuit.project.as_ref().map(text));
         self.set("hosts", list(&circuit.hosts));
         self.access(&circuit.access);
+        self.set("trusted_addresses", list(&circuit.trusted_addresses));
         self.rules(&circuit.rules);
         let limits = list(circuit.rate_limits.iter().map(|limit| &limit.name));
         self.set_or("rate_limits", limits, &["defaults", "rate_limits"]);
@@ -149,13 +162,16 @@ impl Page<'_> {
         };
         self.set("access", text(policy));
         self.set_some("allow", allow.map(|allow| list(allow.iter().map(AllowEntry::to_string))));
-        let Some(Ways { login, shared }) = ways else { return };
+        let Some(Ways { login, shared, header_auth }) = ways else { return };
         self.set("login", list(login.iter().map(|way| way.as_str())));
         if let Some(SharedSecret { password_hash, pin_hash }) = shared {
             let held = [("password_hash", password_hash.is_some()), ("pin_hash", pin_hash.is_some())];
             let held = held.iter().filter(|(_, held)| *held).map(|(name, _)| format!("{name} = {}", text(HIDDEN)));
             self.set("shared", format!("{{ {} }}", held.collect::<Vec<_>>().join(", ")));
         }
+        let key = |key: &HeaderKey| format!("{{ header = {}, hash = {} }}", text(&key.header), text(HIDDEN));
+        let keys = header_auth.iter().map(key).collect::<Vec<_>>().join(", ");
+        self.set("header_auth", format!("[{keys}]"));
     }
 
     fn rules(&mut self, rules: &AddressRules) {

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use http::HeaderName;
-
 use crate::access::{AllowEntry, Login, Policy, RawShared};
+use crate::header_key::RawHeaderKey;
 use crate::network::Member;
-use crate::secret::TokenHash;
 use crate::shape::{Reading, Shape, Stage, shape};
 use crate::tree::{Node, Value};
 use crate::upstream::RawUpstream;
@@ -39,14 +37,6 @@ shape! {
         login: Vec<Login>,
         shared: RawShared,
         header_auth: Vec<RawHeaderKey>,
-    }
-}
-
-shape! {
-    /// What an element of `header_auth` may say.
-    pub(crate) unread struct RawHeaderKey {
-        header: HeaderName,
-        hash: TokenHash,
     }
 }
 

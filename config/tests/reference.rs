@@ -137,7 +137,7 @@ fn every_key_that_waits_is_refused() {
         }
         assert!(waits || !refused.contains(&number), "line {number}: {line}");
     }
-    let sections = ["tls", "providers", "service_tokens", "hooks", "mail", "alerts", "fleet", "tests"];
+    let sections = ["tls", "providers", "hooks", "mail", "alerts", "fleet", "tests"];
     let below = ["logs.anchors", "circuits.*.paths"];
     assert_eq!(headers, sections.len() + below.len());
 }

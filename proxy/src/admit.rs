@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, header};
 use vestibule_auth::gate::Front;
-use vestibule_auth::{Decision, Kind, Permit, Reason, Refusal, Verdict};
+use vestibule_auth::{Decision, Kind, Permit, Reason, Record, Refusal, Verdict};
 
 use crate::attempt::{self, Scene};
 use crate::context::{Request, authority};
@@ -94,10 +94,23 @@ fn front(state: &State, request: &mut Request, headers: &HeaderMap, route: &Rout
 }
 
 async fn decide(state: &Arc<State>, request: &mut Request, headers: &HeaderMap, route: &Route) -> Step {
-    let Decision { verdict, location, session, budget } = route.gate.decide(&request.view(headers));
+    let Decision { verdict, location, session, budget, machine } = route.gate.decide(&request.view(headers));
     request.location = Some(location);
     request.session = session;
     request.budget = budget;
+    if let Some(machine) = machine {
+        request.tried = Some(machine.sign_in.method);
+        // Boxed: every request would carry its room.
+        let scene = scene(request, headers, route);
+        if Box::pin(attempt::came(state, &scene, &route.gate, &machine, &verdict)).await.is_err() {
+            return Step::Answer(fail(request, headers, Reason::LogUnavailable));
+        }
+        if let (Verdict::Refuse(refusal), Record::Limited) = (&verdict, machine.record) {
+            // Counted already, as an attempt.
+            request.ending.reason = Some(refusal.reason);
+            return Step::Answer(respond::refusal(refusal, &request.asked(headers)));
+        }
+    }
     match verdict {
         Verdict::Pass(permit) => enter(state, request, headers, route, permit),
         Verdict::Refuse(refusal) => {

@@ -4,6 +4,7 @@
 //! decided is on disk before it is answered; what was not even looked at (limits) is only queued, so that a flood
 //! cannot buy disk time.
 
+mod machine;
 mod revoked;
 
 use std::net::IpAddr;
@@ -22,6 +23,7 @@ use crate::personal::Disguise;
 use crate::state::State;
 use crate::visit::Visit;
 
+pub(crate) use machine::{Turns, came};
 pub(crate) use revoked::revoked;
 
 /// A longer user agent is cut.

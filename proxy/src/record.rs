@@ -174,6 +174,7 @@ fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> 
     let session = request.session.as_deref();
     // A name counts only where it opened something: never for a refused request or a public circuit.
     let named = session.filter(|_| is_let_in(request));
+    let user_id = named.map(|session| &*session.user_id).or_else(|| machine(request));
     let method = session.map(|session| session.method).or(request.tried).unwrap_or(Method::None);
     RequestEntry {
         common: common(request, texts),
@@ -189,7 +190,7 @@ fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> 
         would_block: None,
         auth_method: method.code(),
         email: named.and_then(|session| session.email.as_deref()),
-        user_id: named.map(|session| &*session.user_id),
+        user_id,
         session_id: session.map(|session| session.id.as_str()),
         circuit: request.route.as_ref().map(|route| &*route.name),
         project: request.route.as_ref().and_then(|route| route.project.as_deref()),
@@ -201,6 +202,14 @@ fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> 
         referer: texts.referer.as_deref(),
         tls: None,
         metadata: None,
+    }
+}
+
+/// Who was let in without a session.
+fn machine(request: &Request) -> Option<&str> {
+    match request.forward.as_ref()?.caller() {
+        Caller::Anyone => None,
+        Caller::Known(identity) => Some(&identity.user_id).filter(|_| identity.session.is_none()).map(|id| &**id),
     }
 }
 

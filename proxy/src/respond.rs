@@ -67,6 +67,7 @@ pub(crate) struct Told<'a> {
 pub(crate) fn refusal(refusal: &Refusal, asked: &Asked<'_>) -> Reply {
     match &refusal.kind {
         Kind::SignIn => sign_in(refusal.reason, asked),
+        Kind::Credential => credential(refusal.reason, asked),
         Kind::Forbidden => told(StatusCode::FORBIDDEN, refusal.reason, None, asked),
         Kind::Limited(budget) => {
             let asked = Asked { budget: Some(budget), ..*asked };
@@ -155,6 +156,14 @@ fn sign_in(reason: Reason, asked: &Asked<'_>) -> Reply {
         reply.headers.push((SET_COOKIE, cookie::clear(asked.secure)));
     }
     reply
+}
+
+/// Somebody who shows something that is not good: no page would help a machine.
+fn credential(reason: Reason, asked: &Asked<'_>) -> Reply {
+    match classify(asked.headers) {
+        Client::Navigation | Client::Program => unauthorized(reason, asked),
+        Client::Grpc => told(StatusCode::UNAUTHORIZED, reason, None, asked),
+    }
 }
 
 /// 401 as a problem, whatever kind of client it is.

@@ -74,6 +74,7 @@ impl Rig {
             config_path: file.clone(),
             reloads: Reloads::default(),
             refused: Refused::default(),
+            turns: crate::attempt::Turns::default(),
             exceeded: Exceeded::default(),
             serving: true.into(),
             stopping: watch::Sender::new(false),

@@ -91,6 +91,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
         auth,
         metrics,
         refused: Refused::default(),
+        turns: crate::attempt::Turns::default(),
         exceeded: Exceeded::default(),
         request_ids: store.request_ids(),
         store,

@@ -32,6 +32,7 @@ mod kill;
 mod limits;
 // The three logs and their questions.
 mod logs;
+mod machines;
 // What entries tell about people.
 mod personal;
 // Who may enter.

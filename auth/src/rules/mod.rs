@@ -4,4 +4,4 @@ mod country;
 mod network;
 
 pub(crate) use country::Countries;
-pub(crate) use network::Networks;
+pub(crate) use network::{Networks, Set};

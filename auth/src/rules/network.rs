@@ -8,28 +8,36 @@ use vestibule_config::AddressRules;
 
 /// The networks of one circuit.
 pub(crate) struct Networks {
-    allow: Option<JointPrefixSet<IpNet>>,
-    block: JointPrefixSet<IpNet>,
+    allow: Option<Set>,
+    block: Set,
 }
 
 impl Networks {
     pub(crate) fn new(rules: &AddressRules) -> Self {
-        Self { allow: rules.ip_allow.as_deref().map(set), block: set(&rules.ip_block) }
+        Self { allow: rules.ip_allow.as_deref().map(Set::new), block: Set::new(&rules.ip_block) }
     }
 
     /// The key that refuses this address.
     pub(crate) fn refuses(&self, address: IpAddr) -> Option<&'static str> {
-        let host = IpNet::from(address.to_canonical());
-        if self.block.get_lpm(&host).is_some() {
+        if self.block.contains(address) {
             return Some("ip_block");
         }
         let allow = self.allow.as_ref()?;
-        allow.get_lpm(&host).is_none().then_some("ip_allow")
+        (!allow.contains(address)).then_some("ip_allow")
     }
 }
 
-fn set(networks: &[IpNet]) -> JointPrefixSet<IpNet> {
-    networks.iter().map(|network| fold(*network)).collect()
+/// Networks to look an address up in.
+pub(crate) struct Set(JointPrefixSet<IpNet>);
+
+impl Set {
+    pub(crate) fn new(networks: &[IpNet]) -> Self {
+        Self(networks.iter().map(|network| fold(*network)).collect())
+    }
+
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        self.0.get_lpm(&IpNet::from(address.to_canonical())).is_some()
+    }
 }
 
 /// An IPv4-mapped network is the IPv4 network.

@@ -134,6 +134,11 @@ impl Visit {
         self
     }
 
+    pub(crate) fn showing(mut self, header: &'static str, value: &str) -> Self {
+        self.headers.append(header, HeaderValue::from_str(value).unwrap());
+        self
+    }
+
     pub(crate) fn view(&self) -> RequestView<'_> {
         let (host, path) = ("wiki.example.net", "/");
         let (headers, client, cookie) = (&self.headers, self.client, self.cookie.as_deref());
@@ -163,6 +168,7 @@ pub(crate) fn answer(verdict: &Verdict) -> String {
 pub(crate) fn refused(refusal: &Refusal) -> String {
     let kind = match refusal.kind {
         Kind::SignIn => "login",
+        Kind::Credential => "401",
         Kind::Forbidden => "403",
         Kind::Limited(_) => "429",
         Kind::Unavailable(_) => "503",

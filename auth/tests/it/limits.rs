@@ -45,7 +45,7 @@ fn limited(decision: &Decision) -> Option<(Reason, Budget)> {
     match &decision.verdict {
         Verdict::Refuse(refusal) => match &refusal.kind {
             Kind::Limited(budget) => Some((refusal.reason, budget.clone())),
-            Kind::SignIn | Kind::Forbidden | Kind::Unavailable(_) | Kind::NotFound => None,
+            Kind::SignIn | Kind::Credential | Kind::Forbidden | Kind::Unavailable(_) | Kind::NotFound => None,
         },
         Verdict::Pass(_) => None,
     }

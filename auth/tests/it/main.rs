@@ -5,6 +5,7 @@
 
 mod house;
 mod limits;
+mod machines;
 mod matrix;
 mod reload;
 mod sign_in;

@@ -65,7 +65,7 @@ async fn the_caller_is_who_the_configuration_of_now_says() {
     assert_eq!(identity.email.as_deref(), Some("maya@example.net"));
     assert_eq!(&*identity.user_id, "local:maya@example.net");
     assert_eq!(identity.groups.iter().map(String::as_str).collect::<Vec<_>>(), ["admins", "writers"]);
-    assert_eq!(identity.session, decided.session.unwrap().id);
+    assert_eq!(identity.session.as_ref(), Some(&decided.session.unwrap().id));
 }
 
 #[tokio::test]

@@ -39,10 +39,11 @@ const COLUMNS: [&str; 17] = [
 ];
 
 fn describe(circuit: &Circuit, now: Timestamp) -> Value {
-    let (access, allow, ways) = match &circuit.access {
-        Access::Public => ("public", None, None),
-        Access::Members(ways) => ("members", None, Some(ways)),
-        Access::Allowlist { allow, ways } => ("allowlist", Some(allow), Some(ways)),
+    let ways = circuit.access.ways();
+    let (access, allow) = match &circuit.access {
+        Access::Public => ("public", None),
+        Access::Members(_) => ("members", None),
+        Access::Allowlist { allow, .. } => ("allowlist", Some(allow)),
     };
     let hosts: Vec<_> = circuit.hosts.iter().map(ToString::to_string).collect();
     let rules = &circuit.rules;
@@ -58,6 +59,8 @@ fn describe(circuit: &Circuit, now: Timestamp) -> Value {
         "allow": allow.map(|allow| allow.iter().map(allowed).collect::<Vec<_>>()),
         "login": ways.map(|ways| ways.login.iter().map(|way| way_name(*way)).collect::<Vec<_>>()),
         "shared": ways.map(shared),
+        "header_auth": ways.map(|ways| ways.header_auth.iter().map(|key| key.header.as_str()).collect::<Vec<_>>()),
+        "trusted_addresses": circuit.trusted_addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "ip_allow": rules.ip_allow.as_ref().map(|nets| nets.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "ip_block": rules.ip_block.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "country_allow": rules.country_allow.as_ref().map(|codes| codes.iter().map(ToString::to_string).collect::<Vec<_>>()),

@@ -18,6 +18,7 @@ use subtle::ConstantTimeEq;
 use vestibule_config::admin::{Admin, AdminToken, LogName, Role};
 
 use super::problem::Problem;
+use super::tokens::admin_key;
 use super::{Answer, Port, ROUTES, Route};
 use crate::audit::{Actor, ActorKind};
 use crate::request_id;
@@ -193,6 +194,9 @@ fn enter(
     let Some((name, token)) = holder(admin, sent) else { return Err(wrong_token(port, actor.source_ip)) };
     (actor.name, actor.kind) = (name.to_owned(), ActorKind::Token);
     let pass = Pass { name: name.to_owned(), hash: *token.hash.expose(), role: token.role, least, log };
+    if let Some(address) = actor.source_ip {
+        port.state.auth.uses().of(&admin_key(name)).note(actor.started, address);
+    }
     pass.must_be(least)?;
     match (&token.logs, log) {
         (Some(logs), Some(log)) if !logs.contains(&log) => {
@@ -255,7 +259,7 @@ fn wrong_token(port: &Port, address: Option<IpAddr>) -> Problem {
     }
 }
 
-fn role_name(role: Role) -> &'static str {
+pub(super) fn role_name(role: Role) -> &'static str {
     match role {
         Role::Reader => "reader",
         Role::Auditor => "auditor",

@@ -23,6 +23,7 @@ mod status;
 mod stream;
 mod tail;
 mod throttle;
+mod tokens;
 
 use std::future::{Future, ready};
 use std::pin::Pin;
@@ -75,6 +76,7 @@ pub(crate) const ROUTES: &[Route] = &[
     log("/api/v1/logs/audit/facets", LogName::Audit, |call| Box::pin(counts::facets(call))),
     log("/api/v1/logs/audit/{id}", LogName::Audit, |call| Box::pin(logs::one(call))),
     reads("/api/v1/integrity", |call| Box::pin(ready(integrity::state(&call)))),
+    reads("/api/v1/tokens", |call| Box::pin(ready(tokens::list(&call)))),
     reads("/api/v1/sessions", |call| Box::pin(sessions::list(call))),
     reads("/api/v1/sessions/{id}", |call| Box::pin(sessions::one(call))),
     changes(Method::DELETE, "/api/v1/sessions", |call| Box::pin(sessions::end(call))),

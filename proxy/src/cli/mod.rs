@@ -21,6 +21,7 @@ mod reload;
 mod run;
 mod session;
 mod stats;
+mod token;
 mod version;
 
 use std::path::PathBuf;
@@ -91,6 +92,8 @@ enum Command {
     Hash(hash::Args),
     /// List sessions, or end them
     Session(session::Args),
+    /// List tokens
+    Token(token::Args),
     /// Read the logs of the running server
     Logs(logs::Args),
     /// Count the requests of the last hours
@@ -126,6 +129,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Reload => reload::run(global, output),
         Command::Hash(args) => hash::run(&args, global, output),
         Command::Session(args) => session::run(&args, global, output),
+        Command::Token(args) => token::run(&args, global, output),
         Command::Logs(args) => logs::run(&args, global, output),
         Command::Stats(args) => stats::run(&args, global, output),
         Command::Export(args) => export::run(&args, global, output),

@@ -50,7 +50,7 @@ enum Act {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
+pub(super) enum Form {
     /// A table
     Line,
     /// One JSON object a line

@@ -4,6 +4,7 @@
 
 use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
 use pingora::{Error, ErrorType, Result};
+use vestibule_auth::machine::service_token;
 
 use super::cookies::{self, Cut};
 use crate::routes::{OWN_PREFIX, Routes};
@@ -22,7 +23,8 @@ const OPTIONS_MAX: usize = 16;
 pub(super) fn add(fields: &mut HeaderMap, sent: &HeaderMap, version: Version, routes: &Routes) -> Result<()> {
     let special = Special::of(sent);
     let options = special.connection.then(|| Options::of(sent)).transpose()?;
-    let drops_authorization = special.authorization && sent.get_all(header::AUTHORIZATION).iter().any(is_service_token);
+    let drops_authorization =
+        special.authorization && sent.get_all(header::AUTHORIZATION).iter().any(|value| service_token(value).is_some());
     for (name, value) in sent {
         let drops = !passes(name, routes) || (drops_authorization && *name == header::AUTHORIZATION);
         if !drops && !options.as_ref().is_some_and(|options| options.name(name)) {
@@ -153,13 +155,6 @@ impl<'a> Options<'a> {
 
 fn refuse<T>(why: &'static str) -> Result<T> {
     Error::e_explain(ErrorType::InvalidHTTPHeader, why)
-}
-
-/// `Bearer vst_…` is for us; every other value is the upstream's affair.
-fn is_service_token(value: &HeaderValue) -> bool {
-    let value = value.as_bytes().trim_ascii_start();
-    let Some((scheme, token)) = value.split_at_checked(b"bearer".len()) else { return false };
-    scheme.eq_ignore_ascii_case(b"bearer") && token.trim_ascii_start().starts_with(b"vst_")
 }
 
 #[cfg(test)]
@@ -301,7 +296,7 @@ mod tests {
             ("vst_abc", false),
             ("", false),
         ] {
-            assert_eq!(is_service_token(&HeaderValue::from_str(value).unwrap()), ours, "{value}");
+            assert_eq!(service_token(&HeaderValue::from_str(value).unwrap()).is_some(), ours, "{value}");
         }
         assert_eq!(names(&[("Authorization", "Bearer vst_a"), ("Authorization", "Basic b")]), Vec::<String>::new());
         assert_eq!(names(&[("Authorization", "Basic b")]), ["authorization"]);

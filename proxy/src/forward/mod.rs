@@ -122,6 +122,10 @@ pub(crate) fn outgoing(
         }
     };
     carried::add(&mut fields, sent, request.head.version, &request.live.routes)?;
+    // What lets in here is no business of the upstream.
+    for key in route.circuit.access.ways().map_or(&[][..], |ways| &ways.header_auth) {
+        fields.remove(&key.header);
+    }
     fields.insert(X_REQUEST_ID, request.request_id.clone());
     replace_fields(out, fields);
     Ok(())

@@ -135,7 +135,7 @@ fn shown(visit: &Visit<'_>, status: StatusCode, back: &str, email: &str, problem
 
 /// In the order of the circuit's `login`, its shared secrets last.
 fn forms(access: &Access) -> Vec<Form> {
-    let Ways { login, shared } = match access {
+    let Ways { login, shared, header_auth: _ } = match access {
         Access::Public => return Vec::new(),
         Access::Members(ways) | Access::Allowlist { allow: _, ways } => ways,
     };

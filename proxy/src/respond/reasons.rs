@@ -17,6 +17,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
             StatusCode::UNAUTHORIZED
         }
         R::InvalidPassword | R::InvalidPin | R::UserNotFound | R::InvalidCredentials => StatusCode::UNAUTHORIZED,
+        R::InvalidHeader | R::InvalidToken | R::TokenExpired | R::TokenDisabled => StatusCode::UNAUTHORIZED,
         R::UserLocked | R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit => StatusCode::TOO_MANY_REQUESTS,
         R::CircuitNotFound | R::CircuitExpired => StatusCode::NOT_FOUND,
         R::BackendRefused | R::BackendUnreachable | R::BackendTlsError => StatusCode::BAD_GATEWAY,
@@ -41,6 +42,7 @@ pub(super) fn mark(reason: Reason) -> Mark {
         R::CircuitNotFound | R::CircuitExpired => Mark::NoRoute,
         R::NoCredentials | R::MissingSession | R::SessionExpired | R::SessionRevoked | R::AccountMismatch => Mark::Auth,
         R::InvalidPassword | R::InvalidPin | R::UserNotFound | R::InvalidCredentials | R::UserLocked => Mark::Auth,
+        R::InvalidHeader | R::InvalidToken | R::TokenExpired | R::TokenDisabled => Mark::Auth,
         R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => Mark::Auth,
         R::TlsRequired | R::CrossSite | R::HashQueueFull => Mark::Auth,
         R::BackendRefused | R::BackendUnreachable | R::BackendTimeout | R::BackendTlsError => Mark::ProxyError,
@@ -57,6 +59,10 @@ pub(crate) fn sentence(reason: Reason) -> &'static str {
         R::CountryRestricted => "This service is not open to your country.",
         R::GeoUnavailable => "The country rules of this service cannot be checked at present.",
         R::NoCredentials => "Sign in to use this service.",
+        R::InvalidHeader => "This key is not known here.",
+        R::InvalidToken => "This token is not known here.",
+        R::TokenExpired => "This token's time is over.",
+        R::TokenDisabled => "This token is disabled.",
         R::MissingSession => "The session is not known here. Sign in again.",
         R::SessionExpired => "The session is over. Sign in again.",
         R::SessionRevoked => "The session was ended. Sign in again.",

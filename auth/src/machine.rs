@@ -1,0 +1,262 @@
+//! Those who come without a session: service tokens, keys in a header, trusted addresses.
+//!
+//! What they show is looked at with each request and sets no cookie. What is shown and not good is refused, whatever
+//! else came with it.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use http::header::AUTHORIZATION;
+use http::{HeaderMap, HeaderValue};
+use jiff::Timestamp;
+use vestibule_config::header_key::HeaderKey;
+use vestibule_config::service_token::ServiceToken;
+use vestibule_config::{Circuit, Name, Settings};
+
+use crate::attempts::Came;
+use crate::caller::{Caller, Identity, Method};
+use crate::gate::{Gate, Outside, too_many};
+use crate::keyed::sha256;
+use crate::limit::{Key, tightest};
+use crate::request::RequestView;
+use crate::rules::Set;
+use crate::sign_in::SignIn;
+use crate::uses::{Use, Uses};
+use crate::verdict::{Decision, Kind, Permit, Reason, Refusal, Verdict};
+
+/// A longer token is none of ours: ours are 47 bytes.
+const MAX_TOKEN_BYTES: usize = 256;
+
+/// What of a decision concerns the access log.
+#[derive(Debug)]
+pub struct Machine {
+    /// For the entry.
+    pub sign_in: SignIn,
+    /// Whether there is one.
+    pub record: Record,
+    came: Came,
+}
+
+/// What is to be recorded of a machine's request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Record {
+    /// Nothing: it came in the hour before, or the limits of requests refused it.
+    Nothing,
+    /// That it was let in, before it is; then [`Gate::note_came`].
+    Success,
+    /// That it was not, before it is answered.
+    Failure,
+    /// That it was not looked at.
+    Limited,
+}
+
+/// `Bearer vst_…` is for us; every other value is the upstream's affair.
+pub fn service_token(value: &HeaderValue) -> Option<&[u8]> {
+    let (scheme, token) = value.as_bytes().trim_ascii_start().split_at_checked(b"bearer".len())?;
+    let token = token.trim_ascii();
+    (scheme.eq_ignore_ascii_case(b"bearer") && token.starts_with(b"vst_")).then_some(token)
+}
+
+/// What a circuit lets in without a session.
+pub(crate) struct Machines {
+    tokens: Arc<Tokens>,
+    keys: Vec<HeaderKey>,
+    /// Who shows one of the keys.
+    holder: Arc<Identity>,
+    trusted: Set,
+    /// Who comes from a trusted address.
+    neighbour: Arc<Identity>,
+}
+
+/// `[service_tokens]`, by the SHA-256 of the token. How long a look takes tells of the hash of what was sent only.
+pub(crate) struct Tokens(HashMap<[u8; 32], Token>);
+
+struct Token {
+    name: Name,
+    identity: Arc<Identity>,
+    until: Option<Timestamp>,
+    disabled: bool,
+    last: Arc<Use>,
+}
+
+/// What a request shows.
+struct Shown<'a> {
+    method: Method,
+    digest: [u8; 32],
+    /// Absent where it is good.
+    wrong: Option<Reason>,
+    token: Option<&'a Token>,
+}
+
+impl Tokens {
+    pub(crate) fn new(settings: &Settings, uses: &Uses) -> Self {
+        let tokens = settings.service_tokens.values().flat_map(|token| {
+            let last = uses.of(&format!("service:{}", token.name));
+            let identity = identity(format!("token:{}", token.name), Method::Token);
+            hashes(token).map(move |(hash, until)| {
+                let (name, disabled) = (token.name.clone(), token.disabled);
+                (hash, Token { name, identity: identity.clone(), until, disabled, last: last.clone() })
+            })
+        });
+        Self(tokens.collect())
+    }
+}
+
+/// The token of now and the one before, each with its end.
+fn hashes(token: &ServiceToken) -> impl Iterator<Item = ([u8; 32], Option<Timestamp>)> {
+    let before = token.previous.as_ref().map(|previous| {
+        let until = token.expires.map_or(previous.until, |expires| expires.min(previous.until));
+        (*previous.hash.expose(), Some(until))
+    });
+    std::iter::once((*token.hash.expose(), token.expires)).chain(before)
+}
+
+fn identity(user_id: String, method: Method) -> Arc<Identity> {
+    Arc::new(Identity { email: None, user_id: user_id.into(), groups: BTreeSet::new(), method, session: None })
+}
+
+impl Machines {
+    pub(crate) fn new(circuit: &Circuit, tokens: &Arc<Tokens>) -> Self {
+        Self {
+            tokens: tokens.clone(),
+            keys: circuit.access.ways().map(|ways| ways.header_auth.clone()).unwrap_or_default(),
+            holder: identity(format!("header:{}", circuit.name), Method::Header),
+            trusted: Set::new(&circuit.trusted_addresses),
+            neighbour: identity(format!("ip:{}", circuit.name), Method::Ip),
+        }
+    }
+
+    /// A service token before a key, where both are shown.
+    fn shown(&self, headers: &HeaderMap) -> Option<Shown<'_>> {
+        self.shown_token(headers).or_else(|| self.shown_key(headers))
+    }
+
+    fn shown_token(&self, headers: &HeaderMap) -> Option<Shown<'_>> {
+        let mut sent = headers.get_all(AUTHORIZATION).iter().filter_map(service_token);
+        let token = sent.next()?;
+        let known = token.len() <= MAX_TOKEN_BYTES && sent.next().is_none();
+        let digest = if known { sha256(token) } else { [0; 32] };
+        let token = self.tokens.0.get(&digest).filter(|_| known);
+        Some(Shown { method: Method::Token, digest, wrong: token.is_none().then_some(Reason::InvalidToken), token })
+    }
+
+    fn shown_key(&self, headers: &HeaderMap) -> Option<Shown<'_>> {
+        let mut shown = None;
+        for key in &self.keys {
+            let mut sent = headers.get_all(&key.header).iter();
+            let Some(value) = sent.next() else { continue };
+            let digest = sha256(value.as_bytes());
+            let good = sent.next().is_none() && digest == *key.hash.expose();
+            let wrong = (!good).then_some(Reason::InvalidHeader);
+            shown = Some(Shown { method: Method::Header, digest, wrong, token: None });
+            if good {
+                break;
+            }
+        }
+        shown
+    }
+}
+
+impl Token {
+    fn refused_at(&self, now: Timestamp) -> Option<Reason> {
+        if self.disabled {
+            return Some(Reason::TokenDisabled);
+        }
+        self.until.is_some_and(|until| now >= until).then_some(Reason::TokenExpired)
+    }
+}
+
+impl Gate {
+    /// The decision about what is shown in place of a session; absent where nothing is.
+    pub(crate) fn decide_shown(&self, request: &RequestView<'_>, outside: &Outside) -> Option<Decision> {
+        // Nobody is looked at on a public circuit.
+        self.list.as_ref()?;
+        let shown = self.machines.shown(request.headers)?;
+        Some(self.decide_machine(request, outside, &shown))
+    }
+
+    /// The decision about who shows nothing and comes from a trusted address.
+    pub(crate) fn decide_neighbour(&self, request: &RequestView<'_>, outside: &Outside) -> Option<Decision> {
+        let shown = Shown { method: Method::Ip, digest: [0; 32], wrong: None, token: None };
+        self.machines.trusted.contains(request.client).then(|| self.decide_machine(request, outside, &shown))
+    }
+
+    /// This success is on disk: the next one within the hour is not recorded.
+    pub fn note_came(&self, machine: &Machine) {
+        self.attempts.history().note_came(machine.came.clone(), self.core.clock.now());
+    }
+
+    /// Whether it came in the hour before this moment.
+    pub fn came_lately(&self, machine: &Machine) -> bool {
+        self.attempts.history().came_lately(&machine.came, self.core.clock.now())
+    }
+
+    fn decide_machine(&self, request: &RequestView<'_>, outside: &Outside, shown: &Shown<'_>) -> Decision {
+        let now = self.core.clock.now();
+        let came = (shown.digest, self.name.clone(), request.client);
+        let lately = self.attempts.history().came_lately(&came, now);
+        let wrong = shown.wrong.or_else(|| shown.token.and_then(|token| token.refused_at(now)));
+        let mut budget = outside.budget.clone();
+        let identity = shown.token.map_or_else(|| self.nobody(shown.method), |token| &token.identity);
+        // What came lately is not counted again, unless it is refused now.
+        let counted = if lately && wrong.is_none() { Ok(()) } else { self.attempts.admit_machine(request.client) };
+        let (verdict, record) = match (counted, wrong) {
+            (Err(refusal), _) => (Verdict::Refuse(refusal), Record::Limited),
+            (Ok(()), Some(reason)) => (Verdict::Refuse(self.bad(shown, reason)), Record::Failure),
+            (Ok(()), None) => match self.limit_machine(request, identity, outside) {
+                Err(refusal) => (Verdict::Refuse(refusal), Record::Nothing),
+                Ok(by_user) => {
+                    budget = tightest(budget, by_user);
+                    self.admit_machine(shown, identity, lately)
+                }
+            },
+        };
+        if let (Verdict::Pass(_), Some(token)) = (&verdict, shown.token) {
+            token.last.note(now, request.client);
+        }
+        // Whose a wrong key is nobody knows.
+        let user_id = (shown.token.is_some() || wrong.is_none()).then(|| identity.user_id.clone());
+        let sign_in = SignIn { email: None, user_id, method: shown.method };
+        let machine = Some(Machine { sign_in, record, came });
+        Decision { verdict, location: outside.location.clone(), session: None, budget, machine }
+    }
+
+    fn nobody(&self, method: Method) -> &Arc<Identity> {
+        match method {
+            Method::Ip => &self.machines.neighbour,
+            Method::Token | Method::Header | Method::Password | Method::Pin | Method::None => &self.machines.holder,
+        }
+    }
+
+    fn bad(&self, shown: &Shown<'_>, reason: Reason) -> Refusal {
+        match shown.token {
+            Some(token) => Refusal { reason, kind: Kind::Credential, rule: format!("service_tokens.{}", token.name) },
+            None => self.refuse(reason, Kind::Credential, "access"),
+        }
+    }
+
+    fn limit_machine(
+        &self,
+        request: &RequestView<'_>,
+        identity: &Identity,
+        outside: &Outside,
+    ) -> Result<Option<crate::verdict::Budget>, Refusal> {
+        let (key, reason) = match identity.method {
+            Method::Ip => (Key::address(request.client), Reason::RateLimitedIp),
+            Method::Token | Method::Header | Method::Password | Method::Pin | Method::None => {
+                (Key::Text(identity.user_id.clone()), Reason::RateLimitedUser)
+            }
+        };
+        self.limits_by_user(&key, outside.wait).map_err(|budget| too_many(reason, budget))
+    }
+
+    /// A token must be listed; a key and an address are their own allowance.
+    fn admit_machine(&self, shown: &Shown<'_>, identity: &Arc<Identity>, lately: bool) -> (Verdict, Record) {
+        let listed = shown.token.zip(self.list.as_ref()).map(|(token, list)| (list.admits_token(&token.name), list));
+        if let Some((Err(reason), list)) = listed {
+            return (Verdict::Refuse(self.refuse(reason, Kind::Forbidden, list.key())), Record::Failure);
+        }
+        let record = if lately { Record::Nothing } else { Record::Success };
+        (Verdict::Pass(Permit { caller: Caller::Known(identity.clone()) }), record)
+    }
+}
