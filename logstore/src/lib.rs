@@ -17,6 +17,7 @@ mod json;
 mod lane;
 mod loss;
 mod piece;
+mod places;
 pub mod query;
 mod request_ids;
 pub mod retention;

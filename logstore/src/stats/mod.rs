@@ -7,6 +7,7 @@
 
 mod counted;
 mod disk;
+mod keys;
 mod minute;
 mod ring;
 mod sum;
