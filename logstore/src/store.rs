@@ -17,7 +17,6 @@ use crate::block::{Item, Waiter};
 use crate::database::{self, Opened};
 use crate::entry::{Entry, Field, Log};
 use crate::error::{Error, QueryError, Unavailable};
-use crate::id::Ids;
 use crate::loss::Cause;
 use crate::query::{self, Facets, Histogram, Page, Query};
 use crate::request_ids::RequestIds;
