@@ -53,8 +53,9 @@ impl Column {
             Self::Hot => {
                 blocks.set_block_size(16 << 10);
                 options.set_compression_type(DBCompressionType::Lz4);
-                options.set_write_buffer_size(64 << 20);
-                options.set_max_write_buffer_number(4);
+                // The sealer has it written out before it is full, when few rows of it are not sealed.
+                options.set_write_buffer_size(128 << 20);
+                options.set_max_write_buffer_number(2);
             }
             Self::Seg => {
                 // Parts are compressed before they get here, and their keys ascend: nothing is ever rewritten.

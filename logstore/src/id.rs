@@ -62,16 +62,13 @@ impl Ids {
         self.request(counter).to_string()
     }
 
-    /// Of each text the counter of the request's id that it is; none for what was not made here or is written in
-    /// another way.
-    pub(crate) fn counters(&self, texts: &[Option<&[u8]>]) -> Vec<Option<u64>> {
-        let mut counters = Vec::with_capacity(texts.len());
+    /// Of each id the counter, if it is that of a request; none for what was not made here.
+    pub(crate) fn counters(&self, ids: &[Option<Scrambled>]) -> Vec<Option<u64>> {
+        let mut counters = Vec::with_capacity(ids.len());
         let mut scrambled = Vec::with_capacity(TOGETHER);
-        for texts in texts.chunks(TOGETHER) {
-            let read = texts.iter().map(|text| text.and_then(halves_of_text));
-            let read: Vec<Option<(u64, u64)>> = read.collect();
+        for read in ids.chunks(TOGETHER) {
             scrambled.clear();
-            scrambled.extend(read.iter().map(|halves| halves.unwrap_or_default()));
+            scrambled.extend(read.iter().map(|id| id.map_or((0, 0), |Scrambled(left, right)| (left, right))));
             self.unscramble(&mut scrambled);
             counters.extend(read.iter().zip(&scrambled).map(|(read, (left, right))| {
                 let (kind, counter) = plain(*left, *right)?;
@@ -83,7 +80,7 @@ impl Ids {
 
     /// The counter of the request's id that a text is.
     pub(crate) fn counter(&self, text: &str) -> Option<u64> {
-        self.counters(&[Some(text.as_bytes())]).pop().flatten()
+        self.counters(&[read(text.as_bytes())]).pop().flatten()
     }
 
     /// The names of the entries at places of a log.
@@ -160,13 +157,47 @@ fn plain(left: u64, right: u64) -> Option<(u128, u64)> {
     Some((counter >> SEQ_BITS, counter as u64 & SEQ_MAX))
 }
 
-/// Only the one way in which ids are written here: an entry must come back as it was.
-fn halves_of_text(text: &[u8]) -> Option<(u64, u64)> {
-    if text.len() != Hyphenated::LENGTH || text.iter().any(u8::is_ascii_uppercase) {
+/// An id of which it is not known yet what it names.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scrambled(u64, u64);
+
+/// The id that a text is. Only in the one way in which ids are written here: an entry must come back as it was.
+pub(crate) fn read(text: &[u8]) -> Option<Scrambled> {
+    let [_, _, _, _, _, _, _, _, b'-', _, _, _, _, b'-', _, _, _, _, b'-', _, _, _, _, b'-', ..] = text else {
         return None;
+    };
+    let mut number = 0;
+    for (from, to) in [(0, 8), (9, 13), (14, 18), (19, 23), (24, Hyphenated::LENGTH)] {
+        number = number << (4 * (to - from)) | u128::from(digits(text.get(from..to)?)?);
     }
-    Some(halves(gather(&Uuid::try_parse_ascii(text).ok()?)?))
+    let (left, right) = halves(gather(&Uuid::from_u128(number))?);
+    (text.len() == Hyphenated::LENGTH).then_some(Scrambled(left, right))
 }
+
+/// At most sixteen hexadecimal digits in lower case. Without branches for each: which digit comes is chance.
+fn digits(text: &[u8]) -> Option<u64> {
+    let value = |digit: &u8| DIGITS.get(usize::from(*digit)).copied().unwrap_or(NO_DIGIT);
+    let (number, all) =
+        text.iter().map(value).fold((0, 0), |(number, all), value| (number << 4 | u64::from(value & 0xf), all | value));
+    (all < NO_DIGIT).then_some(number)
+}
+
+const NO_DIGIT: u8 = 0x10;
+
+const DIGITS: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut digits = b"0123456789abcdef".as_slice();
+    let mut value = 0;
+    while let [digit, rest @ ..] = digits {
+        let mut before = values.as_mut_slice().split_at_mut(*digit as usize).1;
+        if let [place, ..] = &mut before {
+            *place = value;
+        }
+        value += 1;
+        digits = rest;
+    }
+    values
+};
 
 fn block(round: u8, half: u64) -> [u8; 16] {
     (u128::from(round) << 120 | u128::from(half)).to_be_bytes()

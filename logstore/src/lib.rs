@@ -4,6 +4,7 @@
 //! interval or counted as lost and marked in the log; sequences have no gaps; an entry is readable within a second.
 //! Nothing here knows policy, HTTP or configuration.
 
+mod block;
 mod cache;
 pub mod codec;
 mod column;
@@ -17,7 +18,9 @@ mod json;
 mod lane;
 mod loss;
 mod piece;
+mod places;
 pub mod query;
+mod recent;
 mod request_ids;
 pub mod retention;
 pub mod row;

@@ -8,13 +8,14 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use rocksdb::{DB, ReadOptions, WriteBatch};
+use rocksdb::{DB, FlushOptions, ReadOptions, WriteBatch};
 
 use crate::column::{Column, hot_key, hot_seq};
 use crate::database::column;
 use crate::entry::Log;
 use crate::piece::Piece;
-use crate::segment::{Header, Part, ROWS, Stored, encode, part_key};
+use crate::recent::Found;
+use crate::segment::{Header, Made, Part, ROWS, Stored, encode, part_key};
 use crate::shared::Shared;
 use crate::timeline::Timeline;
 
@@ -26,6 +27,9 @@ const AGE: i64 = 6 * 3_600_000_000;
 
 /// Fewer rows are not sealed by age: small segments cost more than they save.
 const ROWS_MIN: u64 = 256;
+
+/// Rows in memory that are written out after sealing, in bytes.
+const HOT_BYTES: u64 = 64 << 20;
 
 /// Until the store is closed.
 pub(crate) fn run(shared: &Arc<Shared>) {
@@ -83,9 +87,7 @@ fn seal(shared: &Shared, log: Log, rows: u64) -> Result<(), String> {
     let slot = shared.db.read();
     let db = slot.as_ref().ok_or("the log store is not open")?;
     let first = shared.contents(log).read().timeline.first();
-    let bytes = read(db, log, first, rows)?;
-    let bytes: Vec<&[u8]> = bytes.iter().map(|row| &**row).collect();
-    let parts = encode(log, first, &bytes, &shared.ids);
+    let parts = parts(shared, db, log, first, rows)?;
     let header = parts.iter().find(|(column, part, _)| (*column, *part) == (0, Part::Header));
     let header = header.map(|(_, _, body)| Stored::Owned(body.clone()).checked());
     let header = header.ok_or("a segment has no header")?.and_then(|header| Header::decode(first, &header));
@@ -102,7 +104,34 @@ fn seal(shared: &Shared, log: Log, rows: u64) -> Result<(), String> {
     db.write(batch).map_err(|error| error.to_string())?;
     Arc::make_mut(&mut contents.pieces).push(piece);
     contents.timeline.drop_first(rows);
+    drop(contents);
+    write_out(db);
+    if log == Log::Requests {
+        shared.recent.drop_before(first + rows).into_iter().for_each(|free| shared.requests.recycle(free));
+    }
     Ok(())
+}
+
+/// Writing a table of rows costs least right after sealing: rows that are sealed are left out of it.
+fn write_out(db: &DB) {
+    let hot = column(db, Column::Hot);
+    let bytes = db.property_int_value_cf(&hot, "rocksdb.cur-size-active-mem-table").ok().flatten().unwrap_or(0);
+    if bytes >= HOT_BYTES {
+        let mut options = FlushOptions::default();
+        options.set_wait(false);
+        if let Err(error) = db.flush_cf_opt(&hot, &options) {
+            tracing::warn!(%error, "rows are not written out yet");
+        }
+    }
+}
+
+/// Of rows in memory, or else of the same rows in the database.
+fn parts(shared: &Shared, db: &DB, log: Log, first: u64, rows: u64) -> Result<Vec<Made>, String> {
+    let recent = if log == Log::Requests { shared.recent.rows(first, rows) } else { None };
+    let stored = if recent.is_none() { read(db, log, first, rows)? } else { Vec::new() };
+    let recent = recent.iter().flat_map(Found::rows);
+    let bytes: Vec<&[u8]> = recent.chain(stored.iter().map(|row| &**row)).collect();
+    Ok(encode(log, first, &bytes, &shared.ids))
 }
 
 fn read(db: &DB, log: Log, first: u64, rows: u64) -> Result<Vec<Box<[u8]>>, String> {

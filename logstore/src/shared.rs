@@ -18,6 +18,7 @@ use crate::id::Ids;
 use crate::lane::Lane;
 use crate::loss::Losses;
 use crate::piece::Pieces;
+use crate::recent::Recent;
 use crate::request_ids::RequestIds;
 use crate::retention::Keep;
 use crate::stats::Counters;
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     /// Attempts and audit entries.
     pub(crate) decisions: Lane,
     pub(crate) requests: Lane,
+    /// Requests that are written and perhaps not sealed.
+    pub(crate) recent: Recent,
     /// Absent after the store was closed, and while it is opened again after a failure.
     pub(crate) db: RwLock<Option<DB>>,
     contents: [RwLock<Contents>; 3],
@@ -96,6 +99,7 @@ impl Shared {
             ids,
             decisions: Lane::new(options.queue_entries, options.queue_bytes),
             requests: Lane::new(options.queue_entries, options.queue_bytes),
+            recent: Recent::default(),
             options,
             db: RwLock::new(Some(db)),
             contents: contents.map(RwLock::new),

@@ -1,5 +1,6 @@
 //! The store as its users see it.
 
+use std::cell::RefCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -12,10 +13,10 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::block::{Item, Waiter};
 use crate::database::{self, Opened};
 use crate::entry::{Entry, Field, Log};
 use crate::error::{Error, QueryError, Unavailable};
-use crate::lane::Item;
 use crate::loss::Cause;
 use crate::query::{self, Facets, Histogram, Page, Query};
 use crate::request_ids::RequestIds;
@@ -36,6 +37,10 @@ const COMMIT_DISK: Duration = Duration::from_secs(10);
 
 /// An append that may wait waits this long for room in its lane.
 const APPEND_ROOM: Duration = Duration::from_secs(5);
+
+thread_local! {
+    static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
 
 /// The three logs. Clones share one store; the last one to go closes it.
 #[derive(Clone)]
@@ -78,15 +83,23 @@ impl Store {
     /// Attempts and audit entries that nobody waits for leave the last quarter of their lane to those of
     /// [`Self::commit`].
     pub fn append(&self, entry: &Entry<'_>) {
-        if let Err(item) = self.push(self.item(entry, None)) {
-            self.lose(&item);
-        }
+        self.check_words(entry);
+        // A thread's own room to encode in: the lane copies what it takes.
+        ENCODED.with_borrow_mut(|bytes| {
+            bytes.clear();
+            entry.encode_into(bytes);
+            if let Err(item) = self.push(item(entry, bytes, None)) {
+                self.lose(&item);
+            }
+        });
     }
 
     /// As [`Self::append`], but waits for room when the queue is full, at most 5 s.
     pub async fn append_or_wait(&self, entry: &Entry<'_>) {
         let shared = &self.handle.shared;
-        let item = self.item(entry, None);
+        self.check_words(entry);
+        let bytes = entry.encode();
+        let item = item(entry, &bytes, None);
         if let Err(item) = wait_for_room(shared, item, APPEND_ROOM, |item| self.push(item)).await {
             self.lose(&item);
         }
@@ -100,7 +113,9 @@ impl Store {
     pub async fn commit(&self, entry: &Entry<'_>) -> Result<Committed, Unavailable> {
         let shared = &self.handle.shared;
         let (waiter, outcome) = oneshot::channel();
-        let item = self.item(entry, Some(waiter));
+        self.check_words(entry);
+        let bytes = entry.encode();
+        let item = item(entry, &bytes, Some(waiter));
         if !shared.writable() || shared.closing() {
             self.lose(&item);
             return Err(shared.unavailable());
@@ -226,7 +241,8 @@ impl Store {
     /// As [`Self::commit`], for threads that may wait.
     fn commit_blocking(&self, entry: &Entry<'_>) -> Result<(), Unavailable> {
         let (waiter, outcome) = oneshot::channel();
-        if self.push(self.item(entry, Some(waiter))).is_err() {
+        self.check_words(entry);
+        if self.push(item(entry, &entry.encode(), Some(waiter))).is_err() {
             return Err(self.handle.shared.unavailable());
         }
         match outcome.blocking_recv() {
@@ -290,15 +306,14 @@ impl Store {
         self.handle.close()
     }
 
-    fn item(&self, entry: &Entry<'_>, waiter: Option<crate::lane::Waiter>) -> Item {
+    fn check_words(&self, entry: &Entry<'_>) {
         if let Some((field, word)) = entry.stray_word() {
             self.handle.shared.stray_words.fetch_add(1, Ordering::Relaxed);
             tracing::error!(log = entry.log().name(), field, word, "value is not in the closed list of its field");
         }
-        Item::of(entry, waiter)
     }
 
-    fn push(&self, item: Item) -> Result<(), Item> {
+    fn push<'a>(&self, item: Item<'a>) -> Result<(), Item<'a>> {
         let shared = &self.handle.shared;
         if shared.closing() {
             return Err(item);
@@ -321,7 +336,7 @@ impl Store {
         Ok(())
     }
 
-    fn lose(&self, item: &Item) {
+    fn lose(&self, item: &Item<'_>) {
         let shared = &self.handle.shared;
         let cause = match (shared.closing(), shared.writable()) {
             (true, _) => Cause::Closed,
@@ -364,12 +379,16 @@ impl Drop for Handle {
     }
 }
 
-async fn wait_for_room(
+const fn item<'a>(entry: &Entry<'_>, bytes: &'a [u8], waiter: Option<Waiter>) -> Item<'a> {
+    Item { log: entry.log(), time: entry.time(), bytes, waiter }
+}
+
+async fn wait_for_room<'a>(
     shared: &Shared,
-    item: Item,
+    item: Item<'a>,
     longest: Duration,
-    push: impl Fn(Item) -> Result<(), Item>,
-) -> Result<(), Item> {
+    push: impl Fn(Item<'a>) -> Result<(), Item<'a>>,
+) -> Result<(), Item<'a>> {
     let Err(item) = push(item) else {
         return Ok(());
     };

@@ -124,12 +124,17 @@ impl Entry<'_> {
     pub fn encode(&self) -> Vec<u8> {
         // Most entries fit, so that one allocation is enough.
         let mut out = Vec::with_capacity(512);
-        match self {
-            Self::Access(entry) => entry.encode(&mut out),
-            Self::Request(entry) => entry.encode(&mut out),
-            Self::Audit(entry) => entry.encode(&mut out),
-        }
+        self.encode_into(&mut out);
         out
+    }
+
+    /// As [`Self::encode`], at the end of what is there.
+    pub(crate) fn encode_into(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Access(entry) => entry.encode(out),
+            Self::Request(entry) => entry.encode(out),
+            Self::Audit(entry) => entry.encode(out),
+        }
     }
 
     /// The first value that is not in the closed list of its field, with the field's name.

@@ -38,7 +38,7 @@ fn shared_beginnings(values: &[&[u8]]) -> Vec<u8> {
     let (mut out, mut lengths, mut rests) = (Vec::new(), Vec::new(), Vec::new());
     let mut before: &[u8] = &[];
     for value in values {
-        let shared = before.iter().zip(*value).take_while(|(a, b)| a == b).count();
+        let shared = shared(before, value);
         let rest = value.get(shared..).unwrap_or_default();
         put_length(shared, &mut out);
         put_length(rest.len(), &mut lengths);
@@ -48,6 +48,14 @@ fn shared_beginnings(values: &[&[u8]]) -> Vec<u8> {
     out.extend(lengths);
     out.extend(rests);
     out
+}
+
+/// How many bytes two values begin with in common.
+pub(super) fn shared(one: &[u8], other: &[u8]) -> usize {
+    let (eights, others) = (one.as_chunks::<8>().0, other.as_chunks::<8>().0);
+    let equal = eights.iter().zip(others).take_while(|(a, b)| a == b).count() * 8;
+    let rest = one.iter().zip(other).skip(equal).take_while(|(a, b)| a == b).count();
+    equal + rest
 }
 
 /// A dictionary, blocks of it decoded as they are asked for.

@@ -6,14 +6,14 @@ use super::dictionary;
 use super::extremes;
 use super::filter;
 use super::frames::Press;
-use super::gather::{Gathered, gather};
+use super::gather::{ABSENT, Gathered, Words, gather};
 use super::header::{Column, Header, Numbers, STRAY, Shape, Word, lower_bound, upper_bound};
 use super::hours;
 use super::pages::{encode_codes, encode_numbers};
 use super::part::{Part, seal};
 use super::rare;
 use crate::entry::{Kind, Log, TIME};
-use crate::id::Ids;
+use crate::id::{Ids, Scrambled};
 
 /// A part, of which column and which.
 pub(crate) type Made = (u32, Part, Vec<u8>);
@@ -37,8 +37,8 @@ pub(crate) fn encode(log: Log, first: u64, rows: &[&[u8]], ids: &Ids) -> Vec<Mad
                 making.times(rows, !absent.is_empty())
             }
             Gathered::Numbers { rows, absent } => making.numbers(number, rows, &absent),
-            Gathered::Texts { rows } => making.ids(number, &rows, ids),
-            Gathered::Words { rows, words, .. } => making.words(number, &rows, &words),
+            Gathered::Ids { rows, ids: scrambled } => making.ids(number, &rows, &scrambled, ids),
+            Gathered::Words { rows, words } => making.words(number, &rows, &words),
             Gathered::Mixed { rows } => making.raw(number, &rows),
         };
         making.columns.push(Column { number, shape });
@@ -87,10 +87,9 @@ impl Making {
         absent.iter().for_each(|row| is_absent.iter_mut().skip(*row).take(1).for_each(|absent| *absent = true));
         let present = || rows.iter().zip(&is_absent).filter(|(_, absent)| !**absent).map(|(value, _)| *value);
         if let Some(values) = few(present()) {
-            let words: Vec<_> = values.iter().map(|value| Word::Number(*value)).collect();
-            let place = |value: &u64| values.binary_search(value).unwrap_or(0);
-            let codes = rows.iter().zip(&is_absent).map(|(value, absent)| (!absent).then(|| place(value)));
-            return self.small(number, words, &codes.collect::<Vec<_>>());
+            let codes =
+                codes_of(&values, rows.iter().zip(&is_absent).map(|(value, absent)| (!absent).then_some(*value)));
+            return self.small(number, values.into_iter().map(Word::Number).collect(), codes);
         }
         let hole = (!absent.is_empty()).then(|| unused(present()));
         for (value, absent) in rows.iter_mut().zip(&is_absent) {
@@ -103,8 +102,8 @@ impl Making {
         Shape::Numbers(Numbers::of(&rows, hole))
     }
 
-    fn ids(&mut self, number: u32, rows: &[Option<&[u8]>], ids: &Ids) -> Shape {
-        let counters = ids.counters(rows);
+    fn ids(&mut self, number: u32, rows: &[Option<&[u8]>], scrambled: &[Option<Scrambled>], ids: &Ids) -> Shape {
+        let counters = ids.counters(scrambled);
         let ours = counters.iter().flatten().count();
         if ours * 2 < rows.len() {
             return self.texts(number, rows);
@@ -131,28 +130,28 @@ impl Making {
     }
 
     fn texts(&mut self, number: u32, rows: &[Option<&[u8]>]) -> Shape {
-        let mut words: Vec<&[u8]> = rows.iter().flatten().copied().collect();
-        words.sort_unstable();
-        words.dedup();
-        let codes = rows.iter().map(|text| text.map(|text| words.binary_search(&text).unwrap_or(0)));
-        self.sorted(number, &words, &codes.collect::<Vec<_>>())
+        let words = distinct(rows.iter().flatten().copied());
+        let codes = codes_of(&words, rows.iter().copied());
+        self.sorted(number, &words, codes)
     }
 
-    fn words(&mut self, number: u32, rows: &[u32], words: &[&[u8]]) -> Shape {
-        let mut order: Vec<usize> = (0..words.len()).collect();
-        let word = |at: usize| words.get(at).copied().unwrap_or_default();
-        order.sort_unstable_by_key(|at| word(*at));
-        let mut places = vec![0; words.len()];
-        for (place, at) in order.iter().enumerate() {
-            places.iter_mut().skip(*at).take(1).for_each(|known| *known = place);
-        }
-        let sorted: Vec<&[u8]> = order.into_iter().map(word).collect();
+    fn words(&mut self, number: u32, rows: &[u16], words: &Words) -> Shape {
+        let mut order: Vec<(&[u8], u16)> =
+            (0..words.len()).filter_map(|at| Some((words.get(at)?, at as u16))).collect();
+        order.sort_unstable();
         // A row without a word has a place that no word has.
-        let codes: Vec<_> = rows.iter().map(|at| places.get(*at as usize).copied()).collect();
-        self.sorted(number, &sorted, &codes)
+        let mut places = vec![ABSENT; words.len()];
+        for ((_, at), place) in order.iter().zip(0..) {
+            if let Some(known) = places.get_mut(usize::from(*at)) {
+                *known = place;
+            }
+        }
+        let sorted: Vec<&[u8]> = order.into_iter().map(|(word, _)| word).collect();
+        let codes: Vec<u16> = rows.iter().map(|at| places.get(usize::from(*at)).copied().unwrap_or(ABSENT)).collect();
+        self.sorted(number, &sorted, codes)
     }
 
-    fn sorted(&mut self, number: u32, words: &[&[u8]], codes: &[Option<usize>]) -> Shape {
+    fn sorted(&mut self, number: u32, words: &[&[u8]], codes: Vec<u16>) -> Shape {
         let bytes: usize = words.iter().map(|word| word.len()).sum();
         if words.len() < SMALL_VALUES && bytes <= SMALL_BYTES {
             return self.small(number, words.iter().map(|word| Word::Bytes(word.to_vec())).collect(), codes);
@@ -160,7 +159,7 @@ impl Making {
         let absent = self.large(number, words, codes);
         let kind = self.log.fields().iter().find(|field| field.number == number).map(|field| field.kind);
         if !matches!(kind, Some(Kind::Address)) {
-            self.add(number, Part::Trigrams, filter::trigrams(words.iter().copied()));
+            self.add(number, Part::Trigrams, filter::trigrams(words));
         }
         self.add(number, Part::Exact, filter::exact(words));
         let (first, last) = (words.first().copied().unwrap_or_default(), words.last().copied().unwrap_or_default());
@@ -168,17 +167,14 @@ impl Making {
     }
 
     fn raw(&mut self, number: u32, rows: &[Option<Vec<u8>>]) -> Shape {
-        let rows: Vec<Option<&[u8]>> = rows.iter().map(Option::as_deref).collect();
-        let mut words: Vec<&[u8]> = rows.iter().flatten().copied().collect();
-        words.sort_unstable();
-        words.dedup();
-        let codes: Vec<_> = rows.iter().map(|text| text.and_then(|text| words.binary_search(&text).ok())).collect();
-        let absent = self.large(number, &words, &codes);
+        let words = distinct(rows.iter().flatten().map(Vec::as_slice));
+        let codes = codes_of(&words, rows.iter().map(Option::as_deref));
+        let absent = self.large(number, &words, codes);
         Shape::Raw { values: words.len() as u64, absent }
     }
 
     /// A dictionary in parts of its own. Gives the rows without a value.
-    fn large(&mut self, number: u32, words: &[&[u8]], codes: &[Option<usize>]) -> u64 {
+    fn large(&mut self, number: u32, words: &[&[u8]], codes: Vec<u16>) -> u64 {
         let (codes, counts, absent) = numbered(codes, words.len());
         let dictionary = dictionary::encode(words, &mut self.press);
         self.add(number, Part::Dictionary, dictionary);
@@ -191,7 +187,7 @@ impl Making {
         absent
     }
 
-    fn small(&mut self, number: u32, words: Vec<Word>, codes: &[Option<usize>]) -> Shape {
+    fn small(&mut self, number: u32, words: Vec<Word>, codes: Vec<u16>) -> Shape {
         let (codes, counts, absent) = numbered(codes, words.len());
         let values: Vec<(Word, u64)> = words.into_iter().zip(counts).collect();
         if let ([(only, _)], 0) = (values.as_slice(), absent) {
@@ -209,15 +205,39 @@ impl Making {
     }
 }
 
+fn distinct<'a>(words: impl Iterator<Item = &'a [u8]>) -> Vec<&'a [u8]> {
+    let mut words: Vec<&[u8]> = words.collect();
+    words.sort_unstable();
+    words.dedup();
+    words
+}
+
+/// The place of each row's value among sorted ones that hold it.
+fn codes_of<T: Ord + Copy>(values: &[T], rows: impl Iterator<Item = Option<T>>) -> Vec<u16> {
+    let place = |value| values.binary_search(&value).map_or(ABSENT, |place| place as u16);
+    let mut last = (None, ABSENT);
+    let codes = rows.map(|value| {
+        if value != last.0 {
+            last = (value, value.map_or(ABSENT, place));
+        }
+        last.1
+    });
+    codes.collect()
+}
+
 /// Codes with absence as code 0 where there is any, the rows of each value, and the rows without one.
-fn numbered(codes: &[Option<usize>], values: usize) -> (Vec<u16>, Vec<u64>, u64) {
-    let absent = codes.iter().filter(|code| code.is_none()).count() as u64;
-    let shift = usize::from(absent > 0);
+fn numbered(mut codes: Vec<u16>, values: usize) -> (Vec<u16>, Vec<u64>, u64) {
     let mut counts = vec![0; values];
-    for code in codes.iter().flatten() {
-        counts.iter_mut().skip(*code).take(1).for_each(|count| *count += 1);
+    for code in &codes {
+        if let Some(count) = counts.get_mut(usize::from(*code)) {
+            *count += 1;
+        }
     }
-    let codes = codes.iter().map(|code| code.map_or(0, |code| (code + shift) as u16)).collect();
+    let absent = codes.len() as u64 - counts.iter().sum::<u64>();
+    if absent > 0 {
+        // Absence is the largest number: one more is 0.
+        codes.iter_mut().for_each(|code| *code = code.wrapping_add(1));
+    }
     (codes, counts, absent)
 }
 

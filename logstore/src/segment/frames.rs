@@ -8,7 +8,7 @@ use super::Fault;
 use super::bytes::{Read, put_length};
 
 /// Levels above cost more time than they save room on pages of this size.
-const LEVEL: i32 = 3;
+const LEVEL: i32 = 1;
 
 /// The most that a block may decompress to; more is damage.
 const BLOCK_BYTES_MAX: usize = 64 << 20;

@@ -2,60 +2,87 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
-
 use crate::codec::{Fields, Raw, put_bytes, put_number};
+use crate::id::{self, Scrambled};
+use crate::places::{Places, hash};
 
 /// Columns are numbered with two bytes.
 const COLUMNS_MAX: u32 = 1 << 16;
 
-/// A row that has no value of a column.
-const ABSENT: u32 = u32::MAX;
+/// A row that has no value of a column. No segment has as many rows.
+pub(super) const ABSENT: u16 = u16::MAX;
+
+/// Rows that are read before their values go to their columns: what a column needs stays in the processor's cache.
+const TOGETHER: usize = 64;
 
 /// Rows as columns, by number. Column 0 holds whole rows that cannot be read.
 pub(super) fn gather<'a>(rows: &[&'a [u8]], are_unique: impl Fn(u32) -> bool) -> BTreeMap<u32, Gathered<'a>> {
-    let mut columns: Vec<(u32, Gathered<'a>)> = Vec::new();
-    for (row, bytes) in rows.iter().enumerate() {
-        if is_readable(bytes) {
-            // Numbers ascend within a row, and rows are alike: the next column is nearly always the one that follows.
-            let mut at = 0;
-            for (number, raw) in Fields::of(bytes).map_while(Result::ok) {
-                at = place(&mut columns, number, at, || are_unique(number));
-                if let Some((_, column)) = columns.get_mut(at) {
-                    column.push(row, number, raw);
+    let mut columns: Vec<Column<'a>> = Vec::new();
+    let mut fields = Vec::new();
+    for (chunk, first) in rows.chunks(TOGETHER).zip((0..).step_by(TOGETHER)) {
+        for (row, bytes) in (first..).zip(chunk) {
+            if read(bytes, &mut fields) {
+                note(&mut columns, row, &fields, &are_unique);
+            } else {
+                let at = place(&mut columns, 0, 0, || false);
+                if let Some(column) = columns.get_mut(at) {
+                    column.gathered.push_whole(row, bytes);
                 }
-                at += 1;
-            }
-        } else {
-            let at = place(&mut columns, 0, 0, || false);
-            if let Some((_, column)) = columns.get_mut(at) {
-                column.push_whole(row, bytes);
             }
         }
+        for Column { number, gathered, noted } in &mut columns {
+            noted.drain(..).for_each(|(row, raw)| gathered.push(row, *number, raw));
+        }
     }
-    for (_, column) in &mut columns {
-        column.fill(rows.len());
-    }
-    columns.into_iter().collect()
+    let gathered = columns.into_iter().map(|Column { number, mut gathered, .. }| {
+        gathered.fill(rows.len());
+        (number, gathered)
+    });
+    gathered.collect()
 }
 
-/// Whether a column can be made of each of its fields.
-fn is_readable(row: &[u8]) -> bool {
-    Fields::of(row).all(|field| matches!(field, Ok((number, _)) if number < COLUMNS_MAX))
+struct Column<'a> {
+    number: u32,
+    gathered: Gathered<'a>,
+    /// Values that are still to be gathered, with their rows.
+    noted: Vec<(usize, Raw<'a>)>,
+}
+
+fn note<'a>(columns: &mut Vec<Column<'a>>, row: usize, fields: &[(u32, Raw<'a>)], are_unique: &impl Fn(u32) -> bool) {
+    // Numbers ascend within a row, and rows are alike: the next column is nearly always the one that follows.
+    let mut at = 0;
+    for (number, raw) in fields {
+        at = place(columns, *number, at, || are_unique(*number));
+        if let Some(column) = columns.get_mut(at) {
+            column.noted.push((row, *raw));
+        }
+        at += 1;
+    }
+}
+
+/// The fields of a row; false if a column cannot be made of each of them.
+fn read<'a>(row: &'a [u8], fields: &mut Vec<(u32, Raw<'a>)>) -> bool {
+    fields.clear();
+    for field in Fields::of(row) {
+        match field {
+            Ok((number, raw)) if number < COLUMNS_MAX => fields.push((number, raw)),
+            Ok(_) | Err(_) => return false,
+        }
+    }
+    true
 }
 
 /// Where the column of this number is, beginning the search at a guess; made if it is not there.
-fn place<'a>(
-    columns: &mut Vec<(u32, Gathered<'a>)>,
-    number: u32,
-    guess: usize,
-    is_unique: impl FnOnce() -> bool,
-) -> usize {
-    let from = if columns.get(guess).is_some_and(|(known, _)| *known <= number) { guess } else { 0 };
-    let found = columns.iter().skip(from).position(|(known, _)| *known >= number);
+fn place(columns: &mut Vec<Column<'_>>, number: u32, guess: usize, is_unique: impl FnOnce() -> bool) -> usize {
+    let guessed = columns.get(guess).map(|column| column.number);
+    if guessed == Some(number) {
+        return guess;
+    }
+    let from = if guessed.is_some_and(|known| known < number) { guess } else { 0 };
+    let found = columns.iter().skip(from).position(|column| column.number >= number);
     let at = found.map_or(columns.len(), |skipped| from + skipped);
-    if columns.get(at).is_none_or(|(known, _)| *known != number) {
-        columns.insert(at, (number, Gathered::new(is_unique())));
+    if columns.get(at).is_none_or(|column| column.number != number) {
+        columns.insert(at, Column { number, gathered: Gathered::new(is_unique()), noted: Vec::new() });
     }
     at
 }
@@ -68,15 +95,15 @@ pub(super) enum Gathered<'a> {
         rows: Vec<u64>,
         absent: Vec<usize>,
     },
-    /// Per row its text: for columns in which hardly two rows have the same.
-    Texts {
+    /// Per row its text, and what it is as an id: for columns in which hardly two rows have the same.
+    Ids {
         rows: Vec<Option<&'a [u8]>>,
+        ids: Vec<Option<Scrambled>>,
     },
     /// Per row the place of its text among the distinct ones.
     Words {
-        rows: Vec<u32>,
-        words: Vec<&'a [u8]>,
-        known: FxHashMap<&'a [u8], u32>,
+        rows: Vec<u16>,
+        words: Words,
     },
     /// Of more than one type: the fields as they stood in the entry.
     Mixed {
@@ -84,35 +111,67 @@ pub(super) enum Gathered<'a> {
     },
 }
 
+/// Distinct texts in the order in which they came, close together: rows lie far apart.
+#[derive(Default)]
+pub(super) struct Words {
+    places: Places,
+    ends: Vec<u32>,
+    bytes: Vec<u8>,
+}
+
+impl Words {
+    pub(super) const fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn get(&self, at: usize) -> Option<&[u8]> {
+        let start = at.checked_sub(1).map_or(Some(0), |before| self.ends.get(before).copied())?;
+        self.bytes.get(start as usize..*self.ends.get(at)? as usize)
+    }
+
+    /// The place of a text, which is there from now on.
+    fn place(&mut self, text: &[u8]) -> u16 {
+        let hash = hash(0, text);
+        let known = self.places.find(hash, |at| self.get(at) == Some(text));
+        let place = known.unwrap_or_else(|| {
+            self.places.add(hash);
+            self.bytes.extend_from_slice(text);
+            // Of at most 32,768 rows, each of a few KiB.
+            self.ends.push(self.bytes.len() as u32);
+            self.ends.len() - 1
+        });
+        place as u16
+    }
+}
+
 impl<'a> Gathered<'a> {
     fn new(is_unique: bool) -> Self {
-        if is_unique { Self::Texts { rows: Vec::new() } } else { Self::Empty }
+        if is_unique { Self::Ids { rows: Vec::new(), ids: Vec::new() } } else { Self::Empty }
     }
 
     fn push(&mut self, row: usize, number: u32, raw: Raw<'a>) {
         if matches!(self, Self::Empty) {
             *self = match raw {
                 Raw::Number(_) => Self::Numbers { rows: Vec::new(), absent: Vec::new() },
-                Raw::Bytes(_) => Self::Words { rows: Vec::new(), words: Vec::new(), known: FxHashMap::default() },
+                Raw::Bytes(_) => Self::Words { rows: Vec::new(), words: Words::default() },
             };
         }
-        self.fill(row);
+        if self.len() != row {
+            self.fill(row);
+        }
         match (&mut *self, raw) {
             (Self::Numbers { rows, .. }, Raw::Number(value)) => rows.push(value),
-            (Self::Texts { rows }, Raw::Bytes(text)) => rows.push(Some(text)),
-            (Self::Words { rows, words, known }, Raw::Bytes(text)) => {
+            (Self::Ids { rows, ids }, Raw::Bytes(text)) => {
+                rows.push(Some(text));
+                ids.push(id::read(text));
+            }
+            (Self::Words { rows, words }, Raw::Bytes(text)) => {
                 // Rows of one client follow each other.
-                let last = rows.last().copied().filter(|last| words.get(*last as usize) == Some(&text));
-                let word = last.unwrap_or_else(|| {
-                    *known.entry(text).or_insert_with(|| {
-                        words.push(text);
-                        (words.len() - 1) as u32
-                    })
-                });
-                rows.push(word);
+                let last = rows.last().copied().filter(|last| words.get(usize::from(*last)) == Some(text));
+                rows.push(last.unwrap_or_else(|| words.place(text)));
             }
             (Self::Mixed { rows }, raw) => rows.push(Some(as_stored(number, raw))),
-            (Self::Empty | Self::Numbers { .. } | Self::Texts { .. } | Self::Words { .. }, raw) => {
+            (Self::Empty | Self::Numbers { .. } | Self::Ids { .. } | Self::Words { .. }, raw) => {
                 self.mix(number);
                 self.push(row, number, raw);
             }
@@ -137,9 +196,22 @@ impl<'a> Gathered<'a> {
                 absent.extend(rows.len()..to);
                 rows.resize(to, 0);
             }
-            Self::Texts { rows } => rows.resize(to, None),
+            Self::Ids { rows, ids } => {
+                rows.resize(to, None);
+                ids.resize(to, None);
+            }
             Self::Words { rows, .. } => rows.resize(to, ABSENT),
             Self::Mixed { rows } => rows.resize(to, None),
+        }
+    }
+
+    const fn len(&self) -> usize {
+        match self {
+            Self::Empty => 0,
+            Self::Numbers { rows, .. } => rows.len(),
+            Self::Ids { rows, .. } => rows.len(),
+            Self::Words { rows, .. } => rows.len(),
+            Self::Mixed { rows } => rows.len(),
         }
     }
 
@@ -155,11 +227,11 @@ impl<'a> Gathered<'a> {
                 }
                 stored
             }
-            Self::Texts { rows } => {
+            Self::Ids { rows, .. } => {
                 rows.iter().map(|text| text.map(|text| as_stored(number, Raw::Bytes(text)))).collect()
             }
-            Self::Words { rows, words, .. } => {
-                let text = |word: &u32| words.get(*word as usize).map(|text| as_stored(number, Raw::Bytes(text)));
+            Self::Words { rows, words } => {
+                let text = |word: &u16| words.get(usize::from(*word)).map(|text| as_stored(number, Raw::Bytes(text)));
                 rows.iter().map(text).collect()
             }
             Self::Empty | Self::Mixed { .. } => Vec::new(),

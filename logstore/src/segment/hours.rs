@@ -1,6 +1,7 @@
 //! How many rows each value of each small dictionary has, hour by hour: what a chart of a whole log is drawn from.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use super::Fault;
 use super::bytes::{Read, put_length};
@@ -42,9 +43,18 @@ impl Hours {
 
 /// Part: hours with their rows, then per column its number, its codes, and its counts. None if there are too many hours.
 pub(super) fn encode(times: &[i64], columns: &[(u32, usize, &[u16])], press: &mut Press) -> Option<Vec<u8>> {
+    // Times run about in order: an hour is looked up when it changes.
+    let mut runs: Vec<(i64, Range<usize>)> = Vec::new();
+    for (row, time) in times.iter().enumerate() {
+        let hour = time.div_euclid(HOUR);
+        match runs.last_mut() {
+            Some((last, rows)) if *last == hour => rows.end = row + 1,
+            Some(_) | None => runs.push((hour, row..row + 1)),
+        }
+    }
     let mut places: BTreeMap<i64, u64> = BTreeMap::new();
-    for time in times {
-        *places.entry(time.div_euclid(HOUR)).or_default() += 1;
+    for (hour, rows) in &runs {
+        *places.entry(*hour).or_default() += rows.len() as u64;
     }
     if places.len() > HOURS_MAX {
         return None;
@@ -58,14 +68,16 @@ pub(super) fn encode(times: &[i64], columns: &[(u32, usize, &[u16])], press: &mu
         before = *hour;
     }
     let hours: Vec<i64> = places.into_keys().collect();
-    let place_of: Vec<usize> =
-        times.iter().map(|time| hours.partition_point(|hour| *hour < time.div_euclid(HOUR))).collect();
     put_length(columns.len(), &mut out);
     for (number, codes, rows) in columns {
         let mut counts = vec![0_u64; hours.len() * codes];
-        for (place, code) in place_of.iter().zip(*rows) {
-            if let Some(count) = counts.get_mut(place * codes + usize::from(*code)) {
-                *count += 1;
+        for (hour, run) in &runs {
+            let place = hours.partition_point(|known| known < hour);
+            let counts = counts.get_mut(place * codes..(place + 1) * codes).unwrap_or_default();
+            for code in rows.get(run.clone()).unwrap_or_default() {
+                if let Some(count) = counts.get_mut(usize::from(*code)) {
+                    *count += 1;
+                }
             }
         }
         put_varint(u64::from(*number), &mut out);

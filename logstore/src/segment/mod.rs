@@ -26,7 +26,7 @@ mod rebuild;
 mod tests;
 
 pub(crate) use dictionary::{Block, Dictionary};
-pub(crate) use encode::{TIME_SIGN, encode};
+pub(crate) use encode::{Made, TIME_SIGN, encode};
 pub(crate) use fault::Fault;
 pub(crate) use header::{Header, Numbers, STRAY, Shape};
 pub(crate) use hours::HOUR;

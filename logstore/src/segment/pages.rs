@@ -1,7 +1,8 @@
 //! Codes and numbers of 4,096 rows at a time.
 
-use pco::ChunkConfig;
-use pco::standalone::{simple_compress, simple_decompress};
+use pco::metadata::{DeltaEncoding, Mode};
+use pco::standalone::{FileCompressor, simple_compress, simple_decompress};
+use pco::{ChunkConfig, DeltaSpec, ModeSpec};
 
 use super::bytes::Read;
 use super::frames::{Press, frame, join, unpress};
@@ -37,26 +38,38 @@ impl Codes {
 const ZSTD: u8 = 0;
 const PCO: u8 = 1;
 
-/// Part: pages of codes, each the smaller of two ways to compress it.
+/// More costs more time than it saves room on pages of this size.
+const PCO_LEVEL: usize = 6;
+
+/// Part: pages of codes, in that of two ways to compress them which makes the first page smaller.
 pub(super) fn encode_codes(codes: &[u16], is_narrow: bool, press: &mut Press) -> Vec<u8> {
-    let pages: Vec<_> = codes.chunks(PAGE).map(|page| encode_page(page, is_narrow, press)).collect();
+    let mut is_binned = !is_narrow;
+    let config = config().with_mode_spec(ModeSpec::Classic).with_delta_spec(DeltaSpec::NoOp);
+    let mut pages = Vec::with_capacity(codes.len().div_ceil(PAGE));
+    for page in codes.chunks(PAGE) {
+        let binned = is_binned.then(|| simple_compress(page, &config).ok()).flatten();
+        if let Some(binned) = binned.as_ref().filter(|_| !pages.is_empty()) {
+            pages.push(tagged(PCO, binned));
+            continue;
+        }
+        let block = press.block(&plain(page, is_narrow));
+        let binned = binned.filter(|binned| binned.len() < block.len());
+        is_binned = binned.is_some();
+        pages.push(binned.map_or_else(|| tagged(ZSTD, &block), |binned| tagged(PCO, &binned)));
+    }
     join(&pages)
 }
 
-fn encode_page(page: &[u16], is_narrow: bool, press: &mut Press) -> Vec<u8> {
-    let plain: Vec<u8> = if is_narrow {
+fn config() -> ChunkConfig {
+    ChunkConfig::default().with_compression_level(PCO_LEVEL)
+}
+
+fn plain(page: &[u16], is_narrow: bool) -> Vec<u8> {
+    if is_narrow {
         page.iter().map(|code| *code as u8).collect()
     } else {
         page.iter().flat_map(|code| code.to_le_bytes()).collect()
-    };
-    let block = press.block(&plain);
-    if !is_narrow
-        && let Ok(binned) = simple_compress(page, &ChunkConfig::default())
-        && binned.len() < block.len()
-    {
-        return tagged(PCO, &binned);
     }
-    tagged(ZSTD, &block)
 }
 
 fn tagged(tag: u8, bytes: &[u8]) -> Vec<u8> {
@@ -86,14 +99,27 @@ pub(super) fn decode_codes(part: &[u8], page: usize, rows: usize, is_narrow: boo
     if length == rows { Ok(codes) } else { Err(DAMAGED) }
 }
 
-/// Part: pages of numbers.
+/// Part: pages of numbers, in the way that suits the first of them.
 pub(super) fn encode_numbers(numbers: &[u64]) -> Vec<u8> {
-    let config = ChunkConfig::default();
+    let config = numbers.chunks(PAGE).next().map_or_else(config, suited);
     let pages: Vec<_> = numbers
         .chunks(PAGE)
         .map(|page| simple_compress(page, &config).expect("a page of integers can be compressed"))
         .collect();
     join(&pages)
+}
+
+/// Finding out for each page would cost as much as compressing it.
+fn suited(page: &[u64]) -> ChunkConfig {
+    let Ok(found) = FileCompressor::default().chunk_compressor(page, &config()) else { return config() };
+    let delta = match &found.meta().delta_encoding {
+        DeltaEncoding::NoOp => DeltaSpec::NoOp,
+        DeltaEncoding::Consecutive { order, .. } => DeltaSpec::TryConsecutive(*order),
+        DeltaEncoding::Lookback { .. } => DeltaSpec::TryLookback,
+        DeltaEncoding::Conv1(_) | _ => DeltaSpec::Auto,
+    };
+    let mode = if found.meta().mode == Mode::Classic { ModeSpec::Classic } else { ModeSpec::Auto };
+    config().with_delta_spec(delta).with_mode_spec(mode)
 }
 
 /// A page of [`encode_numbers`], with this many rows.

@@ -1,8 +1,7 @@
 //! The counters of one minute.
 
-use std::collections::HashMap;
-
 use super::counted::{Counted, Dimension, Totals};
+use super::keys::{Key, Keys};
 use crate::codec::put_varint;
 
 /// Room of the keys of one minute, in bytes as they are stored; a key that finds none counts under `other`. With all
@@ -21,13 +20,19 @@ const CELL_BYTES: usize = 32;
 /// Version of the stored bytes.
 const VERSION: u8 = 1;
 
+/// Group of the circuits' names: each is counted with the place of its cell. The groups after it are those of the
+/// cells, one for each dimension.
+const NAMES: u32 = 0;
+
+/// Place of the cell of circuits for which there was no room; the others follow it.
+const REST: u64 = 0;
+
 /// One minute while requests are added to it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Minute {
-    /// By name; the empty one is of requests that found no circuit.
-    circuits: HashMap<Box<[u8]>, Cell>,
-    /// Of circuits for which there was no room.
-    rest: Cell,
+    cells: Vec<Cell>,
+    /// Of all cells. The empty name is of requests that found no circuit.
+    keys: Keys,
     bytes: usize,
 }
 
@@ -35,12 +40,12 @@ pub(super) struct Minute {
 #[derive(Debug, Default)]
 struct Cell {
     totals: Totals,
-    counts: [Counts; Dimension::ALL.len()],
+    unnamed: [Unnamed; Dimension::ALL.len()],
 }
 
+/// Requests without a key, and those whose key found no room.
 #[derive(Debug, Default)]
-struct Counts {
-    keys: HashMap<Box<[u8]>, u64>,
+struct Unnamed {
     absent: u64,
     other: u64,
 }
@@ -53,77 +58,119 @@ pub(super) trait Take {
     fn unnamed(&mut self, of: Dimension, absent: u64, other: u64);
 }
 
+impl Default for Minute {
+    fn default() -> Self {
+        Self { cells: vec![Cell::default()], keys: Keys::default(), bytes: 0 }
+    }
+}
+
 impl Minute {
     pub(super) fn add(&mut self, request: &Counted<'_>) {
-        if let Some(cell) = self.circuits.get_mut(request.circuit) {
-            return cell.add(request, &mut self.bytes);
+        let place = self.place(request.circuit);
+        let Some(cell) = usize::try_from(place).ok().and_then(|place| self.cells.get_mut(place)) else { return };
+        cell.totals.add(&request.totals);
+        for (of, unnamed) in Dimension::ALL.into_iter().zip(&mut cell.unnamed) {
+            let key = request.key(of);
+            // What was read from disk may be anything; it must not end the writer.
+            if key.is_empty() {
+                unnamed.absent = unnamed.absent.saturating_add(1);
+                continue;
+            }
+            let known = Key::of(group(place, of), key);
+            let room = if of.is_open() { OPEN_BYTES } else { MINUTE_BYTES };
+            if let Some(count) = self.keys.count_mut(&known) {
+                *count = count.saturating_add(1);
+            } else if self.bytes + KEY_BYTES + key.len() <= room {
+                self.bytes += KEY_BYTES + key.len();
+                self.keys.insert(&known, 1);
+            } else {
+                unnamed.other = unnamed.other.saturating_add(1);
+            }
         }
-        let size = CELL_BYTES + request.circuit.len();
-        if self.bytes + size > MINUTE_BYTES {
-            return self.rest.add(request, &mut self.bytes);
+    }
+
+    /// Of a circuit's cell; made if there is room for it.
+    fn place(&mut self, circuit: &[u8]) -> u64 {
+        let name = Key::of(NAMES, circuit);
+        if let Some(place) = self.keys.count_mut(&name) {
+            return *place;
         }
-        self.bytes += size;
-        self.circuits.entry(request.circuit.into()).or_default().add(request, &mut self.bytes);
+        if self.bytes + CELL_BYTES + circuit.len() > MINUTE_BYTES { REST } else { self.make_cell(&name, circuit.len()) }
+    }
+
+    fn make_cell(&mut self, name: &Key<'_>, name_bytes: usize) -> u64 {
+        self.bytes += CELL_BYTES + name_bytes;
+        let place = self.cells.len() as u64;
+        self.keys.insert(name, place);
+        self.cells.push(Cell::default());
+        place
     }
 
     /// Version u8, number of circuits, each with its name; then the rest. All numbers are varints.
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.bytes + CELL_BYTES);
         out.push(VERSION);
-        put_varint(self.circuits.len() as u64, &mut out);
-        for (name, cell) in &self.circuits {
+        let keys = self.keys.by_group();
+        let names = keys.partition_point(|(group, ..)| *group == NAMES);
+        let (names, mut keys) = keys.split_at_checked(names).unwrap_or_default();
+        let (rest, cells) = self.cells.split_first().map_or((None, [].as_slice()), |(rest, cells)| (Some(rest), cells));
+        // The rest's groups are the first and its cell is the last.
+        let of_rest = Dimension::ALL.map(|of| take_group(REST, of, &mut keys));
+        put_varint(cells.len() as u64, &mut out);
+        for ((_, name, place), cell) in names.iter().zip(cells) {
             put_key(name, &mut out);
-            cell.encode(&mut out);
+            cell.encode(Dimension::ALL.map(|of| take_group(*place, of, &mut keys)), &mut out);
         }
-        self.rest.encode(&mut out);
+        rest.unwrap_or(&Cell::default()).encode(of_rest, &mut out);
         out
     }
 
     /// None for what [`Self::encode`] did not write.
     pub(super) fn decode(bytes: &[u8]) -> Option<Self> {
-        let mut decoding = Decoding { minute: Self::default(), circuit: None };
+        let mut decoding = Decoding { minute: Self::default(), place: REST };
         read(bytes, &mut decoding)?;
         Some(decoding.minute)
     }
+
+    /// Empty again, its memory kept.
+    pub(super) fn clear(&mut self) {
+        self.cells.clear();
+        self.cells.push(Cell::default());
+        self.keys.clear();
+        self.bytes = 0;
+    }
+}
+
+/// Of a cell's keys of one dimension.
+fn group(place: u64, of: Dimension) -> u32 {
+    let group = place.saturating_mul(Dimension::ALL.len() as u64).saturating_add(of.index() as u64 + 1);
+    u32::try_from(group).unwrap_or(u32::MAX)
+}
+
+type Group<'k> = &'k [(u32, &'k [u8], u64)];
+
+/// Takes the keys of a group from the front of all.
+fn take_group<'k>(place: u64, of: Dimension, keys: &mut Group<'k>) -> Group<'k> {
+    let group = group(place, of);
+    let (taken, rest) = keys.split_at_checked(keys.partition_point(|(of, ..)| *of <= group)).unwrap_or_default();
+    *keys = rest;
+    taken
 }
 
 impl Cell {
-    fn add(&mut self, request: &Counted<'_>, bytes: &mut usize) {
-        self.totals.add(&request.totals);
-        for (of, counts) in Dimension::ALL.into_iter().zip(&mut self.counts) {
-            counts.add(request.key(of), if of.is_open() { OPEN_BYTES } else { MINUTE_BYTES }, bytes);
-        }
-    }
-
-    fn encode(&self, out: &mut Vec<u8>) {
+    fn encode(&self, keys: [Group<'_>; Dimension::ALL.len()], out: &mut Vec<u8>) {
         let Totals { allowed, blocked, bytes_in, bytes_out } = self.totals;
         for number in [allowed, blocked, bytes_in, bytes_out] {
             put_varint(number, out);
         }
-        for Counts { keys, absent, other } in &self.counts {
+        for (Unnamed { absent, other }, keys) in self.unnamed.iter().zip(keys) {
             for number in [*absent, *other, keys.len() as u64] {
                 put_varint(number, out);
             }
-            for (key, count) in keys {
+            for (_, key, count) in keys {
                 put_key(key, out);
                 put_varint(*count, out);
             }
-        }
-    }
-}
-
-impl Counts {
-    fn add(&mut self, key: &[u8], room: usize, bytes: &mut usize) {
-        // What was read from disk may be anything; it must not end the writer.
-        if key.is_empty() {
-            self.absent = self.absent.saturating_add(1);
-        } else if let Some(count) = self.keys.get_mut(key) {
-            *count = count.saturating_add(1);
-        } else if *bytes + KEY_BYTES + key.len() <= room {
-            *bytes += KEY_BYTES + key.len();
-            self.keys.insert(key.into(), 1);
-        } else {
-            self.other = self.other.saturating_add(1);
         }
     }
 }
@@ -188,43 +235,41 @@ impl<'a> Bytes<'a> {
 /// Makes a minute that can be added to out of a stored one.
 struct Decoding {
     minute: Minute,
-    /// The circuit that is being read; absent for the rest.
-    circuit: Option<Box<[u8]>>,
+    /// Of the cell that is being read.
+    place: u64,
 }
 
 impl Decoding {
-    fn counts(&mut self, of: Dimension) -> Option<&mut Counts> {
-        let cell = match &self.circuit {
-            Some(name) => self.minute.circuits.get_mut(name)?,
-            None => &mut self.minute.rest,
-        };
-        cell.counts.get_mut(of.index())
+    fn cell(&mut self) -> Option<&mut Cell> {
+        self.minute.cells.get_mut(usize::try_from(self.place).ok()?)
     }
 }
 
 impl Take for Decoding {
     fn circuit(&mut self, circuit: Option<&[u8]>, totals: &Totals) {
-        self.circuit = circuit.map(Box::from);
-        let cell = match &self.circuit {
-            Some(name) => {
-                self.minute.bytes += CELL_BYTES + name.len();
-                self.minute.circuits.entry(name.clone()).or_default()
-            }
-            None => &mut self.minute.rest,
-        };
-        cell.totals = *totals;
+        self.place = circuit.map_or(REST, |circuit| {
+            let name = Key::of(NAMES, circuit);
+            let known = self.minute.keys.count_mut(&name).map(|place| *place);
+            known.unwrap_or_else(|| self.minute.make_cell(&name, circuit.len()))
+        });
+        if let Some(cell) = self.cell() {
+            cell.totals = *totals;
+        }
     }
 
     fn key(&mut self, of: Dimension, key: &[u8], count: u64) {
-        self.minute.bytes += KEY_BYTES + key.len();
-        if let Some(counts) = self.counts(of) {
-            counts.keys.insert(key.into(), count);
+        let known = Key::of(group(self.place, of), key);
+        if let Some(before) = self.minute.keys.count_mut(&known) {
+            *before = count;
+        } else {
+            self.minute.bytes += KEY_BYTES + key.len();
+            self.minute.keys.insert(&known, count);
         }
     }
 
     fn unnamed(&mut self, of: Dimension, absent: u64, other: u64) {
-        if let Some(counts) = self.counts(of) {
-            (counts.absent, counts.other) = (absent, other);
+        if let Some(unnamed) = self.cell().and_then(|cell| cell.unnamed.get_mut(of.index())) {
+            *unnamed = Unnamed { absent, other };
         }
     }
 }

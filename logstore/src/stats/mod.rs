@@ -7,6 +7,7 @@
 
 mod counted;
 mod disk;
+mod keys;
 mod minute;
 mod ring;
 mod sum;
@@ -15,9 +16,9 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use rocksdb::DB;
 
+use crate::block::Block;
 use crate::entry::Log;
 use crate::error::Error;
-use crate::lane::Item;
 use crate::timeline::Timeline;
 
 pub use counted::Totals;
@@ -56,11 +57,10 @@ impl Counters {
     }
 
     /// Counts entries that became readable, in the order of their positions.
-    pub(crate) fn count(&self, items: &[Item]) {
+    pub(crate) fn count(&self, batch: &[Block]) {
         let mut ring = self.ring.lock();
-        for item in items.iter().filter(|item| item.log == Log::Requests) {
-            ring.count(&item.bytes);
-        }
+        let requests = batch.iter().flat_map(Block::entries).filter(|(head, _)| head.log == Log::Requests);
+        requests.for_each(|(_, bytes)| ring.count(bytes));
     }
 
     pub(crate) fn stats(&self, range: Range, circuit: Option<&str>, now: Timestamp) -> Stats {

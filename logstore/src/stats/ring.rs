@@ -25,30 +25,34 @@ pub(super) const fn start_of(minute: i64) -> i64 {
     minute.saturating_mul(MINUTE_US)
 }
 
-/// All counters, at most [`MINUTES`] of [`super::minute::MINUTE_BYTES`] each.
+/// All counters, at most [`MINUTES`] of [`super::minute::MINUTE_BYTES`] each. A minute is in one of two places.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
-    /// By minutes since 1970.
-    minutes: BTreeMap<i64, Slot>,
+    /// Being added to, at most [`OPEN`]; the one that was added to last is the last.
+    open: Vec<Open>,
+    /// As they are stored, by minutes since 1970.
+    sealed: BTreeMap<i64, Sealed>,
     /// Dropped, and still on disk.
     dropped: BTreeSet<i64>,
     /// Request entries that are counted: those before this position.
     counted: u64,
+    /// Empty, its memory to be used again.
+    spare: Minute,
 }
 
 #[derive(Debug)]
-struct Slot {
-    held: Held,
+struct Open {
+    minute: i64,
+    counts: Minute,
     /// Changed since it was last saved.
     is_dirty: bool,
 }
 
 #[derive(Debug)]
-enum Held {
-    /// Being added to.
-    Open(Box<Minute>),
-    /// As it is stored.
-    Sealed(Arc<[u8]>),
+struct Sealed {
+    bytes: Arc<[u8]>,
+    /// Changed since it was last saved.
+    is_dirty: bool,
 }
 
 /// What is to be written to disk, together.
@@ -62,14 +66,14 @@ pub(super) struct Change {
 impl Ring {
     /// As it was saved.
     pub(super) fn restored(minutes: BTreeMap<i64, Box<[u8]>>, counted: u64) -> Self {
-        let slot = |bytes: Box<[u8]>| Slot { held: Held::Sealed(bytes.into()), is_dirty: false };
-        let minutes = minutes.into_iter().map(|(minute, bytes)| (minute, slot(bytes))).collect();
-        Self { minutes, dropped: BTreeSet::new(), counted }
+        let sealed = |bytes: Box<[u8]>| Sealed { bytes: bytes.into(), is_dirty: false };
+        let sealed = minutes.into_iter().map(|(minute, bytes)| (minute, sealed(bytes))).collect();
+        Self { sealed, counted, ..Self::default() }
     }
 
     /// Empty, with minutes on disk that count nothing any more. Counting begins at a position.
-    pub(super) const fn anew(stale: BTreeSet<i64>, counted: u64) -> Self {
-        Self { minutes: BTreeMap::new(), dropped: stale, counted }
+    pub(super) fn anew(stale: BTreeSet<i64>, counted: u64) -> Self {
+        Self { dropped: stale, counted, ..Self::default() }
     }
 
     pub(super) const fn counted(&self) -> u64 {
@@ -90,99 +94,102 @@ impl Ring {
         if since > until {
             return Vec::new();
         }
-        self.minutes.range(since..=until).map(|(minute, slot)| (*minute, slot.held.bytes())).collect()
+        let open = self.open.iter().filter(|open| (since..=until).contains(&open.minute));
+        let mut minutes: Vec<_> = open.map(|open| (open.minute, open.counts.encode().into())).collect();
+        minutes.extend(self.sealed.range(since..=until).map(|(minute, sealed)| (*minute, Arc::clone(&sealed.bytes))));
+        minutes.sort_unstable_by_key(|(minute, _)| *minute);
+        minutes
     }
 
     /// Drops every minute outside of these: too old, or ahead of a clock that was set back.
     pub(super) fn keep(&mut self, since: i64, until: i64) {
-        let outside = self.minutes.keys().filter(|minute| !(since..=until).contains(*minute));
-        for minute in outside.copied().collect::<Vec<i64>>() {
+        let all = self.sealed.keys().copied().chain(self.open.iter().map(|open| open.minute));
+        for minute in all.filter(|minute| !(since..=until).contains(minute)).collect::<Vec<i64>>() {
             self.forget(minute);
         }
     }
 
     /// What has changed since the last time; [`Self::give_back`] if it could not be written.
     pub(super) fn take_change(&mut self) -> Change {
-        let minutes = self.minutes.iter_mut().filter_map(|(minute, slot)| {
-            let was_dirty = mem::take(&mut slot.is_dirty);
-            was_dirty.then(|| (*minute, slot.held.bytes()))
-        });
-        let minutes = minutes.collect();
+        let open = self
+            .open
+            .iter_mut()
+            .filter_map(|open| mem::take(&mut open.is_dirty).then(|| (open.minute, Arc::from(open.counts.encode()))));
+        let mut minutes: Vec<_> = open.collect();
+        minutes.extend(self.sealed.iter_mut().filter_map(|(minute, sealed)| {
+            mem::take(&mut sealed.is_dirty).then(|| (*minute, Arc::clone(&sealed.bytes)))
+        }));
+        minutes.sort_unstable_by_key(|(minute, _)| *minute);
         Change { minutes, dropped: mem::take(&mut self.dropped), counted: self.counted }
     }
 
     pub(super) fn give_back(&mut self, change: Change) {
         for (minute, _) in change.minutes {
-            if let Some(slot) = self.minutes.get_mut(&minute) {
-                slot.is_dirty = true;
+            if let Some(open) = self.open.iter_mut().find(|open| open.minute == minute) {
+                open.is_dirty = true;
+            } else if let Some(sealed) = self.sealed.get_mut(&minute) {
+                sealed.is_dirty = true;
             }
         }
-        self.dropped.extend(change.dropped.into_iter().filter(|minute| !self.minutes.contains_key(minute)));
+        let held = |minute: &i64| self.sealed.contains_key(minute) || self.open.iter().any(|it| it.minute == *minute);
+        self.dropped.extend(change.dropped.into_iter().filter(|minute| !held(minute)));
     }
 
     /// The minute to add to; none if it is older than all there is room for.
     fn open(&mut self, minute: i64) -> Option<&mut Minute> {
-        if !self.minutes.get(&minute).is_some_and(|slot| slot.held.is_open()) {
-            self.seal_surplus();
-            let opened = match self.minutes.get(&minute) {
-                Some(slot) => slot.held.unpacked(),
-                None => self.make_room(minute).map(|()| Minute::default())?,
+        if self.open.last().is_none_or(|last| last.minute != minute) {
+            let at = match self.open.iter().rposition(|open| open.minute == minute) {
+                Some(at) => at,
+                None => self.begin(minute)?,
             };
-            self.minutes.insert(minute, Slot { held: Held::Open(Box::new(opened)), is_dirty: true });
+            // Few minutes follow the one that is added to.
+            self.open.get_mut(at..)?.rotate_left(1);
         }
-        let slot = self.minutes.get_mut(&minute)?;
-        slot.is_dirty = true;
-        match &mut slot.held {
-            Held::Open(open) => Some(open),
-            Held::Sealed(_) => None,
-        }
+        let open = self.open.last_mut()?;
+        open.is_dirty = true;
+        Some(&mut open.counts)
     }
 
-    /// Before one more minute is open.
-    fn seal_surplus(&mut self) {
-        let mut surplus = (self.minutes.values().filter(|slot| slot.held.is_open()).count() + 1).saturating_sub(OPEN);
-        for slot in self.minutes.values_mut() {
-            if surplus > 0 && slot.held.is_open() {
-                slot.held = Held::Sealed(slot.held.bytes());
-                surplus -= 1;
-            }
+    /// Opens a minute that is not open. Gives its place.
+    fn begin(&mut self, minute: i64) -> Option<usize> {
+        // Bytes that cannot be read were written by nobody: the minute begins anew.
+        let sealed = self.sealed.remove(&minute).map(|sealed| Minute::decode(&sealed.bytes).unwrap_or_default());
+        if sealed.is_none() {
+            self.make_room(minute)?;
+        }
+        if self.open.len() >= OPEN {
+            self.seal_earliest();
+        }
+        let counts = sealed.unwrap_or_else(|| mem::take(&mut self.spare));
+        self.open.push(Open { minute, counts, is_dirty: true });
+        Some(self.open.len() - 1)
+    }
+
+    /// Requests come about in order of time: what is earliest is least likely to be added to.
+    fn seal_earliest(&mut self) {
+        let earliest = self.open.iter().enumerate().min_by_key(|(_, open)| open.minute).map(|(at, _)| at);
+        if let Some(Open { minute, mut counts, is_dirty }) = earliest.map(|at| self.open.remove(at)) {
+            self.sealed.insert(minute, Sealed { bytes: counts.encode().into(), is_dirty });
+            counts.clear();
+            self.spare = counts;
         }
     }
 
     /// Before a minute is added.
     fn make_room(&mut self, minute: i64) -> Option<()> {
-        if self.minutes.len() >= MINUTES {
-            let (&oldest, _) = self.minutes.first_key_value().filter(|(oldest, _)| **oldest < minute)?;
-            self.forget(oldest);
+        if self.sealed.len() + self.open.len() >= MINUTES {
+            let open = self.open.iter().map(|open| open.minute);
+            let oldest = self.sealed.keys().next().copied().into_iter().chain(open).min();
+            self.forget(oldest.filter(|oldest| *oldest < minute)?);
         }
         self.dropped.remove(&minute);
         Some(())
     }
 
     fn forget(&mut self, minute: i64) {
-        self.minutes.remove(&minute);
+        self.sealed.remove(&minute);
+        self.open.retain(|open| open.minute != minute);
         self.dropped.insert(minute);
-    }
-}
-
-impl Held {
-    const fn is_open(&self) -> bool {
-        match self {
-            Self::Open(_) => true,
-            Self::Sealed(_) => false,
-        }
-    }
-
-    /// Bytes that cannot be read were written by nobody: the minute begins anew.
-    fn unpacked(&self) -> Minute {
-        Minute::decode(&self.bytes()).unwrap_or_default()
-    }
-
-    fn bytes(&self) -> Arc<[u8]> {
-        match self {
-            Self::Open(minute) => minute.encode().into(),
-            Self::Sealed(bytes) => bytes.clone(),
-        }
     }
 }
 
@@ -196,11 +203,11 @@ mod tests {
         // Backwards in the middle, as requests that took long.
         for minute in (0..3000).map(|at| if at % 7 == 0 { at - at % 50 } else { at }) {
             ring.open(minute);
-            assert!(ring.minutes.len() <= MINUTES);
-            assert!(ring.minutes.values().filter(|slot| slot.held.is_open()).count() <= OPEN);
+            assert!(ring.sealed.len() + ring.open.len() <= MINUTES);
+            assert!(ring.open.len() <= OPEN);
         }
         assert!(ring.open(5).is_none(), "older than all of them");
-        let oldest = *ring.minutes.keys().next().unwrap();
+        let oldest = *ring.sealed.keys().next().unwrap();
         assert!(ring.dropped.iter().all(|dropped| *dropped < oldest));
     }
 

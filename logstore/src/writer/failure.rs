@@ -8,6 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{BATCH, Places, Writer};
+use crate::block::Block;
 use crate::column::{Column, hot_key};
 use crate::database::{self, Opened, column};
 use crate::entry::Log;
@@ -44,24 +45,22 @@ impl Writer {
     }
 
     fn applied(&self, places: &Places) -> bool {
-        let Some((item, seq)) = self.batch.iter().zip(places.positions(&self.batch)).last() else {
+        let Some((seq, head, written)) = places.of(&self.batch).last() else {
             return false;
         };
         let slot = self.shared.db.read();
         let stored =
-            slot.as_ref().and_then(|db| db.get_pinned_cf(&column(db, Column::Hot), hot_key(item.log, seq)).ok());
-        stored.flatten().is_some_and(|bytes| *bytes == *item.bytes)
+            slot.as_ref().and_then(|db| db.get_pinned_cf(&column(db, Column::Hot), hot_key(head.log, seq)).ok());
+        stored.flatten().is_some_and(|bytes| *bytes == *written)
     }
 
     fn keep_what_nobody_waits_for(&mut self, cause: &str) {
         let losses = &self.shared.losses;
-        let refused = self.batch.extract_if(.., |item| item.waiter.is_some());
-        for item in refused {
-            losses.lose(item.log, item.time, Cause::WriteFailed);
-            if let Some(waiter) = item.waiter {
-                drop(waiter.send(Err(Unavailable { cause: cause.into() })));
-            }
+        for (log, time, waiter) in self.batch.iter_mut().flat_map(Block::refuse) {
+            losses.lose(log, time, Cause::WriteFailed);
+            drop(waiter.send(Err(Unavailable { cause: cause.into() })));
         }
+        self.batch.retain(|block| !block.is_empty());
     }
 
     /// Tries until a write was synced, or the store is closed.
@@ -98,7 +97,7 @@ impl Writer {
             drop(waiter.send(Err(Unavailable { cause: cause.into() })));
         }
         // The request lane stays as it is: it holds what comes until it is full.
-        let room = BATCH.saturating_sub(self.batch.len());
+        let room = BATCH.saturating_sub(self.entries());
         self.shared.decisions.drain(room, &mut self.batch);
         self.keep_what_nobody_waits_for(cause);
     }
@@ -131,6 +130,7 @@ impl Writer {
             *known = found;
         }
         self.shared.counters.reload(&db, &self.shared.contents(Log::Requests).read().timeline)?;
+        self.shared.recent.clear();
         *slot = Some(db);
         self.attempts = attempts;
         tracing::warn!("log store opened again");

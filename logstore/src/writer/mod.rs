@@ -16,22 +16,23 @@ use rocksdb::WriteBatch;
 
 use self::syncer::{Syncer, Waiters};
 use crate::Committed;
+use crate::block::{Block, Head, Item};
 use crate::column::{Column, hot_key};
 use crate::database::{self, column};
 use crate::entry::{Entry, Log};
 use crate::error::Error;
 use crate::hidden::OpenAttempts;
-use crate::lane::Item;
 use crate::loss::Cause;
 use crate::request_ids::RESERVED;
 use crate::sealer;
 use crate::shared::Shared;
 
-/// Entries of one batch.
-const BATCH: usize = 4096;
+/// Entries of one batch, but for the rest of a block. What is done with them finds them in the processor's cache.
+const BATCH: usize = 1024;
 
-/// Attempts and audit entries of one batch, so that a flood of them does not starve the requests.
-const BATCH_DECISIONS: usize = 2048;
+/// Attempts and audit entries of one batch, but for the rest of a block, so that a flood of them does not starve the
+/// requests.
+const BATCH_DECISIONS: usize = 512;
 
 /// Without entries for this long the writer sleeps.
 const IDLE: Duration = Duration::from_secs(1);
@@ -46,7 +47,7 @@ const GAP_LATEST: Duration = Duration::from_secs(1);
 pub(crate) struct Writer {
     shared: Arc<Shared>,
     /// Taken from the queues, not yet written.
-    batch: Vec<Item>,
+    batch: Vec<Block>,
     /// Written, waiting for the next sync.
     waiters: Waiters,
     syncer: Syncer,
@@ -64,6 +65,7 @@ pub(crate) struct Writer {
 }
 
 /// Where the entries of a batch go: the first position, by [`Log::index`].
+#[derive(Clone)]
 struct Places {
     first: [u64; 3],
 }
@@ -74,7 +76,7 @@ impl Writer {
     pub(crate) fn new(shared: Arc<Shared>, attempts: OpenAttempts) -> Result<Self, Error> {
         let now = Instant::now();
         Ok(Self {
-            batch: Vec::with_capacity(BATCH),
+            batch: Vec::new(),
             waiters: Vec::new(),
             syncer: Syncer::new(&shared)?,
             reserved: shared.request_ids.counter() + RESERVED,
@@ -97,7 +99,7 @@ impl Writer {
             self.unwritten = None;
             self.take();
             self.mark_losses(closing);
-            let full = self.batch.len() >= BATCH;
+            let full = self.entries() >= BATCH;
             if !self.batch.is_empty() {
                 self.busy = Instant::now();
                 self.write();
@@ -117,10 +119,15 @@ impl Writer {
     }
 
     fn take(&mut self) {
-        let room = BATCH.saturating_sub(self.batch.len());
+        let room = BATCH.saturating_sub(self.entries());
         self.shared.decisions.drain(room.min(BATCH_DECISIONS), &mut self.batch);
-        let room = BATCH.saturating_sub(self.batch.len());
+        let room = BATCH.saturating_sub(self.entries());
         self.shared.requests.drain(room, &mut self.batch);
+    }
+
+    /// In the batch.
+    fn entries(&self) -> usize {
+        self.batch.iter().map(Block::len).sum()
     }
 
     /// Adds the entries that say what was lost.
@@ -138,8 +145,15 @@ impl Writer {
         };
         self.losing = Some((unmarked, began, grew));
         if closing || now - grew >= GAP_CALM || now - began >= GAP_LATEST {
-            let gaps = self.shared.losses.take();
-            self.batch.extend(gaps.iter().map(|gap| gap.mark(|entry| Item::of(&Entry::Audit(entry), None))));
+            let mut marks = Block::default();
+            for gap in self.shared.losses.take() {
+                gap.mark(|entry| {
+                    let entry = Entry::Audit(entry);
+                    let (log, time, bytes) = (entry.log(), entry.time(), &entry.encode());
+                    marks.push(Item { log, time, bytes, waiter: None });
+                });
+            }
+            self.batch.push(marks);
             self.losing = None;
         }
     }
@@ -156,31 +170,29 @@ impl Writer {
         let slot = self.shared.db.read();
         let db = slot.as_ref().ok_or("the log store is not open")?;
         let hot = column(db, Column::Hot);
-        let mut batch = WriteBatch::default();
-        for (item, seq) in self.batch.iter().zip(places.positions(&self.batch)) {
-            batch.put_cf(&hot, hot_key(item.log, seq), &item.bytes);
+        // Growing while it is filled would copy all of it again and again.
+        let mut rows = WriteBatch::with_capacity_bytes(self.batch.iter().map(Block::size).sum());
+        for (seq, head, bytes) in places.of(&self.batch) {
+            rows.put_cf(&hot, hot_key(head.log, seq), bytes);
         }
-        db.write(batch).map_err(|error| error.to_string())
+        db.write(rows).map_err(|error| error.to_string())
     }
 
     /// The batch is readable; whoever waits is told after the sync.
     fn publish(&mut self, places: &Places) {
-        let positions: Vec<u64> = places.positions(&self.batch).collect();
-        self.hide(&positions);
+        self.hide(places);
         // Before anyone may seal them.
         self.shared.counters.count(&self.batch);
+        self.note_waiters(places);
+        let rows = self.entries() as u64;
+        let heads: Vec<(Log, i64)> = places.of(&self.batch).map(|(_, head, _)| (head.log, head.time)).collect();
+        self.pass_on(places);
         for log in Log::ALL {
-            let times = self.batch.iter().filter(|item| item.log == log).map(|item| item.time);
+            let times = heads.iter().filter(|(of, _)| *of == log).map(|(_, time)| *time);
             let mut contents = self.shared.contents(log).write();
             contents.timeline.extend(times);
             if sealer::is_due(&contents.timeline) {
                 self.shared.wake_sealer();
-            }
-        }
-        let rows = self.batch.len() as u64;
-        for (item, seq) in self.batch.drain(..).zip(positions) {
-            if let Some(waiter) = item.waiter {
-                self.waiters.push((waiter, Committed { seq, id: self.shared.ids.id(item.log, seq) }));
             }
         }
         self.dirty.get_or_insert_with(Instant::now);
@@ -188,11 +200,37 @@ impl Writer {
         self.reserve_requests();
     }
 
+    fn note_waiters(&mut self, places: &Places) {
+        let mut places = places.clone();
+        for head in self.batch.iter_mut().flat_map(Block::heads_mut) {
+            let seq = places.next(head.log);
+            if let Some(waiter) = head.waiter.take() {
+                self.waiters.push((waiter, Committed { seq, id: self.shared.ids.id(head.log, seq) }));
+            }
+        }
+    }
+
+    /// Requests go to whoever seals them, and all other memory back to where it came from.
+    fn pass_on(&mut self, places: &Places) {
+        let mut seq = places.first_of(Log::Requests);
+        for block in self.batch.drain(..) {
+            let Some(log) = block.heads().first().map(|head| head.log) else { continue };
+            let lane = self.shared.lane(log);
+            if log == Log::Requests {
+                let first = seq;
+                seq += block.len() as u64;
+                self.shared.recent.add(first, block).into_iter().for_each(|free| lane.recycle(free));
+            } else {
+                lane.recycle(block);
+            }
+        }
+    }
+
     /// Rows that those of this batch stand for. Should this not reach the disk, it is found again when the store is
     /// opened: the rows are not sealed before.
-    fn hide(&mut self, positions: &[u64]) {
-        let attempts = self.batch.iter().zip(positions).filter(|(item, _)| item.log == Log::Access);
-        let stood_for: Vec<u64> = attempts.filter_map(|(item, seq)| self.attempts.see(*seq, &item.bytes)).collect();
+    fn hide(&mut self, places: &Places) {
+        let attempts = places.of(&self.batch).filter(|(_, head, _)| head.log == Log::Access);
+        let stood_for: Vec<u64> = attempts.filter_map(|(seq, _, bytes)| self.attempts.see(seq, bytes)).collect();
         if stood_for.is_empty() {
             return;
         }
@@ -280,29 +318,38 @@ impl Writer {
             if self.batch.is_empty() {
                 break;
             }
-            for item in self.batch.drain(..) {
-                self.shared.losses.lose(item.log, item.time, Cause::Closed);
-                if let Some(waiter) = item.waiter {
+            for head in self.batch.iter_mut().flat_map(Block::heads_mut) {
+                self.shared.losses.lose(head.log, head.time, Cause::Closed);
+                if let Some(waiter) = head.waiter.take() {
                     drop(waiter.send(Err(self.shared.unavailable())));
                 }
             }
+            self.batch.clear();
         }
     }
 }
 
 impl Places {
-    /// The position of each item.
-    fn positions<'a>(&self, items: &'a [Item]) -> impl Iterator<Item = u64> + use<'a> {
-        let [mut access, mut requests, mut audit] = self.first;
-        items.iter().map(move |item| {
-            let next = match item.log {
-                Log::Access => &mut access,
-                Log::Requests => &mut requests,
-                Log::Audit => &mut audit,
-            };
-            *next += 1;
-            *next - 1
-        })
+    /// Position, head and bytes of each entry.
+    fn of<'a>(&self, batch: &'a [Block]) -> impl Iterator<Item = (u64, &'a Head, &'a [u8])> + use<'a> {
+        let mut places = self.clone();
+        batch.iter().flat_map(Block::entries).map(move |(head, bytes)| (places.next(head.log), head, bytes))
+    }
+
+    fn first_of(&self, log: Log) -> u64 {
+        self.clone().next(log)
+    }
+
+    /// The position of the next entry of a log.
+    const fn next(&mut self, log: Log) -> u64 {
+        let [access, requests, audit] = &mut self.first;
+        let next = match log {
+            Log::Access => access,
+            Log::Requests => requests,
+            Log::Audit => audit,
+        };
+        *next += 1;
+        *next - 1
     }
 }
 

@@ -9,8 +9,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use crate::Committed;
+use crate::block::Waiter;
 use crate::error::{Error, Unavailable};
-use crate::lane::Waiter;
 use crate::shared::Shared;
 
 /// What an fsync usually takes at the most; it begins that much earlier.

@@ -2,16 +2,23 @@
 
 use std::time::{Duration, Instant};
 
-use vestibule_logstore::{Entry, Options, Store};
+use vestibule_logstore::{Entry, Log, Options, Store};
 
 use crate::clock;
 use crate::traffic::{Drawn, Traffic};
 
 /// Requests that are made up before they are handed over together.
-const CHUNK: usize = 512;
+const CHUNK: usize = 64;
 
 /// Entries that may wait: below half of the queue of [`options`].
 const WAITING_MAX: u64 = 30_000;
+
+/// Entries that may wait to be sealed: one segment while the one before is sealed. A gateway sends a tenth of what can
+/// be sealed meanwhile; without a bound this would measure a store that cannot follow.
+const UNSEALED_MAX: u64 = 2 << 15;
+
+/// Entries of a segment.
+const SEGMENT: u64 = 1 << 15;
 
 /// A store whose threads use less than this in each of so many moments has nothing left to do.
 const IDLE_CPU: Duration = Duration::from_millis(6);
@@ -56,6 +63,10 @@ pub fn settle() -> Instant {
     since
 }
 
+fn unsealed(store: &Store) -> u64 {
+    store.end(Log::Requests) - store.segments(Log::Requests) as u64 * SEGMENT
+}
+
 /// Appends all of it, waits until all of it is sealed, and closes the store.
 ///
 /// # Panics
@@ -78,7 +89,7 @@ pub fn fill<'w>(store: &Store, traffic: &mut Traffic<'w, impl FnMut(i64, &mut St
         if made < CHUNK {
             break;
         }
-        while store.queue_depth() > WAITING_MAX {
+        while store.queue_depth() > WAITING_MAX || unsealed(store) > UNSEALED_MAX {
             std::thread::sleep(Duration::from_millis(1));
         }
     }
