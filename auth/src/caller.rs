@@ -13,16 +13,22 @@ pub enum Method {
     Password,
     /// A PIN, a person's own or a circuit's.
     Pin,
+    /// An OpenID Connect provider.
+    Sso,
     /// Nothing was asked.
     None,
 }
 
 impl Method {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Password, Self::Pin, Self::Sso, Self::None];
+
     /// The word of the logs.
     pub fn code(self) -> &'static str {
         match self {
             Self::Password => "password",
             Self::Pin => "pin",
+            Self::Sso => "sso",
             Self::None => "none",
         }
     }
@@ -42,9 +48,9 @@ pub enum Caller {
 pub struct Identity {
     /// Absent for a shared secret.
     pub email: Option<Arc<str>>,
-    /// `local:EMAIL`, or `shared:CIRCUIT`.
+    /// `PROVIDER:sub`, `local:EMAIL` or `shared:CIRCUIT`.
     pub user_id: Arc<str>,
-    /// From the configuration of now, not of the sign-in.
+    /// Of the configuration of now, and what the provider said last.
     pub groups: BTreeSet<String>,
     /// How the session began.
     pub method: Method,

@@ -13,6 +13,7 @@ use crate::core::Core;
 use crate::geo::{GeoDb, Location, Place};
 use crate::limit::{Key, Limiter, check_all, tightest};
 use crate::membership::List;
+use crate::policy::Providers;
 use crate::request::RequestView;
 use crate::rules::{Countries, Networks};
 use crate::session::{Found, Live, Session, State};
@@ -29,6 +30,8 @@ pub struct Gate {
     /// Tells this gate from those of other configurations.
     pub(crate) serial: u64,
     pub(crate) people: Arc<People>,
+    /// All of the configuration; `login` says which of them count here.
+    pub(crate) providers: Arc<Providers>,
     /// Absent on a public circuit.
     pub(crate) list: Option<List>,
     pub(crate) attempts: Arc<Attempts>,
@@ -61,11 +64,12 @@ impl Gate {
         let outside = self.outside(request);
         let Outside { location, refusal, budget, wait } = outside;
         if let Some(refusal) = refusal {
-            return Decision { verdict: Verdict::Refuse(refusal), location, session: None, budget };
+            return Decision { verdict: Verdict::Refuse(refusal), location, session: None, budget, recheck: false };
         }
         let found = self.session(request);
         let live = found.as_ref().ok().and_then(Option::as_ref);
         let session = live.map(|live| live.session.clone());
+        let recheck = live.is_some_and(|live| self.is_recheck_due(live));
         let (verdict, budget) = match self.limits_by_user(request, live, wait) {
             Err(refusal) => {
                 let budget = limited(&refusal).or(budget);
@@ -73,7 +77,7 @@ impl Gate {
             }
             Ok(by_user) => (self.policy(found), tightest(budget, by_user)),
         };
-        Decision { verdict, location, session, budget }
+        Decision { verdict, location, session, budget, recheck }
     }
 
     /// Address, country and rate rules only, for our own pages on the circuit's hosts. `Pass` is never a permit

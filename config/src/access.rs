@@ -1,6 +1,9 @@
 //! Who may enter a circuit, and what they may sign in with.
 
+use std::fmt;
+
 use crate::name::{Email, Name};
+use crate::provider::Providers;
 use crate::secret::PasswordHash;
 use crate::shape::{At, Field, Reading, Shape, later, shape};
 use crate::suggest;
@@ -28,13 +31,15 @@ pub enum Access {
 /// What a person may sign in with.
 #[derive(Debug, Clone, Default)]
 pub struct Ways {
-    /// `login`, in the file's order.
+    /// `password` and `pin` of `login`, in the file's order.
     pub login: Vec<SignInWay>,
+    /// `sso:NAME` of `login`, in the file's order.
+    pub providers: Vec<Name>,
     /// `shared`: the circuit's own secret; who knows it is let in, as nobody in particular.
     pub shared: Option<SharedSecret>,
 }
 
-/// One entry of `login`.
+/// What a person types to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignInWay {
     /// A person's own password.
@@ -63,6 +68,23 @@ pub enum AllowEntry {
     Group(String),
     /// `token:ci`
     Token(Name),
+}
+
+impl Ways {
+    /// As `login` spells them: providers, then what a person types.
+    pub fn names(&self) -> Vec<String> {
+        let providers = self.providers.iter().map(|name| format!("sso:{name}"));
+        providers.chain(self.login.iter().map(|way| way.as_str().to_owned())).collect()
+    }
+
+    /// The provider that is the only way in.
+    pub fn sole_provider(&self) -> Option<&Name> {
+        let alone = self.login.is_empty() && self.shared.is_none();
+        match self.providers.as_slice() {
+            [provider] if alone => Some(provider),
+            _ => None,
+        }
+    }
 }
 
 spellings!(pub SignInWay { "password" => Password, "pin" => Pin });
@@ -101,7 +123,7 @@ pub(crate) struct RawPolicy {
 
 impl RawPolicy {
     /// `table` is where a missing key is reported.
-    pub(crate) fn check(self, table: Span, reading: &mut Reading<'_>) -> Option<Access> {
+    pub(crate) fn check(self, table: Span, providers: &Providers, reading: &mut Reading<'_>) -> Option<Access> {
         let Self { access, allow, login, shared } = self;
         if access.is_absent() {
             let finding = reading.findings.error(table, "\"access\" is missing: who may enter is never guessed");
@@ -121,7 +143,7 @@ impl RawPolicy {
         }
         match policy? {
             Policy::Public => Some(Access::Public),
-            Policy::Members => Some(Access::Members(check_ways(login, shared, table, reading)?)),
+            Policy::Members => Some(Access::Members(check_ways(login, shared, table, providers, reading)?)),
             Policy::Allowlist => {
                 let shared_alone = !shared.is_absent();
                 let span = allow.span().unwrap_or(table);
@@ -131,7 +153,7 @@ impl RawPolicy {
                     finding.help("write allow = [\"maya@example.net\"], or a \"domain:\" or \"group:\"");
                 }
                 let allow = allow.or_default().into_iter().map(|entry| entry.value).collect();
-                Some(Access::Allowlist { allow, ways: check_ways(login, shared, table, reading)? })
+                Some(Access::Allowlist { allow, ways: check_ways(login, shared, table, providers, reading)? })
             }
         }
     }
@@ -153,24 +175,51 @@ fn check_ways(
     login: Field<Vec<At<Login>>>,
     shared: Field<RawShared>,
     table: Span,
+    providers: &Providers,
     reading: &mut Reading<'_>,
 ) -> Option<Ways> {
     let nothing = login.is_absent() || login.as_ref().is_some_and(Vec::is_empty);
     if nothing && shared.is_absent() {
         let finding = reading.findings.error(login.span().unwrap_or(table), "\"login\" names no way to sign in");
-        finding.help("write login = [\"password\", \"pin\"], or one of them");
+        finding.help("write login = [\"sso:NAME\", \"password\", \"pin\"], or some of them");
     }
-    let mut ways = Vec::new();
+    let mut ways = Ways::default();
     for At { value, span } in login.or_default() {
+        let twice = match &value {
+            Login::Way(way) => ways.login.contains(way),
+            Login::Provider(name) => ways.providers.contains(name),
+        };
+        if twice {
+            reading.findings.error(span, format!("{value} stands here twice")).help("remove one");
+            continue;
+        }
         match value {
-            Login::Way(way) if ways.contains(&way) => {
-                reading.findings.error(span, format!("{:?} stands here twice", way.as_str())).help("remove one");
+            Login::Way(way) => ways.login.push(way),
+            Login::Provider(name) => {
+                check_provider(&name, span, providers, reading);
+                ways.providers.push(name);
             }
-            Login::Way(way) => ways.push(way),
-            Login::Provider(name) => later(span, &format!("sso:{name}"), "use \"password\" or \"pin\"", reading),
         }
     }
-    Some(Ways { login: ways, shared: shared.optional().and_then(|shared| shared.check(reading)) })
+    ways.shared = shared.optional().and_then(|shared| shared.check(reading));
+    Some(ways)
+}
+
+fn check_provider(name: &Name, span: Span, providers: &Providers, reading: &mut Reading<'_>) {
+    if !providers.contains_key(name) {
+        let known: Vec<&str> = providers.keys().map(Name::as_str).collect();
+        let finding = reading.findings.error(span, format!("there is no provider {:?}", name.as_str()));
+        finding.help(suggest::one_of("[providers] has", name.as_str(), &known));
+    }
+}
+
+impl fmt::Display for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Way(way) => write!(f, "{:?}", way.as_str()),
+            Self::Provider(name) => write!(f, "\"sso:{name}\""),
+        }
+    }
 }
 
 spellings!(pub(crate) Policy { "public" => Public, "members" => Members, "allowlist" => Allowlist });

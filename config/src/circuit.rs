@@ -113,6 +113,7 @@ const COUNTRIES_MAX: usize = 50;
 /// What a circuit refers to; an absent value stands for what was reported already.
 pub(crate) struct Surroundings<'a> {
     pub(crate) projects: &'a BTreeMap<Name, Option<crate::project::Project>>,
+    pub(crate) providers: &'a crate::provider::Providers,
     /// Whether anybody has a password, a PIN.
     pub(crate) own_secrets: [(SignInWay, bool); 2],
     pub(crate) ip_sets: &'a BTreeMap<Name, Option<Vec<IpNet>>>,
@@ -162,7 +163,7 @@ impl RawCircuit {
         warn_of_missing_secrets(&login, &around.own_secrets, reading);
         let members = matches!(access.as_ref(), Some(Policy::Members));
         let project = check_project(project, members && shared.is_absent(), members, table, around, reading);
-        let access = RawPolicy { access, allow, login, shared }.check(table, reading);
+        let access = RawPolicy { access, allow, login, shared }.check(table, around.providers, reading);
         let rules = check_rules(ip_allow, ip_block, country_allow, country_block, around, reading);
         let rate_limits = check_limits(rate_limits, around, reading);
         check_expiry(&expires, &name.value, reading);

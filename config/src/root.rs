@@ -18,7 +18,7 @@ use crate::name::{Email, Host, Name};
 use crate::network::IpSet;
 use crate::notice::{RawAlert, RawHook, RawMail};
 use crate::project::{Project, RawProject};
-use crate::provider::RawProvider;
+use crate::provider::{self, RawProvider};
 use crate::scenario::RawScenario;
 use crate::server::{RawServer, Server};
 use crate::service_token::RawServiceToken;
@@ -34,6 +34,7 @@ shape! {
         include: Vec<String>,
         server: RawServer,
         geo: RawGeo,
+        providers: Named<Name, RawProvider>,
         sessions: RawSessions,
         users: Named<Email, RawUser>,
         projects: Named<Name, RawProject>,
@@ -47,7 +48,6 @@ shape! {
     }
     later {
         tls: RawTls => "speak TLS at a proxy in front, and name it in trusted_proxies",
-        providers: Named<Name, RawProvider> => "let people sign in with \"password\" or \"pin\"",
         service_tokens: Named<Name, RawServiceToken> => "let people sign in with \"password\" or \"pin\"",
         hooks: Named<Name, RawHook> => "leave it out",
         mail: RawMail => "leave it out",
@@ -80,6 +80,7 @@ impl RawFile {
             include: _followed,
             server,
             geo,
+            providers,
             sessions,
             users,
             projects,
@@ -94,6 +95,7 @@ impl RawFile {
         let server = check_server(server, root, reading);
         let has_geo = !geo.is_absent();
         let geo = geo.optional().and_then(|geo| geo.check(reading));
+        let providers = provider::check_all(providers.or_default(), reading);
         let sessions = sessions.optional().map_or_else(SessionLimits::default, RawSessions::check);
         let users = users.or_default();
         let own_secrets = own_secrets(&users);
@@ -107,6 +109,7 @@ impl RawFile {
         let admin = RawAdmin::check(admin.optional(), &listened, root, reading);
         let around = Surroundings {
             projects: &projects,
+            providers: &providers,
             own_secrets,
             ip_sets: &ip_sets,
             rate_limits: &rate_limits,
@@ -121,6 +124,7 @@ impl RawFile {
             revision: "".into(),
             server: server?,
             geo,
+            providers: providers.into_iter().filter_map(|(name, provider)| Some((name, provider?))).collect(),
             sessions,
             users,
             projects: projects.into_iter().filter_map(|(name, project)| Some((name, project?))).collect(),

@@ -12,6 +12,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 use vestibule_auth::{Method, Reason};
 
+use crate::attempt::Opened;
+
 /// Seconds; from a cached answer on the same machine to the default upstream timeout.
 const DURATION_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
 
@@ -41,6 +43,8 @@ pub(crate) struct Held<'a> {
     pub(crate) store: &'a vestibule_logstore::Figures,
     /// Of sessions, limits and hashes.
     pub(crate) auth: &'a vestibule_auth::Figures,
+    /// Attempts that began.
+    pub(crate) opened: &'a Opened,
     /// Sessions whose refusal by a policy is recorded.
     pub(crate) remembered_refusals: u64,
     /// Addresses that sent wrong tokens to the admin port.
@@ -59,6 +63,9 @@ struct Snapshot {
     limiter_evictions: Counter,
     hash_queue: Gauge,
     hash_queue_full: Counter,
+    started_sign_ins: Gauge,
+    open_pages: Gauge,
+    unrecorded_attempts: Counter,
     sessions: Gauge,
     cached_sessions: Gauge,
     cached_locations: Gauge,
@@ -299,6 +306,9 @@ impl Metrics {
         add(to, "limiter_evictions", "Keys dropped from full limiters", &kept.limiter_evictions);
         add(to, "hash_queue", "Credentials waiting to be checked", &kept.hash_queue);
         add(to, "hash_queue_full", "Credentials turned away", &kept.hash_queue_full);
+        add(to, "sign_ins_started", "Sign-ins at providers in memory", &kept.started_sign_ins);
+        add(to, "sign_in_pages_open", "Shown sign-in pages in memory", &kept.open_pages);
+        add(to, "attempts_unrecorded", "Beginnings of attempts that were only counted", &kept.unrecorded_attempts);
         add(to, "sessions", "Live sessions", &kept.sessions);
         add(to, "sessions_cached", "Sessions in memory", &kept.cached_sessions);
         add(to, "locations_cached", "Addresses whose place is in memory", &kept.cached_locations);
@@ -309,7 +319,7 @@ impl Metrics {
 
 impl Snapshot {
     fn take(&self, held: &Held<'_>) {
-        let Held { store, auth, remembered_refusals, throttled_addresses } = *held;
+        let Held { store, auth, opened, remembered_refusals, throttled_addresses } = *held;
         self.log_queue_depth.set(signed(store.queue_depth));
         self.log_quarantined.set(signed(store.quarantined));
         self.log_bytes.set(signed(store.bytes));
@@ -327,6 +337,9 @@ impl Snapshot {
         store_in(&self.limiter_evictions, auth.limiter_evictions);
         self.hash_queue.set(signed(auth.hash_queue));
         store_in(&self.hash_queue_full, auth.hash_queue_full);
+        self.started_sign_ins.set(signed(auth.started_sign_ins));
+        self.open_pages.set(signed(opened.count()));
+        store_in(&self.unrecorded_attempts, opened.unrecorded());
         self.sessions.set(signed(auth.sessions));
         self.cached_sessions.set(signed(auth.cached_sessions));
         self.cached_locations.set(signed(auth.cached_locations));
@@ -358,6 +371,37 @@ fn status_class(status: u16) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const PROMISED: &[&str] = &[
+        "vestibule_requests_total{circuit=\"wiki\",action=\"blocked\",origin=\"rule\",status_class=\"4xx\"} 1",
+        "vestibule_requests_total{circuit=\"wiki\",action=\"allowed\",origin=\"backend\",status_class=\"2xx\"} 2",
+        "vestibule_requests_total{circuit=\"wiki\",action=\"allowed\",origin=\"backend\",status_class=\"5xx\"} 1",
+        "vestibule_denials_total{circuit=\"wiki\",reason=\"ip_restricted\"} 1",
+        "vestibule_attempts_total{circuit=\"wiki\",method=\"pin\",result=\"failed\"} 1",
+        "vestibule_rate_limited_total{circuit=\"wiki\",limit=\"browse\"} 1",
+        "vestibule_admin_refused_total{reason=\"busy\"} 1",
+        "vestibule_admin_streams{kind=\"tail\"} 1",
+        "vestibule_tail_skipped_entries_total 0",
+        "vestibule_request_duration_seconds_count 4",
+        "vestibule_upstream_duration_seconds_count 1",
+        "vestibule_active_connections 0",
+        "vestibule_log_queue_depth 0",
+        "vestibule_log_dropped_total{log=",
+        "vestibule_log_entries_total{log=",
+        "vestibule_log_bytes 0",
+        "vestibule_limiter_keys{limit=\"browse\"} 7",
+        "vestibule_config_last_reload_successful 1",
+        "vestibule_sessions 3",
+        "vestibule_sessions_cached 2",
+        "vestibule_locations_cached 9",
+        "vestibule_refusals_remembered 4",
+        "vestibule_admin_throttled_addresses 5",
+        "vestibule_sign_ins_started 0",
+        "vestibule_sign_in_pages_open 0",
+        "vestibule_attempts_unrecorded_total 0",
+        "vestibule_admin_connections 1",
+        "# EOF",
+    ];
 
     #[test]
     fn the_page_has_every_promised_name() {
@@ -399,35 +443,10 @@ mod tests {
         };
         metrics.admin_connection_opened();
         let store = vestibule_logstore::Figures::default();
-        let held = Held { store: &store, auth: &auth, remembered_refusals: 4, throttled_addresses: 5 };
+        let opened = Opened::default();
+        let held = Held { store: &store, auth: &auth, opened: &opened, remembered_refusals: 4, throttled_addresses: 5 };
         let page = metrics.encode(&held);
-        for line in [
-            "vestibule_requests_total{circuit=\"wiki\",action=\"blocked\",origin=\"rule\",status_class=\"4xx\"} 1",
-            "vestibule_requests_total{circuit=\"wiki\",action=\"allowed\",origin=\"backend\",status_class=\"2xx\"} 2",
-            "vestibule_requests_total{circuit=\"wiki\",action=\"allowed\",origin=\"backend\",status_class=\"5xx\"} 1",
-            "vestibule_denials_total{circuit=\"wiki\",reason=\"ip_restricted\"} 1",
-            "vestibule_attempts_total{circuit=\"wiki\",method=\"pin\",result=\"failed\"} 1",
-            "vestibule_rate_limited_total{circuit=\"wiki\",limit=\"browse\"} 1",
-            "vestibule_admin_refused_total{reason=\"busy\"} 1",
-            "vestibule_admin_streams{kind=\"tail\"} 1",
-            "vestibule_tail_skipped_entries_total 0",
-            "vestibule_request_duration_seconds_count 4",
-            "vestibule_upstream_duration_seconds_count 1",
-            "vestibule_active_connections 0",
-            "vestibule_log_queue_depth 0",
-            "vestibule_log_dropped_total{log=",
-            "vestibule_log_entries_total{log=",
-            "vestibule_log_bytes 0",
-            "vestibule_limiter_keys{limit=\"browse\"} 7",
-            "vestibule_config_last_reload_successful 1",
-            "vestibule_sessions 3",
-            "vestibule_sessions_cached 2",
-            "vestibule_locations_cached 9",
-            "vestibule_refusals_remembered 4",
-            "vestibule_admin_throttled_addresses 5",
-            "vestibule_admin_connections 1",
-            "# EOF",
-        ] {
+        for line in PROMISED {
             assert!(page.contains(line), "{line} is missing in\n{page}");
         }
     }

@@ -10,7 +10,7 @@ use vestibule_auth::{Auth, Clock, Policy};
 use vestibule_config::Settings;
 use vestibule_logstore::{RequestIds, Store};
 
-use crate::attempt::Refused;
+use crate::attempt::{Opened, Refused};
 use crate::exceeded::Exceeded;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub(crate) metrics: Metrics,
     /// Sessions whose refusal by a policy is recorded; `Refused::default()`.
     pub(crate) refused: Refused,
+    /// Attempts whose next step is awaited; `Opened::default()`.
+    pub(crate) opened: Opened,
     /// Refusals by limits, for the audit log; `Exceeded::default()`, kept going by [`crate::exceeded::run`] and
     /// emptied by [`Exceeded::flush_all`] before the store is closed.
     pub(crate) exceeded: Exceeded,

@@ -46,6 +46,10 @@ mod sessions;
 mod shutdown;
 // Signing in.
 mod sign_in;
+// Signing in at an identity provider.
+mod sso;
+// What an identity provider may not get away with.
+mod sso_lies;
 // Sorted lists, histograms, facets, runs.
 mod counts;
 // Numbers, people, projects.

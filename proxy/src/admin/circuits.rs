@@ -4,7 +4,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vestibule_config::access::Ways;
-use vestibule_config::{Access, AllowEntry, Circuit, SignInWay};
+use vestibule_config::{Access, AllowEntry, Circuit};
 
 use super::door::Call;
 use super::problem::Problem;
@@ -37,7 +37,7 @@ fn describe(circuit: &Circuit, now: Timestamp) -> Value {
         "expires": circuit.expires.map(|expires| expires.to_string()),
         "access": access,
         "allow": allow.map(|allow| allow.iter().map(allowed).collect::<Vec<_>>()),
-        "login": ways.map(|ways| ways.login.iter().map(|way| way_name(*way)).collect::<Vec<_>>()),
+        "login": ways.map(Ways::names),
         "shared": ways.map(shared),
         "ip_allow": rules.ip_allow.as_ref().map(|nets| nets.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "ip_block": rules.ip_block.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -66,13 +66,6 @@ fn allowed(entry: &AllowEntry) -> String {
         AllowEntry::Domain(domain) => format!("domain:{domain}"),
         AllowEntry::Group(group) => format!("group:{group}"),
         AllowEntry::Token(token) => format!("token:{token}"),
-    }
-}
-
-fn way_name(way: SignInWay) -> &'static str {
-    match way {
-        SignInWay::Password => "password",
-        SignInWay::Pin => "pin",
     }
 }
 
