@@ -89,10 +89,16 @@ fn front(state: &State, request: &mut Request, headers: &HeaderMap, route: &Rout
     request.session = session;
     request.identity = identity;
     request.budget = budget;
-    match refusal {
+    match refusal.filter(|refusal| !is_exempt(request, refusal)) {
         None => Step::OwnPage,
         Some(refusal) => Step::Answer(refuse(state, request, headers, route, &refusal)),
     }
+}
+
+/// A provider tells of logouts from wherever it is.
+fn is_exempt(request: &Request, refusal: &Refusal) -> bool {
+    let by_rule = matches!(refusal.kind, Kind::Forbidden | Kind::Limited(_));
+    by_rule && request.head.uri.path().starts_with(login::BACK_CHANNEL_LOGOUT)
 }
 
 async fn decide(state: &Arc<State>, request: &mut Request, headers: &HeaderMap, route: &Route) -> Step {

@@ -3,7 +3,29 @@
 use std::collections::BTreeMap;
 
 use crate::provider::Provider;
-use crate::{Gateway, Response};
+use crate::{Gateway, Request, Response};
+
+/// Cookies of one site, whatever their paths are.
+#[derive(Debug, Clone, Default)]
+pub struct Jar(BTreeMap<String, String>);
+
+impl Jar {
+    /// Sends a request with the cookies and keeps what the answer sets.
+    #[track_caller]
+    pub fn send(&mut self, request: &Request) -> Response {
+        let cookies: Vec<_> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
+        let answer = request.clone().cookie(&cookies.join("; ")).send();
+        for (_, line) in answer.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
+            let (name, value) = line.split(';').next().and_then(|pair| pair.split_once('=')).unwrap();
+            if value.is_empty() {
+                self.0.remove(name);
+            } else {
+                self.0.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        answer
+    }
+}
 
 /// One browser at one host of a gateway.
 #[derive(Debug, Clone)]
@@ -11,13 +33,13 @@ pub struct Browser<'a> {
     gateway: &'a Gateway,
     host: String,
     address: String,
-    cookies: BTreeMap<String, String>,
+    cookies: Jar,
 }
 
 impl<'a> Browser<'a> {
     /// Without cookies, at this address.
     pub fn new(gateway: &'a Gateway, host: &str, address: &str) -> Self {
-        Self { gateway, host: host.to_owned(), address: address.to_owned(), cookies: BTreeMap::new() }
+        Self { gateway, host: host.to_owned(), address: address.to_owned(), cookies: Jar::default() }
     }
 
     /// A page; what it sets is kept.
@@ -35,18 +57,8 @@ impl<'a> Browser<'a> {
     }
 
     #[track_caller]
-    fn send(&mut self, request: &crate::Request) -> Response {
-        let cookies: Vec<_> = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let answer = request.clone().from(&self.address).cookie(&cookies.join("; ")).send();
-        for (_, line) in answer.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
-            let (name, value) = line.split(';').next().and_then(|pair| pair.split_once('=')).unwrap();
-            if line.contains("Max-Age=0") {
-                self.cookies.remove(name);
-            } else {
-                self.cookies.insert(name.to_owned(), value.to_owned());
-            }
-        }
-        answer
+    fn send(&mut self, request: &Request) -> Response {
+        self.cookies.send(&request.clone().from(&self.address))
     }
 
     /// Opens a page and goes to the provider to which it leads; gives the address to which that sends the browser.
@@ -66,12 +78,12 @@ impl<'a> Browser<'a> {
 
     /// The value of a cookie.
     pub fn cookie(&self, name: &str) -> Option<&str> {
-        self.cookies.get(name).map(String::as_str)
+        self.cookies.0.get(name).map(String::as_str)
     }
 
     /// Forgets everything.
     pub fn forget(&mut self) {
-        self.cookies.clear();
+        self.cookies.0.clear();
     }
 }
 

@@ -48,6 +48,8 @@ mod shutdown;
 mod sign_in;
 // Signing in at an identity provider.
 mod sso;
+// Signing in at a certified one.
+mod sso_certified;
 // What an identity provider may not get away with.
 mod sso_lies;
 // Sorted lists, histograms, facets, runs.

@@ -43,7 +43,7 @@ fn plan(provider: &Provider, upstream: &Upstream, of_provider: &str) -> String {
         people(),
         provider.toml("corp", &format!("label = \"Example SSO\"\n{of_provider}")),
         circuit("wiki", upstream, &format!("\"{MAYA}\", \"{BRAM}\""), "\"sso:corp\"", ""),
-        circuit("both", upstream, &format!("\"{MAYA}\""), "\"password\", \"sso:corp\"", ""),
+        circuit("both", upstream, &format!("\"{MAYA}\""), "\"password\", \"sso:corp\"", "ip_block = [\"192.0.2.66\"]"),
         circuit("sre", upstream, "\"group:sre\"", "\"sso:corp\"", ""),
     ]
     .concat()
@@ -430,7 +430,9 @@ fn the_provider_ends_sessions_by_itself() {
     };
     let tell = |provider: &str, token: &str| {
         let target = format!("/.vestibule/backchannel-logout/{provider}");
-        inn.gateway.request("POST", "both.localhost", &target).form(&[("logout_token", token)]).send().status
+        let request = inn.gateway.request("POST", "both.localhost", &target).form(&[("logout_token", token)]);
+        // The circuit's rules about people's addresses are none for the provider.
+        request.from("192.0.2.66").send().status
     };
     let mut with_nonce = claims("a");
     with_nonce["nonce"] = json!("n");

@@ -19,9 +19,13 @@ const ROUND: &str = "1000";
 /// Looked at again before what was seen to be closed, for entries that come late.
 const AGAIN: Duration = Duration::from_secs(60);
 
-/// Where the next round begins; everything before is closed.
+/// How far the log was looked through; everything before is closed.
 #[derive(Debug, Default)]
-pub(crate) struct Closed(Option<Timestamp>);
+pub(crate) struct Closed {
+    since: Option<Timestamp>,
+    /// The end of a look that is not through, and where it goes on.
+    unfinished: Option<(Timestamp, String)>,
+}
 
 /// What of an entry goes on into the one that ends it.
 #[derive(Deserialize)]
@@ -50,24 +54,33 @@ struct Open {
 /// One round. Blocks while the log is asked.
 pub(crate) fn close(state: &State, closed: &mut Closed) {
     let now = state.clock.now();
-    let Ok(until) = now.checked_sub(AFTER) else { return };
-    let open = match open(state, closed.0, until, now) {
-        Ok(open) => open,
-        Err(error) => {
-            tracing::error!(error, "open attempts cannot be asked for");
-            return;
-        }
+    let (until, cursor) = match closed.unfinished.take() {
+        Some((until, cursor)) => (until, Some(cursor)),
+        None => (now.checked_sub(AFTER).unwrap_or(Timestamp::MIN), None),
     };
-    for open in &open {
-        state.store.append(&Entry::Access(&open.ending(now)));
-        open.count(state);
-    }
-    if open.len().to_string() != ROUND {
-        closed.0 = until.checked_sub(AGAIN).ok();
+    match open(state, closed.since, until, cursor, now) {
+        Ok((open, next)) => {
+            for open in &open {
+                state.store.append(&Entry::Access(&open.ending(now)));
+                open.count(state);
+            }
+            match next {
+                Some(cursor) => closed.unfinished = Some((until, cursor)),
+                None => closed.since = until.checked_sub(AGAIN).ok(),
+            }
+        }
+        Err(error) => tracing::error!(error, "open attempts cannot be asked for"),
     }
 }
 
-fn open(state: &State, since: Option<Timestamp>, until: Timestamp, now: Timestamp) -> Result<Vec<Open>, String> {
+/// A page of them, oldest first, and where the next one begins.
+fn open(
+    state: &State,
+    since: Option<Timestamp>,
+    until: Timestamp,
+    cursor: Option<String>,
+    now: Timestamp,
+) -> Result<(Vec<Open>, Option<String>), String> {
     let mut asked = vec![
         ("status", "initiated".to_owned()),
         ("status", "pending".to_owned()),
@@ -76,10 +89,13 @@ fn open(state: &State, since: Option<Timestamp>, until: Timestamp, now: Timestam
         ("limit", ROUND.to_owned()),
     ];
     asked.extend(since.map(|since| ("since", since.to_string())));
+    asked.extend(cursor.map(|cursor| ("cursor", cursor)));
     let asked: Vec<_> = asked.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
     let query = Query::parse(Log::Access, &asked, now).map_err(|error| error.to_string())?;
     let page = state.store.query(&query).map_err(|error| error.to_string())?;
-    page.rows.iter().map(|row| serde_json::from_str(&row.to_json()).map_err(|error| error.to_string())).collect()
+    let read = |row: &vestibule_logstore::Row| serde_json::from_str(&row.to_json()).map_err(|error| error.to_string());
+    let open = page.rows.iter().map(read).collect::<Result<_, String>>()?;
+    Ok((open, page.next_cursor))
 }
 
 impl Open {

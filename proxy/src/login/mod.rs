@@ -22,6 +22,9 @@ use crate::reply::{Mark, Reply};
 use crate::respond::{self, Asked, Told};
 use crate::visit::Visit;
 
+/// What providers call; the rest of the path is a provider's name.
+pub(crate) const BACK_CHANNEL_LOGOUT: &str = "/.vestibule/backchannel-logout/";
+
 pub(crate) use sso::goes_straight as goes_straight_to_provider;
 
 /// A longer body of a form is refused.
