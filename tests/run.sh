@@ -30,6 +30,19 @@ can_mount() {
 have curl || without demo_curl_ "curl is not installed"
 can_mount || without errors::mounted_ "needs root to mount a small tmpfs"
 
+# oidc-provider, a certified identity provider, into the build cache. Its node must be of version 20 or later.
+oidc_provider() {
+  local folder="$VESTIBULE_CACHE/oidc-provider-9.13.3"
+  { have node && have npm; } || apt_install nodejs npm || return 1
+  [ "$(node -p 'parseInt(process.versions.node)')" -ge 20 ] || return 1
+  if [ ! -d "$folder/node_modules/oidc-provider" ]; then
+    say "fetching oidc-provider from npm"
+    npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$folder" oidc-provider@9.13.3 >&2 || return 1
+  fi
+  export VESTIBULE_OIDC_PROVIDER="$folder/node_modules/oidc-provider"
+}
+oidc_provider || without sso_certified_ "node 20 and oidc-provider from npm cannot be had"
+
 # The program first: the tests of the package `tests` start it as their users do.
 cargo build --release --locked -p vestibule-proxy --bin vestibule
 export VESTIBULE_BIN="$CARGO_TARGET_DIR/release/vestibule"

@@ -37,7 +37,7 @@ fn way_of(method: Method) -> Option<SignInWay> {
     match method {
         Method::Password => Some(SignInWay::Password),
         Method::Pin => Some(SignInWay::Pin),
-        Method::Token | Method::Header | Method::Ip | Method::None => None,
+        Method::Sso | Method::Token | Method::Header | Method::Ip | Method::None => None,
     }
 }
 
@@ -49,6 +49,7 @@ impl Gate {
     fn judge_anew(&self, live: &Live) -> Result<Arc<Identity>, Refusal> {
         let groups = match live.session.email.as_deref() {
             None => self.judge_shared(live)?,
+            Some(email) if live.session.method == Method::Sso => self.judge_provided(live, email)?,
             Some(email) => self.judge_person(live, email)?,
         };
         let session = &live.session;
@@ -82,15 +83,40 @@ impl Gate {
         if self.fingerprint(secret) != live.fingerprint {
             return Err(gone());
         }
-        self.admits(user)?;
+        self.admits(email, &user.groups)?;
         Ok(user.groups.clone())
     }
 
+    /// The provider must still be named and be the same, and may still have to speak for the address.
+    fn judge_provided(&self, live: &Live, email: &str) -> Result<BTreeSet<String>, Refusal> {
+        let mismatch = || self.refuse(Reason::AccountMismatch, Kind::SignIn, "login");
+        let provider = live.provider().and_then(|name| self.provider(name)).ok_or_else(mismatch)?;
+        if provider.fingerprint != live.fingerprint {
+            return Err(mismatch());
+        }
+        let domain = email.rsplit_once('@').map_or("", |(_, domain)| domain);
+        if !provider.speaks_for(domain) {
+            let rule = format!("providers.{}.email_domains", provider.name());
+            return Err(Refusal { reason: Reason::DomainNotAllowed, kind: Kind::Forbidden, rule });
+        }
+        let user = self.people.get(email);
+        if let Some(reason) = user.and_then(state_refuses) {
+            return Err(Refusal { reason, kind: Kind::Forbidden, rule: "users.state".to_owned() });
+        }
+        let groups = self.all_groups(&live.groups(), user);
+        self.admits(email, &groups)?;
+        Ok(groups)
+    }
+
+    /// Those of a provider, and those of the file.
+    pub(crate) fn all_groups(&self, provided: &BTreeSet<String>, user: Option<&User>) -> BTreeSet<String> {
+        provided.iter().chain(user.into_iter().flat_map(|user| &user.groups)).cloned().collect()
+    }
+
     /// `members` or `allow`.
-    pub(crate) fn admits(&self, user: &User) -> Result<(), Refusal> {
+    pub(crate) fn admits(&self, email: &str, groups: &BTreeSet<String>) -> Result<(), Refusal> {
         let Some(list) = &self.list else { return Ok(()) };
-        list.admits(user.email.as_str(), &user.groups)
-            .map_err(|reason| self.refuse(reason, Kind::Forbidden, list.key()))
+        list.admits(email, groups).map_err(|reason| self.refuse(reason, Kind::Forbidden, list.key()))
     }
 
     pub(crate) fn shared_hash(&self, way: SignInWay) -> Option<&PasswordHash> {

@@ -1,6 +1,7 @@
 //! Limits of attempts: asked in one place, before any credential is looked at.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ const MAX_DELAYED: usize = 256;
 
 /// What comes again and again is one attempt in this time.
 const RECORD_EVERY: SignedDuration = SignedDuration::from_hours(1);
+/// Callbacks of providers, by address: a minute, and at once.
+const CALLBACKS: NonZeroU32 = NonZeroU32::new(10).unwrap();
+const CALLBACKS_AT_ONCE: NonZeroU32 = NonZeroU32::new(15).unwrap();
 
 /// Pairs of circuit and address that signed in with a shared secret.
 const MAX_WELCOME: u64 = 100_000;
@@ -51,6 +55,7 @@ pub(crate) struct Attempts {
     per_ip: Arc<Limiter>,
     per_user: Arc<Limiter>,
     per_circuit: Arc<Limiter>,
+    callbacks: Arc<Limiter>,
     failures: Limits,
     shared_failures: Limits,
 }
@@ -129,6 +134,13 @@ impl Attempts {
             let (count, period) = (rate.count, rate.period);
             registry.limiter(Numbers { name: name.into(), per: None, count, period, burst: count })
         };
+        let callbacks = registry.limiter(Numbers {
+            name: "login.callback".into(),
+            per: None,
+            count: CALLBACKS,
+            period: Duration::from_secs(60),
+            burst: CALLBACKS_AT_ONCE,
+        });
         let (count, within) = (failures.count.get(), failures.within);
         let shared_count = shared_failures.count.get();
         Self {
@@ -136,8 +148,17 @@ impl Attempts {
             per_ip: limiter(PER_IP, per_ip),
             per_user: limiter(PER_USER, per_user),
             per_circuit: limiter(PER_CIRCUIT, per_circuit),
+            callbacks,
             failures: Limits { count, within, lock: Some(failures.lock) },
             shared_failures: Limits { count: shared_count, within: shared_failures.within, lock: None },
+        }
+    }
+
+    /// One more callback of a provider from this address.
+    pub(crate) fn admit_callback(&self, address: IpAddr) -> Result<(), Refusal> {
+        match self.callbacks.check(&Key::address(address)) {
+            Check::Pass(_) => Ok(()),
+            Check::Limited(budget) => Err(refuse(Reason::RateLimitedIp, budget)),
         }
     }
 

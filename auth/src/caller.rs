@@ -19,13 +19,15 @@ pub enum Method {
     Header,
     /// An address that the circuit trusts.
     Ip,
+    /// An OpenID Connect provider.
+    Sso,
     /// Nothing was asked.
     None,
 }
 
 impl Method {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Password, Self::Pin, Self::None];
+    /// Every one.
+    pub const ALL: [Self; 7] = [Self::Password, Self::Pin, Self::Sso, Self::Token, Self::Header, Self::Ip, Self::None];
 
     /// The word of the logs.
     pub fn code(self) -> &'static str {
@@ -35,6 +37,7 @@ impl Method {
             Self::Token => "token",
             Self::Header => "header",
             Self::Ip => "ip",
+            Self::Sso => "sso",
             Self::None => "none",
         }
     }
@@ -54,9 +57,9 @@ pub enum Caller {
 pub struct Identity {
     /// Absent for a shared secret and for machines.
     pub email: Option<Arc<str>>,
-    /// `local:EMAIL`, `shared:CIRCUIT`, `token:NAME`, `header:CIRCUIT` or `ip:CIRCUIT`.
+    /// `PROVIDER:sub`, `local:EMAIL`, `shared:CIRCUIT`, `token:NAME`, `header:CIRCUIT` or `ip:CIRCUIT`.
     pub user_id: Arc<str>,
-    /// From the configuration of now, not of the sign-in.
+    /// Of the configuration of now, and what the provider said last.
     pub groups: BTreeSet<String>,
     /// How the session began, or what was shown.
     pub method: Method,

@@ -16,6 +16,7 @@ use crate::limit::Registry;
 use crate::lockout::Failures;
 use crate::pool::Pool;
 use crate::session::{Sessions, Store};
+use crate::sso::{BackChannel, Directories, Starts, UsedLogouts};
 use crate::state::State;
 use crate::uses::Uses;
 
@@ -31,6 +32,10 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     pub(crate) limits: Registry,
     pub(crate) uses: Arc<Uses>,
+    pub(crate) back_channel: Arc<dyn BackChannel>,
+    pub(crate) directories: Directories,
+    pub(crate) starts: Starts,
+    pub(crate) logouts: UsedLogouts,
     geo: Mutex<Option<Arc<GeoDb>>>,
     gates: AtomicU64,
     closing: Arc<Closing>,
@@ -43,7 +48,11 @@ struct Closing {
 }
 
 impl Core {
-    pub(crate) fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, Error> {
+    pub(crate) fn open(
+        data_dir: &Path,
+        clock: Arc<dyn Clock>,
+        back_channel: Arc<dyn BackChannel>,
+    ) -> Result<Self, Error> {
         let state = State::open(data_dir)?;
         let keyed = Arc::new(Keyed::open(&state)?);
         let store = Arc::new(Store::open(state.clone(), clock.clone(), keyed.clone())?);
@@ -59,6 +68,10 @@ impl Core {
             sessions: Sessions { store },
             history,
             pool: Pool::start()?,
+            back_channel,
+            directories: Directories::default(),
+            starts: Starts::default(),
+            logouts: UsedLogouts::default(),
             geo: Mutex::default(),
             gates: AtomicU64::new(0),
             closing: Arc::default(),

@@ -14,6 +14,7 @@ use crate::geo::{GeoDb, Location, Place};
 use crate::limit::{Key, Limiter, check_all, tightest};
 use crate::machine::Machines;
 use crate::membership::List;
+use crate::policy::Providers;
 use crate::request::RequestView;
 use crate::rules::{Countries, Networks};
 use crate::session::{Found, Live, Session, State};
@@ -30,6 +31,8 @@ pub struct Gate {
     /// Tells this gate from those of other configurations.
     pub(crate) serial: u64,
     pub(crate) people: Arc<People>,
+    /// All of the configuration; `login` says which of them count here.
+    pub(crate) providers: Arc<Providers>,
     /// Absent on a public circuit.
     pub(crate) list: Option<List>,
     pub(crate) attempts: Arc<Attempts>,
@@ -63,7 +66,8 @@ impl Gate {
         let mut outside = self.outside(request);
         if let Some(refusal) = outside.refusal.take() {
             let Outside { location, budget, .. } = outside;
-            return Decision { verdict: Verdict::Refuse(refusal), location, session: None, budget, machine: None };
+            let verdict = Verdict::Refuse(refusal);
+            return Decision { verdict, location, session: None, budget, machine: None, recheck: false };
         }
         if let Some(decision) = self.decide_shown(request, &outside) {
             return decision;
@@ -83,6 +87,7 @@ impl Gate {
         let Outside { location, refusal: _, budget, wait } = outside;
         let live = found.as_ref().ok().and_then(Option::as_ref);
         let session = live.map(|live| live.session.clone());
+        let recheck = live.is_some_and(|live| self.is_recheck_due(live));
         let (key, reason) = match &session {
             Some(session) => (user_key(session), Reason::RateLimitedUser),
             None => (Key::address(request.client), Reason::RateLimitedIp),
@@ -91,7 +96,7 @@ impl Gate {
             Err(over) => (Verdict::Refuse(too_many(reason, over.clone())), Some(over)),
             Ok(by_user) => (self.policy(found), tightest(budget, by_user)),
         };
-        Decision { verdict, location, session, budget, machine: None }
+        Decision { verdict, location, session, budget, machine: None, recheck }
     }
 
     /// Address, country and rate rules only, for our own pages on the circuit's hosts. `Pass` is never a permit

@@ -1,7 +1,8 @@
 //! Decides who may enter. Requests come in as a [`RequestView`], answers leave as a [`Decision`].
 //!
 //! A refusal is an answer, not an error. In doubt the answer is a refusal. Nothing here knows sockets, status codes
-//! or pages; time is passed in through [`Clock`].
+//! or pages; time is passed in through [`Clock`], and what goes to identity providers goes through
+//! [`sso::BackChannel`].
 
 mod account;
 mod attempts;
@@ -24,6 +25,7 @@ pub mod request;
 mod rules;
 pub mod session;
 pub mod sign_in;
+pub mod sso;
 mod state;
 pub mod uses;
 pub mod verdict;
@@ -51,12 +53,17 @@ pub struct Auth {
 }
 
 impl Auth {
-    /// Opens the state database in `data_dir/state`, a folder that nobody else can read.
+    /// Opens the state database in `data_dir/state`, a folder that nobody else can read. `back_channel` is the way to
+    /// OpenID Connect providers.
     ///
     /// # Errors
     /// When it cannot be opened; another process may hold it.
-    pub fn open(data_dir: &Path, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        Ok(Self { core: Arc::new(core::Core::open(data_dir, clock)?) })
+    pub fn open(
+        data_dir: &Path,
+        clock: Arc<dyn Clock>,
+        back_channel: Arc<dyn sso::BackChannel>,
+    ) -> Result<Self, Error> {
+        Ok(Self { core: Arc::new(core::Core::open(data_dir, clock, back_channel)?) })
     }
 
     /// The gates of one configuration. Limiters whose numbers did not change keep their counts while the policy
@@ -93,6 +100,7 @@ impl Auth {
             cached_locations: core.located(),
             limiter_keys: limiters.iter().map(keys).collect(),
             limiter_evictions: core.limits.evictions(),
+            started_sign_ins: core.starts.count(),
             hash_queue: core.pool.waiting() as u64,
             hash_queue_full: core.pool.turned_away(),
         }
@@ -130,6 +138,8 @@ pub struct Figures {
     pub limiter_keys: Vec<(String, u64)>,
     /// Keys dropped from a full limiter since start.
     pub limiter_evictions: u64,
+    /// Sign-ins at providers that were started and not finished, those that are over too.
+    pub started_sign_ins: u64,
     /// Credentials waiting for the hash pool now.
     pub hash_queue: u64,
     /// Credentials turned away because the queue was full, since start.

@@ -216,15 +216,17 @@ impl Gate {
         }
         // Whose a wrong key is nobody knows.
         let user_id = (shown.token.is_some() || wrong.is_none()).then(|| identity.user_id.clone());
-        let sign_in = SignIn { email: None, user_id, method: shown.method };
+        let sign_in = SignIn { email: None, user_id, method: shown.method, provider: None };
         let machine = Some(Machine { sign_in, record, came });
-        Decision { verdict, location: outside.location.clone(), session: None, budget, machine }
+        Decision { verdict, location: outside.location.clone(), session: None, budget, machine, recheck: false }
     }
 
     fn nobody(&self, method: Method) -> &Arc<Identity> {
         match method {
             Method::Ip => &self.machines.neighbour,
-            Method::Token | Method::Header | Method::Password | Method::Pin | Method::None => &self.machines.holder,
+            Method::Token | Method::Header | Method::Password | Method::Pin | Method::Sso | Method::None => {
+                &self.machines.holder
+            }
         }
     }
 
@@ -243,7 +245,7 @@ impl Gate {
     ) -> Result<Option<crate::verdict::Budget>, Refusal> {
         let (key, reason) = match identity.method {
             Method::Ip => (Key::address(request.client), Reason::RateLimitedIp),
-            Method::Token | Method::Header | Method::Password | Method::Pin | Method::None => {
+            Method::Token | Method::Header | Method::Password | Method::Pin | Method::Sso | Method::None => {
                 (Key::Text(identity.user_id.clone()), Reason::RateLimitedUser)
             }
         };

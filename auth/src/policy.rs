@@ -16,18 +16,25 @@ use crate::limit::{Limiter, Numbers};
 use crate::machine::{Machines, Tokens};
 use crate::membership::List;
 use crate::rules::{Countries, Networks};
+use crate::sso::Provider;
 
 /// The gates of one configuration; swapped whole at a reload.
 pub struct Policy {
+    pub(crate) core: Arc<Core>,
     gates: HashMap<Arc<str>, Arc<Gate>>,
+    pub(crate) providers: Arc<Providers>,
     geo: Option<Arc<GeoDb>>,
     geo_ready: bool,
 }
+
+/// `[providers]` by name.
+pub(crate) type Providers = HashMap<Arc<str>, Arc<Provider>>;
 
 /// What all gates of a configuration share.
 struct Parts {
     core: Arc<Core>,
     people: Arc<People>,
+    providers: Arc<Providers>,
     attempts: Arc<Attempts>,
     geo: Option<Arc<GeoDb>>,
     tokens: Arc<Tokens>,
@@ -39,12 +46,28 @@ impl Policy {
         let attempts = Attempts::new(&settings.login_limits, &core.limits, core.history.clone());
         let people = Arc::new(settings.users.clone());
         let tokens = Arc::new(Tokens::new(settings, &core.uses));
-        let parts = Parts { core: core.clone(), people, attempts: Arc::new(attempts), geo: geo.clone(), tokens };
+        let provider = |settings| Arc::new(Provider::new(core, settings));
+        let providers = settings.providers.iter().map(|(name, settings)| (name.shared(), provider(settings)));
+        let providers: Arc<Providers> = Arc::new(providers.collect());
+        let parts = Parts {
+            core: core.clone(),
+            people,
+            providers: providers.clone(),
+            attempts: Arc::new(attempts),
+            geo: geo.clone(),
+            tokens,
+        };
         let gates = settings.circuits.values().map(|circuit| {
             let gate = parts.gate(circuit, list(circuit, settings));
             (gate.name.clone(), Arc::new(gate))
         });
-        Self { gates: gates.collect(), geo_ready: settings.geo.is_none() || geo.is_some(), geo }
+        Self {
+            core: core.clone(),
+            gates: gates.collect(),
+            providers,
+            geo_ready: settings.geo.is_none() || geo.is_some(),
+            geo,
+        }
     }
 
     /// The gate of a circuit.
@@ -78,6 +101,7 @@ impl Parts {
             name: circuit.name.shared(),
             serial: self.core.next_gate(),
             people: self.people.clone(),
+            providers: self.providers.clone(),
             list,
             attempts: self.attempts.clone(),
             machines: Machines::new(circuit, &self.tokens),

@@ -40,6 +40,17 @@ pub enum Credential {
     Shared(Secret),
 }
 
+impl Credential {
+    /// What is tried.
+    pub fn method(&self) -> Method {
+        let (Self::Own { email: _, secret } | Self::Shared(secret)) = self;
+        match secret {
+            Secret::Password(_) => Method::Password,
+            Secret::Pin(_) => Method::Pin,
+        }
+    }
+}
+
 /// A secret as typed; longer than 1 KiB is a failure.
 pub enum Secret {
     /// Any text.
@@ -57,12 +68,14 @@ pub struct SignIn {
     pub user_id: Option<Arc<str>>,
     /// What was tried.
     pub method: Method,
+    /// Where, for [`Method::Sso`].
+    pub provider: Option<Arc<str>>,
 }
 
 /// What became of an attempt.
 pub enum Outcome {
     /// The credential is good and the policy passes; nothing is open yet.
-    Verified(Verified),
+    Verified(Box<Verified>),
     /// The credential is not good, or the account may not sign in. The client learns `invalid_credentials` only.
     Failed(SignIn, Refusal),
     /// The credential is good and the policy refuses: 403 with its reason.
@@ -80,6 +93,10 @@ pub struct Verified {
 }
 
 impl Verified {
+    pub(crate) fn new(sign_in: SignIn, core: Arc<Core>, draft: Draft) -> Self {
+        Self { sign_in, core, draft }
+    }
+
     /// The id that the session will have, for the attempt's entry.
     pub fn session_id(&self) -> &crate::session::SessionId {
         &self.draft.id
@@ -127,11 +144,11 @@ impl Gate {
             Err(reason) => return self.fail(sign_in, admitted, reason).await,
         };
         self.attempts.succeeded(admitted);
-        if let Some(Err(refusal)) = user.map(|user| self.admits(user)) {
+        if let Some(Err(refusal)) = user.map(|user| self.admits(user.email.as_str(), &user.groups)) {
             return Outcome::Forbidden(sign_in, refusal);
         }
         let draft = self.draft(&sign_in, self.fingerprint(hash), request);
-        Outcome::Verified(Verified { sign_in, core: self.core.clone(), draft })
+        Outcome::Verified(Box::new(Verified::new(sign_in, self.core.clone(), draft)))
     }
 
     async fn fail(&self, sign_in: SignIn, admitted: crate::attempts::Admitted, reason: Reason) -> Outcome {
@@ -162,11 +179,11 @@ impl Gate {
             None => Some(format!("shared:{}", self.name).into()),
             Some(_) => user.map(|user| format!("local:{}", user.email).into()),
         };
-        SignIn { email: account.cloned(), user_id, method }
+        SignIn { email: account.cloned(), user_id, method, provider: None }
     }
 
-    fn draft(&self, sign_in: &SignIn, fingerprint: String, request: &RequestView<'_>) -> Draft {
-        let SignIn { email, user_id, method } = sign_in;
+    pub(crate) fn draft(&self, sign_in: &SignIn, fingerprint: String, request: &RequestView<'_>) -> Draft {
+        let SignIn { email, user_id, method, provider: _ } = sign_in;
         let (cookie, id) = self.core.sessions.store.new_cookie();
         let source_ip: IpAddr = request.client;
         Draft {
@@ -180,6 +197,7 @@ impl Gate {
             source_ip,
             user_agent: user_agent(request),
             fingerprint,
+            provided: None,
         }
     }
 }
@@ -198,7 +216,7 @@ fn take_apart(credential: Credential) -> (Option<Arc<str>>, SignInWay, Zeroizing
 }
 
 /// One spelling for the account, its limits and its entries.
-fn fold(email: &str) -> Arc<str> {
+pub(crate) fn fold(email: &str) -> Arc<str> {
     let folded = cut(email.trim(), MAX_EMAIL_BYTES).to_lowercase();
     cut(&folded, MAX_EMAIL_BYTES).into()
 }

@@ -21,6 +21,8 @@ pub struct Decision {
     pub budget: Option<Budget>,
     /// What was shown in place of a session.
     pub machine: Option<Machine>,
+    /// Ask the session's provider first ([`crate::Gate::recheck`]), then decide again.
+    pub recheck: bool,
 }
 
 /// May it pass.
@@ -128,6 +130,14 @@ reasons! {
     TokenExpired = "token_expired",
     /// `disabled`.
     TokenDisabled = "token_disabled",
+    /// The provider refused, or what it sent is not to be believed.
+    SsoError = "sso_error",
+    /// No sign-in was started with this state in this browser, or not lately, or it is used.
+    SsoStateInvalid = "sso_state_invalid",
+    /// The provider does not vouch for the address.
+    EmailNotVerified = "email_not_verified",
+    /// The provider may not speak for the address.
+    DomainNotAllowed = "domain_not_allowed",
     /// A cookie that names no session.
     MissingSession = "missing_session",
     /// Absolute or idle time is over.
@@ -190,6 +200,10 @@ reasons! {
     TlsRequired = "tls_required",
     /// A form sent from another site.
     CrossSite = "cross_site",
+    /// The provider does not answer.
+    ProviderUnavailable = "provider_unavailable",
+    /// Nothing more came of a sign-in that was begun.
+    Abandoned = "abandoned",
     /// Too many credentials wait to be checked.
     HashQueueFull = "hash_queue_full",
 }

@@ -1,10 +1,13 @@
 //! Who may enter a circuit, and what they may sign in with.
 
+use std::fmt;
+
 use crate::header_key::{self, HeaderKey, RawHeaderKey};
 use crate::name::{Email, Name};
+use crate::provider::Providers;
 use crate::secret::PasswordHash;
 use crate::service_token::{self, Tokens};
-use crate::shape::{At, Field, Reading, later, shape};
+use crate::shape::{At, Field, Reading, shape};
 use crate::suggest;
 use crate::text::Span;
 use crate::user::Group;
@@ -39,15 +42,17 @@ impl Access {
 /// What a person may sign in with.
 #[derive(Debug, Clone, Default)]
 pub struct Ways {
-    /// `login`, in the file's order.
+    /// `password` and `pin` of `login`, in the file's order.
     pub login: Vec<SignInWay>,
+    /// `sso:NAME` of `login`, in the file's order.
+    pub providers: Vec<Name>,
     /// `shared`: the circuit's own secret; who knows it is let in, as nobody in particular.
     pub shared: Option<SharedSecret>,
     /// `header_auth`: who shows one of these keys is let in, as nobody in particular.
     pub header_auth: Vec<HeaderKey>,
 }
 
-/// One entry of `login`.
+/// What a person types to sign in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignInWay {
     /// A person's own password.
@@ -76,6 +81,23 @@ pub enum AllowEntry {
     Group(String),
     /// `token:ci`
     Token(Name),
+}
+
+impl Ways {
+    /// As `login` spells them: providers, then what a person types.
+    pub fn names(&self) -> Vec<String> {
+        let providers = self.providers.iter().map(|name| format!("sso:{name}"));
+        providers.chain(self.login.iter().map(|way| way.as_str().to_owned())).collect()
+    }
+
+    /// The provider that is the only way in.
+    pub fn sole_provider(&self) -> Option<&Name> {
+        let alone = self.login.is_empty() && self.shared.is_none();
+        match self.providers.as_slice() {
+            [provider] if alone => Some(provider),
+            _ => None,
+        }
+    }
 }
 
 spellings!(pub SignInWay { "password" => Password, "pin" => Pin });
@@ -113,13 +135,19 @@ pub(crate) struct RawPolicy {
     pub(crate) header_auth: Field<Vec<RawHeaderKey>>,
 }
 
+/// What a policy may name.
+pub(crate) struct Known<'a> {
+    pub(crate) providers: &'a Providers,
+    pub(crate) tokens: &'a Tokens,
+}
+
 impl RawPolicy {
     /// `table` is where a missing key is reported; `allowance`: somebody is let in who is on no list.
     pub(crate) fn check(
         self,
         allowance: bool,
-        tokens: &Tokens,
         table: Span,
+        known: &Known<'_>,
         reading: &mut Reading<'_>,
     ) -> Option<Access> {
         let Self { access, allow, login, shared, header_auth } = self;
@@ -147,7 +175,7 @@ impl RawPolicy {
         let ways = RawWays { login, shared, header_auth };
         match policy? {
             Policy::Public => Some(Access::Public),
-            Policy::Members => Some(Access::Members(ways.check(allowance, table, reading))),
+            Policy::Members => Some(Access::Members(ways.check(allowance, table, known, reading))),
             Policy::Allowlist => {
                 let span = allow.span().unwrap_or(table);
                 let nobody = allow.is_absent() || allow.as_ref().is_some_and(Vec::is_empty);
@@ -156,9 +184,9 @@ impl RawPolicy {
                     finding.help("write allow = [\"maya@example.net\"], or a \"domain:\" or \"group:\"");
                 }
                 let allow = allow.or_default();
-                service_token::check_named(&allow, tokens, reading);
+                service_token::check_named(&allow, known.tokens, reading);
                 let allow = allow.into_iter().map(|entry| entry.value).collect();
-                Some(Access::Allowlist { allow, ways: ways.check(allowance, table, reading) })
+                Some(Access::Allowlist { allow, ways: ways.check(allowance, table, known, reading) })
             }
         }
     }
@@ -184,33 +212,57 @@ struct RawWays {
 }
 
 impl RawWays {
-    fn check(self, allowance: bool, table: Span, reading: &mut Reading<'_>) -> Ways {
+    fn check(self, allowance: bool, table: Span, known: &Known<'_>, reading: &mut Reading<'_>) -> Ways {
         let Self { login, shared, header_auth } = self;
         let nothing = login.is_absent() || login.as_ref().is_some_and(Vec::is_empty);
         if nothing && !allowance {
             let finding = reading.findings.error(login.span().unwrap_or(table), "\"login\" names no way to sign in");
-            finding.help("write login = [\"password\", \"pin\"], or one of them");
+            finding.help("write login = [\"sso:NAME\", \"password\", \"pin\"], or some of them");
         }
-        Ways {
-            login: check_login(login, reading),
-            shared: shared.optional().and_then(|shared| shared.check(reading)),
-            header_auth: header_key::check(header_auth, reading),
-        }
+        let mut ways = check_login(login, known.providers, reading);
+        ways.shared = shared.optional().and_then(|shared| shared.check(reading));
+        ways.header_auth = header_key::check(header_auth, reading);
+        ways
     }
 }
 
-fn check_login(login: Field<Vec<At<Login>>>, reading: &mut Reading<'_>) -> Vec<SignInWay> {
-    let mut ways = Vec::new();
+fn check_login(login: Field<Vec<At<Login>>>, providers: &Providers, reading: &mut Reading<'_>) -> Ways {
+    let mut ways = Ways::default();
     for At { value, span } in login.or_default() {
+        let twice = match &value {
+            Login::Way(way) => ways.login.contains(way),
+            Login::Provider(name) => ways.providers.contains(name),
+        };
+        if twice {
+            reading.findings.error(span, format!("{value} stands here twice")).help("remove one");
+            continue;
+        }
         match value {
-            Login::Way(way) if ways.contains(&way) => {
-                reading.findings.error(span, format!("{:?} stands here twice", way.as_str())).help("remove one");
+            Login::Way(way) => ways.login.push(way),
+            Login::Provider(name) => {
+                check_provider(&name, span, providers, reading);
+                ways.providers.push(name);
             }
-            Login::Way(way) => ways.push(way),
-            Login::Provider(name) => later(span, &format!("sso:{name}"), "use \"password\" or \"pin\"", reading),
         }
     }
     ways
+}
+
+fn check_provider(name: &Name, span: Span, providers: &Providers, reading: &mut Reading<'_>) {
+    if !providers.contains_key(name) {
+        let known: Vec<&str> = providers.keys().map(Name::as_str).collect();
+        let finding = reading.findings.error(span, format!("there is no provider {:?}", name.as_str()));
+        finding.help(suggest::one_of("[providers] has", name.as_str(), &known));
+    }
+}
+
+impl fmt::Display for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Way(way) => write!(f, "{:?}", way.as_str()),
+            Self::Provider(name) => write!(f, "\"sso:{name}\""),
+        }
+    }
 }
 
 spellings!(pub(crate) Policy { "public" => Public, "members" => Members, "allowlist" => Allowlist });

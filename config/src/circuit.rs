@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 
 use crate::Settings;
-use crate::access::{Access, AllowEntry, Login, Policy, RawPolicy, RawShared, SignInWay};
+use crate::access::{Access, AllowEntry, Known, Login, Policy, RawPolicy, RawShared, SignInWay};
 use crate::header_key::{self, RawHeaderKey};
 use crate::identity::RawIdentity;
 use crate::limit::RateLimit;
@@ -118,6 +118,7 @@ const COUNTRIES_MAX: usize = 50;
 pub(crate) struct Surroundings<'a> {
     pub(crate) projects: &'a BTreeMap<Name, Option<crate::project::Project>>,
     pub(crate) service_tokens: &'a Tokens,
+    pub(crate) providers: &'a crate::provider::Providers,
     /// Whether anybody has a password, a PIN.
     pub(crate) own_secrets: [(SignInWay, bool); 2],
     pub(crate) ip_sets: &'a BTreeMap<Name, Option<Vec<IpNet>>>,
@@ -177,8 +178,8 @@ impl RawCircuit {
         }
         let trusted_addresses = check_networks(trusted_addresses, around, reading).unwrap_or_default();
         let keys = header_auth.key();
-        let policy = RawPolicy { access, allow, login, shared, header_auth };
-        let access = policy.check(allowance, around.service_tokens, table, reading);
+        let known = Known { providers: around.providers, tokens: around.service_tokens };
+        let access = RawPolicy { access, allow, login, shared, header_auth }.check(allowance, table, &known, reading);
         let identity = identity.optional().map_or_else(IdentityHeaders::default, |identity| identity.check(reading));
         if let (Some(span), Some(ways)) = (keys, access.as_ref().and_then(Access::ways)) {
             header_key::check_apart(&ways.header_auth, &identity, span, reading);

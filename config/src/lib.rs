@@ -15,6 +15,7 @@ pub mod logs;
 pub mod name;
 pub mod problem;
 pub mod project;
+pub mod provider;
 pub mod secret;
 pub mod server;
 pub mod service_token;
@@ -31,7 +32,6 @@ mod network;
 mod notice;
 mod origin;
 mod phc;
-mod provider;
 mod render;
 mod revision;
 mod root;
@@ -73,6 +73,8 @@ pub struct Settings {
     pub server: server::Server,
     /// Absent: no geo database; country rules then refuse everybody.
     pub geo: Option<geo::Geo>,
+    /// OpenID Connect providers by name.
+    pub providers: BTreeMap<Name, Arc<provider::Provider>>,
     /// `[sessions]`; each circuit's own limits are in the circuit.
     pub sessions: session::SessionLimits,
     /// People with a password or a PIN of their own, or a state.

@@ -169,12 +169,18 @@ const REDACTED: &[&str] = &[
     "signature",
 ];
 
+/// What identity providers send in an address; never kept, whatever the file lists.
+const ALWAYS_REDACTED: &[&str] = &["code", "state", "id_token"];
+
 impl RawLogs {
     pub(crate) fn check(self) -> Logs {
         let Self { table: _unused, sync, on_full, redact_query, access, requests, audit } = self;
         let kept = |kept: Field<RawKept>, default: Kept| kept.optional().map_or(default, |kept| kept.check(default));
         let default = Logs::default();
-        let redact_query = redact_query.optional().map(|names| names.iter().map(|name| name.to_lowercase()).collect());
+        let redact_query = redact_query.optional().map(|names| {
+            let always = ALWAYS_REDACTED.iter().map(ToString::to_string);
+            names.iter().map(|name| name.to_lowercase()).chain(always).collect()
+        });
         Logs {
             sync: sync.optional().map_or(default.sync, |sync| sync.0),
             on_full: on_full.or(default.on_full),

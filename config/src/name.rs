@@ -85,6 +85,18 @@ impl Word for Email {
     }
 }
 
+impl Email {
+    /// As somebody else than the file names a person; absent where that is no address.
+    pub fn folded(text: &str) -> Option<Self> {
+        Self::parse(text).ok()
+    }
+
+    /// Behind the `@`.
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
 impl Word for Host {
     const EXAMPLE: &str = "\"wiki.example.net\"";
 

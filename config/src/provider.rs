@@ -1,19 +1,168 @@
-//! `[providers.NAME]`: OpenID Connect. Nothing of it works yet; its shape is checked.
+//! `[providers.NAME]`: OpenID Connect.
 
-use crate::name::Host;
-use crate::secret::SecretReference;
-use crate::shape::shape;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::uri::{Scheme, Uri};
+
+use crate::name::{Host, Name};
+use crate::secret::Secret;
+use crate::shape::{At, Field, Named, Reading, shape};
+use crate::word::{Word, Wrong, words};
+
+/// One OpenID Connect provider, whose people may sign in where a circuit's `login` names `sso:NAME`.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// The table's key.
+    pub name: Name,
+    /// On its button; the name where absent.
+    pub label: Arc<str>,
+    /// Byte for byte as its tokens must say it; `https`, or `http` on loopback.
+    pub issuer: Arc<str>,
+    /// As registered there.
+    pub client_id: Arc<str>,
+    /// Absent: a public client, which has its proof key (PKCE) alone.
+    pub client_secret: Option<Secret>,
+    /// Asked for; `openid` is among them.
+    pub scopes: Vec<String>,
+    /// The claim that lists groups. Absent: nobody has any from there.
+    pub groups_claim: Option<String>,
+    /// Domains of e-mail addresses that it may speak for. Absent: all; never with two or more providers.
+    pub email_domains: Option<BTreeSet<Host>>,
+    /// Refuses who has `email_verified` not set to true.
+    pub require_verified_email: bool,
+    /// How often a session is checked there, by its refresh token. Absent: never.
+    pub recheck: Option<Duration>,
+}
+
+/// `issuer` as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Issuer(Arc<str>);
+
+/// One word of `scopes`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Scope(String);
 
 shape! {
     /// What `[providers.NAME]` may say.
-    pub(crate) unread struct RawProvider {
+    pub(crate) struct RawProvider {
         email_domains: Vec<Host>,
         label: String,
-        issuer: String,
+        issuer: Issuer,
         client_id: String,
-        client_secret: SecretReference,
-        scopes: Vec<String>,
+        client_secret: Secret,
+        scopes: Vec<Scope>,
         groups_claim: String,
         require_verified_email: bool,
+        recheck: Duration,
     }
 }
+
+/// Absent where an error was reported, so that nothing is said about circuits that name the provider.
+pub(crate) type Providers = BTreeMap<Name, Option<Arc<Provider>>>;
+
+/// Checks each, and that no two can speak for the same person by oversight.
+pub(crate) fn check_all(providers: Named<Name, RawProvider>, reading: &mut Reading<'_>) -> Providers {
+    let several = providers.0.len() > 1;
+    let check = |(At { value: name, span }, provider): (At<Name>, Option<RawProvider>)| {
+        if several && provider.as_ref().is_some_and(|provider| provider.email_domains.is_absent()) {
+            let message = format!("the provider {:?} does not say for whose addresses it speaks", name.as_str());
+            let finding = reading.findings.error(span, message);
+            finding.help("with two or more providers each needs email_domains = [\"example.net\"]");
+        }
+        let provider = provider.and_then(|provider| provider.check(&name, reading)).map(Arc::new);
+        (name, provider)
+    };
+    providers.0.into_iter().map(check).collect()
+}
+
+impl RawProvider {
+    fn check(self, name: &Name, reading: &mut Reading<'_>) -> Option<Provider> {
+        let Self {
+            table,
+            email_domains,
+            label,
+            issuer,
+            client_id,
+            client_secret,
+            scopes,
+            groups_claim,
+            require_verified_email,
+            recheck,
+        } = self;
+        let issuer = issuer.required("issuer", "\"https://sso.example.net\"", table, reading);
+        let client_id = client_id.required("client_id", "\"vestibule\"", table, reading);
+        let lists_nobody = email_domains.as_ref().is_some_and(Vec::is_empty);
+        if let Some(span) = email_domains.span().filter(|_| lists_nobody) {
+            let finding = reading.findings.warning(span, "no domain: nobody is let in by this provider");
+            finding.help("write email_domains = [\"example.net\"]");
+        }
+        Some(Provider {
+            name: name.clone(),
+            label: label.optional().map_or_else(|| name.shared(), Arc::from),
+            issuer: issuer?.0,
+            client_id: client_id?.into(),
+            client_secret: client_secret.optional(),
+            scopes: check_scopes(scopes, reading),
+            groups_claim: groups_claim.optional(),
+            email_domains: email_domains.optional().map(|domains| domains.into_iter().collect()),
+            require_verified_email: require_verified_email.or(true),
+            recheck: recheck.optional(),
+        })
+    }
+}
+
+fn check_scopes(scopes: Field<Vec<Scope>>, reading: &mut Reading<'_>) -> Vec<String> {
+    let Field::Given { value, span, .. } = scopes else { return ["openid", "email"].map(str::to_owned).into() };
+    if !value.iter().any(|scope| scope.0 == "openid") {
+        let finding = reading.findings.error(span, "without the scope \"openid\" nobody's identity is told");
+        finding.help("write scopes = [\"openid\", \"email\"]");
+    }
+    value.into_iter().map(|scope| scope.0).collect()
+}
+
+impl Word for Issuer {
+    const EXAMPLE: &str = "\"https://sso.example.net\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        // The text is not quoted: it may hold a password.
+        let wrong = |what: &str| {
+            Wrong::new(format!("this is not an issuer: {what}")).help(format!("write one such as {}", Self::EXAMPLE))
+        };
+        let uri: Uri = text.parse().map_err(|_| wrong("it is no URL"))?;
+        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
+            return Err(wrong("it has no scheme"));
+        };
+        if authority.as_str().contains('@') {
+            return Err(wrong("it has a user name or password"));
+        }
+        if text.contains(['?', '#']) {
+            return Err(wrong("it has a query"));
+        }
+        if *scheme == Scheme::HTTPS || (*scheme == Scheme::HTTP && is_loopback(authority.host())) {
+            return Ok(Self(text.into()));
+        }
+        Err(wrong("what it says must come over https, except from this machine"))
+    }
+}
+
+fn is_loopback(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.is_ok_and(|address| address.is_loopback()) || host == "localhost" || host.ends_with(".localhost")
+}
+
+impl Word for Scope {
+    const EXAMPLE: &str = "\"openid\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let allowed = |byte: u8| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e);
+        if text.is_empty() || !text.bytes().all(allowed) {
+            return Err(Wrong::new(format!("{text:?} is not a scope")).help("write one word, such as \"email\""));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+words!(Issuer, Scope);

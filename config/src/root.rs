@@ -18,7 +18,7 @@ use crate::name::{Email, Host, Name};
 use crate::network::IpSet;
 use crate::notice::{RawAlert, RawHook, RawMail};
 use crate::project::{Project, RawProject};
-use crate::provider::RawProvider;
+use crate::provider::{self, RawProvider};
 use crate::scenario::RawScenario;
 use crate::server::{RawServer, Server};
 use crate::service_token::{self, RawServiceToken, Tokens};
@@ -34,6 +34,7 @@ shape! {
         include: Vec<String>,
         server: RawServer,
         geo: RawGeo,
+        providers: Named<Name, RawProvider>,
         sessions: RawSessions,
         users: Named<Email, RawUser>,
         service_tokens: Named<Name, RawServiceToken>,
@@ -48,7 +49,6 @@ shape! {
     }
     later {
         tls: RawTls => "speak TLS at a proxy in front, and name it in trusted_proxies",
-        providers: Named<Name, RawProvider> => "let people sign in with \"password\" or \"pin\"",
         hooks: Named<Name, RawHook> => "leave it out",
         mail: RawMail => "leave it out",
         alerts: Named<Name, RawAlert> => "watch the metrics of the admin port",
@@ -80,6 +80,7 @@ impl RawFile {
             include: _followed,
             server,
             geo,
+            providers,
             sessions,
             users,
             service_tokens,
@@ -95,6 +96,7 @@ impl RawFile {
         let server = check_server(server, root, reading);
         let has_geo = !geo.is_absent();
         let geo = geo.optional().and_then(|geo| geo.check(reading));
+        let providers = provider::check_all(providers.or_default(), reading);
         let sessions = sessions.optional().map_or_else(SessionLimits::default, RawSessions::check);
         let users = users.or_default();
         let own_secrets = own_secrets(&users);
@@ -110,6 +112,7 @@ impl RawFile {
         let around = Surroundings {
             projects: &projects,
             service_tokens: &service_tokens,
+            providers: &providers,
             own_secrets,
             ip_sets: &ip_sets,
             rate_limits: &rate_limits,
@@ -124,6 +127,7 @@ impl RawFile {
             revision: "".into(),
             server: server?,
             geo,
+            providers: providers.into_iter().filter_map(|(name, provider)| Some((name, provider?))).collect(),
             sessions,
             users,
             service_tokens: service_tokens.into_iter().filter_map(|(name, token)| Some((name, token?))).collect(),

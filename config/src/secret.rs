@@ -42,6 +42,23 @@ impl fmt::Debug for TokenHash {
     }
 }
 
+/// A secret that must be known in clear: what `{ file = "…" }` or `{ env = "…" }` holds, never the file itself.
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// For the one who asks for it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(hidden)")
+    }
+}
+
 /// `{ file = "…" }` or `{ env = "…" }`, not looked up: its reader does not work yet.
 #[derive(Debug, PartialEq)]
 pub(crate) struct SecretReference;
@@ -84,14 +101,35 @@ impl Shape for TokenHash {
 
 impl Shape for SecretReference {
     fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
-        if matches!(node.value, Value::Text(_)) {
-            let finding = reading.findings.error(node.span, "a secret does not stand in the file");
-            finding.help("write { file = \"…\" } or { env = \"…\" }");
+        if stands_in_place(&node, reading) {
             return None;
         }
         let raw = RawReference::read(node, reading)?;
         one_of(&raw, reading).then_some(Self)
     }
+}
+
+impl Shape for Secret {
+    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
+        if stands_in_place(&node, reading) {
+            return None;
+        }
+        let secret = text_or_reference(node, reading)?;
+        if secret.value.is_empty() {
+            reading.findings.error(secret.span, "this secret is empty");
+            return None;
+        }
+        Some(Self(secret.value))
+    }
+}
+
+fn stands_in_place(node: &Node, reading: &mut Reading<'_>) -> bool {
+    let in_place = matches!(node.value, Value::Text(_));
+    if in_place {
+        let finding = reading.findings.error(node.span, "a secret does not stand in the file");
+        finding.help("write { file = \"…\" } or { env = \"…\" }");
+    }
+    in_place
 }
 
 /// A secret in place, or what its file or variable holds.

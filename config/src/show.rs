@@ -2,12 +2,13 @@
 
 use std::fmt::Display;
 
-use crate::access::{Access, AllowEntry, SharedSecret, Ways};
+use crate::access::{Access, AllowEntry, SharedSecret};
 use crate::admin::Admin;
 use crate::circuit::{AddressRules, Circuit};
 use crate::header_key::HeaderKey;
 use crate::limit::{LoginLimits, RateLimit};
 use crate::logs::Logs;
+use crate::provider::Provider;
 use crate::server::Server;
 use crate::service_token::{PreviousToken, ServiceToken};
 use crate::units::display_duration;
@@ -29,6 +30,7 @@ impl Settings {
             page.set("database", text(geo.database.display()));
             page.set("when_unavailable", text(geo.when_unavailable.as_str()));
         }
+        self.providers.values().for_each(|provider| page.provider(provider));
         page.table(&["sessions"]);
         page.set("max_age", text(display_duration(self.sessions.max_age)));
         page.set("idle", text(display_duration(self.sessions.idle)));
@@ -78,6 +80,19 @@ impl Page<'_> {
         self.set("body_bytes", text(limits.body_bytes));
         self.set("connections", limits.connections);
         self.set("connections_per_ip", limits.connections_per_ip);
+    }
+
+    fn provider(&mut self, provider: &Provider) {
+        self.table(&["providers", provider.name.as_str()]);
+        self.set("label", text(&provider.label));
+        self.set("issuer", text(&provider.issuer));
+        self.set("client_id", text(&provider.client_id));
+        self.set_some("client_secret", provider.client_secret.as_ref().map(|_| text(HIDDEN)));
+        self.set("scopes", list(&provider.scopes));
+        self.set_some("groups_claim", provider.groups_claim.as_ref().map(text));
+        self.set_some("email_domains", provider.email_domains.as_ref().map(list));
+        self.set("require_verified_email", provider.require_verified_email);
+        self.set_some("recheck", provider.recheck.map(|every| text(display_duration(every))));
     }
 
     fn user(&mut self, user: &User) {
@@ -162,15 +177,15 @@ impl Page<'_> {
         };
         self.set("access", text(policy));
         self.set_some("allow", allow.map(|allow| list(allow.iter().map(AllowEntry::to_string))));
-        let Some(Ways { login, shared, header_auth }) = ways else { return };
-        self.set("login", list(login.iter().map(|way| way.as_str())));
-        if let Some(SharedSecret { password_hash, pin_hash }) = shared {
+        let Some(ways) = ways else { return };
+        self.set("login", list(ways.names()));
+        if let Some(SharedSecret { password_hash, pin_hash }) = &ways.shared {
             let held = [("password_hash", password_hash.is_some()), ("pin_hash", pin_hash.is_some())];
             let held = held.iter().filter(|(_, held)| *held).map(|(name, _)| format!("{name} = {}", text(HIDDEN)));
             self.set("shared", format!("{{ {} }}", held.collect::<Vec<_>>().join(", ")));
         }
         let key = |key: &HeaderKey| format!("{{ header = {}, hash = {} }}", text(&key.header), text(HIDDEN));
-        let keys = header_auth.iter().map(key).collect::<Vec<_>>().join(", ");
+        let keys = ways.header_auth.iter().map(key).collect::<Vec<_>>().join(", ");
         self.set("header_auth", format!("[{keys}]"));
     }
 

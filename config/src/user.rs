@@ -72,6 +72,11 @@ impl RawUser {
     }
 }
 
+/// Whether a text is the name of a group, as the file could hold it.
+pub fn is_group(text: &str) -> bool {
+    Group::parse(text).is_ok()
+}
+
 impl Word for Group {
     fn parse(text: &str) -> Result<Self, Wrong> {
         let bad = |c: char| c.is_control() || c == ',';

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use http::{HeaderMap, header};
 use vestibule_auth::gate::Front;
+use vestibule_auth::sso::Rechecked;
 use vestibule_auth::{Decision, Kind, Permit, Reason, Record, Refusal, Verdict};
 
 use crate::attempt::{self, Scene};
@@ -11,6 +12,7 @@ use crate::context::{Request, authority};
 use crate::exceeded::{self, Over};
 use crate::forward::Forward;
 use crate::host;
+use crate::login;
 use crate::own_path::{Owner, owner};
 use crate::reply::Reply;
 use crate::respond;
@@ -87,14 +89,24 @@ fn front(state: &State, request: &mut Request, headers: &HeaderMap, route: &Rout
     request.session = session;
     request.identity = identity;
     request.budget = budget;
-    match refusal {
+    match refusal.filter(|refusal| !is_exempt(request, refusal)) {
         None => Step::OwnPage,
         Some(refusal) => Step::Answer(refuse(state, request, headers, route, &refusal)),
     }
 }
 
+/// A provider tells of logouts from wherever it is.
+fn is_exempt(request: &Request, refusal: &Refusal) -> bool {
+    let by_rule = matches!(refusal.kind, Kind::Forbidden | Kind::Limited(_));
+    by_rule && request.head.uri.path().starts_with(login::BACK_CHANNEL_LOGOUT)
+}
+
 async fn decide(state: &Arc<State>, request: &mut Request, headers: &HeaderMap, route: &Route) -> Step {
-    let Decision { verdict, location, session, budget, machine } = route.gate.decide(&request.view(headers));
+    let mut decision = route.gate.decide(&request.view(headers));
+    if decision.recheck {
+        decision = Box::pin(recheck(state, request, headers, route, decision)).await;
+    }
+    let Decision { verdict, location, session, budget, machine, recheck: _ } = decision;
     request.location = Some(location);
     request.session = session;
     request.budget = budget;
@@ -118,7 +130,35 @@ async fn decide(state: &Arc<State>, request: &mut Request, headers: &HeaderMap, 
             if !Box::pin(record_refused_session(state, request, headers, route, &refusal)).await {
                 return Step::Answer(fail(request, headers, Reason::LogUnavailable));
             }
+            if login::goes_straight_to_provider(route.gate.circuit(), &refusal, &request.head.method, headers) {
+                request.ending.reason = Some(refusal.reason);
+                return Step::OwnPage;
+            }
             Step::Answer(refuse(state, request, headers, route, &refusal))
+        }
+    }
+}
+
+/// The session's provider is asked whether it still knows the person; then what is so now decides.
+async fn recheck(
+    state: &State,
+    request: &mut Request,
+    headers: &HeaderMap,
+    route: &Route,
+    decision: Decision,
+) -> Decision {
+    match route.gate.recheck(&request.view(headers)).await {
+        Rechecked::Known => route.gate.decide(&request.view(headers)),
+        Rechecked::Unanswered(refusal) => Decision { verdict: Verdict::Refuse(refusal), ..decision },
+        Rechecked::Gone => {
+            request.location = Some(decision.location.clone());
+            if let Some(session) = &decision.session {
+                let recorded = attempt::not_known_any_more(state, &scene(request, headers, route), session).await;
+                if let Err(error) = recorded {
+                    tracing::error!(error = &error as &dyn std::error::Error, "the end of a session is not recorded");
+                }
+            }
+            route.gate.decide(&request.view(headers))
         }
     }
 }
@@ -165,6 +205,7 @@ fn is_policy(reason: Reason) -> bool {
             | Reason::NotInGroup
             | Reason::UserBlocked
             | Reason::PendingApproval
+            | Reason::DomainNotAllowed
     )
 }
 
@@ -178,6 +219,7 @@ fn scene<'a>(request: &'a Request, headers: &'a HeaderMap, route: &'a Route) -> 
         revision: &request.live.settings.revision,
         circuit: &route.circuit,
         host: request.host.as_deref().unwrap_or_default(),
+        attempt: None,
     }
 }
 

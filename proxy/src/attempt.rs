@@ -1,18 +1,24 @@
 //! Entries of the access log. This is the one place that fills them.
 //!
-//! An attempt is one try to sign in; requests inside a session and on public circuits make no entry here. What was
-//! decided is on disk before it is answered; what was not even looked at (limits) is only queued, so that a flood
-//! cannot buy disk time.
+//! An attempt is one try to sign in; requests inside a session and on public circuits make no entry here. It begins
+//! (a page was shown, a browser was sent to a provider), goes on (the form or the callback arrived, with each step at
+//! a provider), and is decided, under one id. What was decided is on disk before it is answered; what was not even
+//! looked at (limits) and what is not decided yet are only queued, so that a flood cannot buy disk time.
 
+mod abandoned;
 mod machine;
+mod opened;
 mod revoked;
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use moka::sync::Cache;
+use vestibule_auth::sso::Step;
 use vestibule_auth::{Kind, Location, Method, Reason, Refusal, Session, SessionId, SignIn};
 use vestibule_config::{Access, Circuit};
 use vestibule_logstore::entry::Common;
@@ -23,8 +29,10 @@ use crate::personal::Disguise;
 use crate::state::State;
 use crate::visit::Visit;
 
+pub(crate) use abandoned::{Closed, close};
 pub(crate) use machine::{Turns, came};
-pub(crate) use revoked::revoked;
+pub(crate) use opened::Opened;
+pub(crate) use revoked::{ended_at_provider, revoked};
 
 /// A longer user agent is cut.
 const USER_AGENT_BYTES: usize = 2048;
@@ -51,6 +59,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) circuit: &'a Circuit,
     /// Canonical, without port.
     pub(crate) host: &'a str,
+    /// The attempt that goes on; absent where this is one of its own.
+    pub(crate) attempt: Option<&'a str>,
 }
 
 impl<'a> Scene<'a> {
@@ -65,8 +75,65 @@ impl<'a> Scene<'a> {
             revision: &visit.live.settings.revision,
             circuit: visit.gate.circuit(),
             host: visit.request.host,
+            attempt: None,
         }
     }
+
+    /// The same, as a part of an attempt that began before.
+    pub(crate) fn of_attempt(self, attempt: Option<&'a str>) -> Self {
+        Self { attempt, ..self }
+    }
+}
+
+/// Where an attempt is on its way.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Progress {
+    /// A sign-in page was shown, or the browser sent to a provider.
+    Initiated,
+    /// The form or the callback arrived, and what followed.
+    Pending,
+}
+
+/// A step of an attempt that is not decided yet.
+pub(crate) struct Passed<'a> {
+    pub(crate) progress: Progress,
+    pub(crate) method: Method,
+    pub(crate) provider: Option<&'a str>,
+    /// Its name, for sign-ins at a provider.
+    pub(crate) step: Option<Step>,
+    /// How long it took; absent: since the head was read.
+    pub(crate) time: Option<Duration>,
+}
+
+impl Passed<'_> {
+    /// A page that was shown, or its form.
+    pub(crate) fn page(progress: Progress, method: Method) -> Self {
+        Self { progress, method, provider: None, step: None, time: None }
+    }
+}
+
+/// A step of an attempt. Queued, not waited for; what begins too often at one address is only counted.
+pub(crate) fn passed(state: &State, scene: &Scene<'_>, passed: &Passed<'_>) {
+    let status = match passed.progress {
+        Progress::Initiated if !state.opened.is_recorded(scene.source_ip) => return,
+        Progress::Initiated => "initiated",
+        Progress::Pending => "pending",
+    };
+    let rule = passed.provider.zip(passed.step).map(|(provider, step)| format!("providers.{provider}.{}", step.code()));
+    let decided = Decided {
+        action: "login",
+        status,
+        result: None,
+        reason: None,
+        method: passed.method,
+        provider: passed.provider,
+        email: None,
+        user_id: None,
+        session_id: None,
+        rule: rule.as_deref(),
+        time: passed.time,
+    };
+    append(state, scene, &decided);
 }
 
 /// As sent, cut at 2 KiB; absent if it is not UTF-8.
@@ -89,7 +156,7 @@ pub(crate) async fn succeeded(
     who: &SignIn,
     session: &SessionId,
 ) -> Result<(), Unavailable> {
-    let decided = Decided { session_id: Some(session.as_str()), ..Decided::sign_in(who, "success", None) };
+    let decided = Decided { session_id: Some(session.as_str()), ..Decided::sign_in(who, SUCCESS, None) };
     commit(state, scene, &decided).await
 }
 
@@ -103,18 +170,14 @@ pub(crate) async fn failed(
     who: &SignIn,
     refusal: &Refusal,
 ) -> Result<(), Unavailable> {
-    commit(state, scene, &Decided::sign_in(who, "failed", Some(refusal))).await
+    commit(state, scene, &Decided::sign_in(who, FAILED, Some(refusal))).await
 }
 
 /// A credential that was not looked at. Queued, not waited for; a limit is also counted for the audit log.
 pub(crate) fn limited(state: &State, scene: &Scene<'_>, who: &SignIn, refusal: &Refusal) {
-    let decided = Decided::sign_in(who, "rate_limited", Some(refusal));
+    let decided = Decided::sign_in(who, ("failure", "rate_limited"), Some(refusal));
     count(state, scene, &decided);
-    let attempt_id = state.request_ids.next().to_string();
-    let mut entry = entry(state, scene, &decided, &attempt_id);
-    let disguise = Disguise::of_attempt(&state.auth, Some(scene.circuit), &entry);
-    disguise.iter().for_each(|disguise| disguise.put_on_attempt(&mut entry));
-    state.store.append(&Entry::Access(&entry));
+    append(state, scene, &decided);
     if let Kind::Limited(budget) = &refusal.kind {
         let over = Over { budget, reason: refusal.reason, account: who.email.as_deref() };
         exceeded::note(state, scene, &over);
@@ -126,8 +189,17 @@ pub(crate) fn limited(state: &State, scene: &Scene<'_>, who: &SignIn, refusal: &
 /// # Errors
 /// When the entry is not on disk.
 pub(crate) async fn signed_out(state: &State, scene: &Scene<'_>, session: &Session) -> Result<(), Unavailable> {
-    let decided = Decided { action: "logout", ..Decided::session(session, "success", None) };
+    let decided = Decided { action: "logout", ..Decided::session(session, SUCCESS, None) };
     commit(state, scene, &decided).await
+}
+
+/// The provider of a session does not know its owner any more.
+///
+/// # Errors
+/// When the entry is not on disk.
+pub(crate) async fn not_known_any_more(state: &State, scene: &Scene<'_>, session: &Session) -> Result<(), Unavailable> {
+    let reason = Some(Reason::SessionRevoked);
+    commit(state, scene, &Decided { action: "reauth", reason, ..Decided::session(session, FAILED, None) }).await
 }
 
 /// A live session that the circuit's policy refuses: one failed attempt per session, circuit and revision, however
@@ -145,7 +217,7 @@ pub(crate) async fn policy_refused(
     if !state.refused.is_new(&key) {
         return Ok(());
     }
-    let committed = commit(state, scene, &Decided::session(session, "failed", Some(refusal))).await;
+    let committed = commit(state, scene, &Decided::session(session, FAILED, Some(refusal))).await;
     if committed.is_err() {
         state.refused.0.invalidate(&key);
     }
@@ -177,49 +249,78 @@ impl Refused {
     }
 }
 
+/// Status and result.
+type Outcome = (&'static str, &'static str);
+
+const SUCCESS: Outcome = ("success", "success");
+const FAILED: Outcome = ("failure", "failed");
+
 /// What came of it.
 #[derive(Clone, Copy)]
 struct Decided<'a> {
     action: &'a str,
-    result: &'static str,
+    status: &'static str,
+    /// Absent until it is decided.
+    result: Option<&'static str>,
     reason: Option<Reason>,
     method: Method,
+    provider: Option<&'a str>,
     email: Option<&'a str>,
     user_id: Option<&'a str>,
     session_id: Option<&'a str>,
     rule: Option<&'a str>,
+    /// How long it took; absent: since the head was read.
+    time: Option<Duration>,
 }
 
 impl<'a> Decided<'a> {
-    fn sign_in(who: &'a SignIn, result: &'static str, refusal: Option<&'a Refusal>) -> Self {
+    fn sign_in(who: &'a SignIn, (status, result): Outcome, refusal: Option<&'a Refusal>) -> Self {
         Self {
             action: "login",
-            result,
+            status,
+            result: Some(result),
             reason: refusal.map(|refusal| refusal.reason),
             method: who.method,
+            provider: who.provider.as_deref(),
             email: who.email.as_deref(),
             user_id: who.user_id.as_deref(),
             session_id: None,
             rule: refusal.map(|refusal| refusal.rule.as_str()),
+            time: None,
         }
     }
 
-    fn session(session: &'a Session, result: &'static str, refusal: Option<&'a Refusal>) -> Self {
+    fn session(session: &'a Session, (status, result): Outcome, refusal: Option<&'a Refusal>) -> Self {
         Self {
             action: "login",
-            result,
+            status,
+            result: Some(result),
             reason: refusal.map(|refusal| refusal.reason),
             method: session.method,
+            provider: session.provider.as_deref(),
             email: session.email.as_deref(),
             user_id: Some(&session.user_id),
             session_id: Some(session.id.as_str()),
             rule: refusal.map(|refusal| refusal.rule.as_str()),
+            time: None,
         }
     }
 }
 
+fn append(state: &State, scene: &Scene<'_>, decided: &Decided<'_>) {
+    let attempt_id = attempt_id(state, scene);
+    let mut entry = entry(state, scene, decided, &attempt_id);
+    let disguise = Disguise::of_attempt(&state.auth, Some(scene.circuit), &entry);
+    disguise.iter().for_each(|disguise| disguise.put_on_attempt(&mut entry));
+    state.store.append(&Entry::Access(&entry));
+}
+
+fn attempt_id<'a>(state: &State, scene: &Scene<'a>) -> Cow<'a, str> {
+    scene.attempt.map_or_else(|| Cow::Owned(state.request_ids.next().to_string()), Cow::Borrowed)
+}
+
 async fn commit(state: &State, scene: &Scene<'_>, decided: &Decided<'_>) -> Result<(), Unavailable> {
-    let attempt_id = state.request_ids.next().to_string();
+    let attempt_id = attempt_id(state, scene);
     let mut entry = entry(state, scene, decided, &attempt_id);
     let disguise = Disguise::of_attempt(&state.auth, Some(scene.circuit), &entry);
     disguise.iter().for_each(|disguise| disguise.put_on_attempt(&mut entry));
@@ -230,22 +331,23 @@ async fn commit(state: &State, scene: &Scene<'_>, decided: &Decided<'_>) -> Resu
 
 fn count(state: &State, scene: &Scene<'_>, decided: &Decided<'_>) {
     // The metric is about attempts; a logout decides nothing.
-    if decided.action == "login" {
-        state.metrics.attempt(&scene.circuit.name.shared(), decided.method, decided.result);
+    if let Some(result) = decided.result.filter(|_| decided.action == "login") {
+        state.metrics.attempt(&scene.circuit.name.shared(), decided.method, result);
     }
 }
 
 fn entry<'a>(state: &State, scene: &Scene<'a>, decided: &Decided<'a>, attempt_id: &'a str) -> AccessEntry<'a> {
-    let took_us = state.clock.now().as_microsecond().saturating_sub(scene.time_us);
+    let since_head = || state.clock.now().as_microsecond().saturating_sub(scene.time_us) / 1_000;
+    let took_ms = decided.time.map_or_else(|| u64::try_from(since_head()), |time| u64::try_from(time.as_millis()));
     AccessEntry {
         common: common(scene),
         attempt_id: Some(attempt_id),
         action: decided.action,
-        status: if decided.result == "success" { "success" } else { "failure" },
-        result: Some(decided.result),
+        status: decided.status,
+        result: decided.result,
         reason: decided.reason.map(Reason::code),
         auth_method: decided.method.code(),
-        provider: None,
+        provider: decided.provider,
         email: decided.email,
         user_id: decided.user_id,
         session_id: decided.session_id,
@@ -254,7 +356,7 @@ fn entry<'a>(state: &State, scene: &Scene<'a>, decided: &Decided<'a>, attempt_id
         host: Some(scene.host),
         policy: Some(policy(&scene.circuit.access)),
         rule: decided.rule,
-        duration_ms: Some(u64::try_from(took_us / 1_000).unwrap_or(0)),
+        duration_ms: Some(took_ms.unwrap_or(0)),
     }
 }
 

@@ -1,9 +1,12 @@
-//! Our session cookie: its name, how it is found, how it is set and cleared.
+//! Our cookies, the session's and the browser's: their names, how they are found, how they are set and cleared.
 
 use std::time::Duration;
 
+use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use http::HeaderValue;
 use http::header::{COOKIE, HeaderMap};
+
+use vestibule_auth::sso;
 
 use crate::pages::rounded_up;
 
@@ -11,6 +14,11 @@ use crate::pages::rounded_up;
 const SECURE_NAME: &str = "__Host-vestibule";
 /// On plain HTTP, where browsers refuse the prefix.
 const PLAIN_NAME: &str = "vestibule";
+/// The browser's own, for sign-ins that were begun and not finished; the same two names.
+const SECURE_BROWSER: &str = "__Host-vestibule-browser";
+const PLAIN_BROWSER: &str = "vestibule-browser";
+/// Characters of that one.
+const BROWSER_CHARS: usize = 43;
 /// A longer value cannot be ours (43 characters today).
 const VALUE_BYTES: usize = 256;
 
@@ -23,7 +31,33 @@ pub(crate) fn name(secure: bool) -> &'static str {
 /// from a sibling host. The name is compared byte for byte; only spaces before it are skipped, and quotes, `$Version`
 /// and other old syntax mean nothing here.
 pub(crate) fn find(headers: &HeaderMap, secure: bool) -> Option<&str> {
-    let mut values = values(headers, secure);
+    only(headers, name(secure))
+}
+
+/// The browser's own value, if exactly one was sent that could be ours. It binds a sign-in to the browser in which it
+/// was begun, and opens nothing.
+pub(crate) fn find_browser(headers: &HeaderMap, secure: bool) -> Option<&str> {
+    only(headers, browser_name(secure)).filter(|value| value.len() == BROWSER_CHARS)
+}
+
+/// 256 random bits.
+pub(crate) fn new_browser() -> String {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).expect("the system gives random bytes");
+    BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// `Set-Cookie` for it; good for as long as a sign-in may take.
+pub(crate) fn set_browser(value: &str, secure: bool) -> Option<HeaderValue> {
+    set_named(browser_name(secure), value, secure, sso::TTL)
+}
+
+fn browser_name(secure: bool) -> &'static str {
+    if secure { SECURE_BROWSER } else { PLAIN_BROWSER }
+}
+
+fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {
+    let mut values = values(headers, name);
     let value = values.next()?;
     if values.next().is_some() || value.is_empty() || value.len() > VALUE_BYTES {
         return None;
@@ -33,13 +67,17 @@ pub(crate) fn find(headers: &HeaderMap, secure: bool) -> Option<&str> {
 
 /// Was a cookie of our name sent at all, usable or not?
 pub(crate) fn is_sent(headers: &HeaderMap, secure: bool) -> bool {
-    values(headers, secure).next().is_some()
+    values(headers, name(secure)).next().is_some()
 }
 
 /// `Set-Cookie` for a new session, kept by the browser for `lifetime`, in whole seconds rounded up: the session itself
 /// ends exactly, on our side.
 pub(crate) fn set(value: &str, secure: bool, lifetime: Duration) -> Option<HeaderValue> {
-    let (name, attributes, seconds) = (name(secure), attributes(secure), rounded_up(lifetime));
+    set_named(name(secure), value, secure, lifetime)
+}
+
+fn set_named(name: &str, value: &str, secure: bool, lifetime: Duration) -> Option<HeaderValue> {
+    let (attributes, seconds) = (attributes(secure), rounded_up(lifetime));
     let mut header = HeaderValue::from_str(&format!("{name}={value}; Max-Age={seconds}; {attributes}")).ok()?;
     header.set_sensitive(true);
     Some(header)
@@ -59,11 +97,11 @@ fn attributes(secure: bool) -> &'static str {
     if secure { "Path=/; Secure; HttpOnly; SameSite=Lax" } else { "Path=/; HttpOnly; SameSite=Lax" }
 }
 
-fn values(headers: &HeaderMap, secure: bool) -> impl Iterator<Item = &[u8]> {
-    let wanted = name(secure).as_bytes();
+fn values<'a>(headers: &'a HeaderMap, name: &'static str) -> impl Iterator<Item = &'a [u8]> {
+    let wanted = name.as_bytes();
     headers.get_all(COOKIE).iter().flat_map(|line| pairs(line.as_bytes())).filter_map(move |pair| {
-        let (name, value) = pair.split_at_checked(wanted.len())?;
-        (name == wanted).then(|| value.strip_prefix(b"="))?
+        let (found, value) = pair.split_at_checked(wanted.len())?;
+        (found == wanted).then(|| value.strip_prefix(b"="))?
     })
 }
 

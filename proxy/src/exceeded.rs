@@ -143,7 +143,7 @@ fn bucket(scene: &Scene<'_>, over: &Over<'_>) -> Arc<str> {
 }
 
 /// Limits see an IPv6 address by its /64.
-fn network(address: IpAddr) -> String {
+pub(crate) fn network(address: IpAddr) -> String {
     match address {
         IpAddr::V4(address) => address.to_string(),
         IpAddr::V6(address) => ipnet::Ipv6Net::new_assert(address, 64).trunc().to_string(),
@@ -227,6 +227,7 @@ mod tests {
             revision: &"abc".into(),
             circuit: &circuit(),
             host: "open.test",
+            attempt: None,
         })
     }
 

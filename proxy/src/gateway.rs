@@ -53,7 +53,8 @@ impl Gateway {
         };
         let answer = self.visit(request, fields, body).await;
         let Answer { reply, reason, session, method } = answer;
-        request.ending.reason = reason;
+        // Why a page of ours stands in for what was asked is known already.
+        request.ending.reason = reason.or(request.ending.reason);
         request.tried = Some(method);
         request.session = session;
         reply

@@ -10,13 +10,15 @@ use tokio::time::{MissedTickBehavior, interval};
 use vestibule_config::logs::Logs;
 use vestibule_logstore::Keep;
 
-use crate::exceeded;
 use crate::state::State;
+use crate::{attempt, exceeded};
 
 /// Sessions that are over are taken away.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Entries that need not be kept any more are removed, and counters written.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
+/// Attempts that nobody goes on with are ended.
+const CLOSE_EVERY: Duration = Duration::from_secs(15);
 /// Names of upstreams are looked up again, so that a moved backend is found.
 const LOOK_UP_EVERY: Duration = Duration::from_secs(10);
 
@@ -60,6 +62,27 @@ impl Housekeeping {
         }
     }
 
+    /// Attempts of which nothing more came.
+    async fn close_attempts(&self) {
+        let mut ticks = every(CLOSE_EVERY);
+        let mut closed = attempt::Closed::default();
+        loop {
+            ticks.tick().await;
+            let state = self.state.clone();
+            let round = tokio::task::spawn_blocking(move || {
+                attempt::close(&state, &mut closed);
+                closed
+            });
+            closed = match round.await {
+                Ok(closed) => closed,
+                Err(error) => {
+                    tracing::error!(%error, "closing attempts failed");
+                    attempt::Closed::default()
+                }
+            };
+        }
+    }
+
     async fn look_up(&self) {
         let mut ticks = every(LOOK_UP_EVERY);
         loop {
@@ -75,7 +98,13 @@ impl Housekeeping {
 #[async_trait]
 impl BackgroundService for Housekeeping {
     async fn start(&self, _shutdown: ShutdownWatch) {
-        tokio::join!(self.sweep(), self.keep_logs(), self.look_up(), exceeded::run(self.state.clone()));
+        tokio::join!(
+            self.sweep(),
+            self.keep_logs(),
+            self.close_attempts(),
+            self.look_up(),
+            exceeded::run(self.state.clone())
+        );
     }
 }
 

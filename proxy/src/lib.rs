@@ -12,6 +12,7 @@ mod admit;
 mod answer;
 mod attempt;
 mod audit;
+mod back_channel;
 mod classify;
 pub mod cli;
 mod client_address;

@@ -16,6 +16,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Metric, Registry};
 use vestibule_auth::{Method, Reason};
 
+use crate::attempt::Opened;
+
 /// Seconds; from a cached answer on the same machine to the default upstream timeout.
 const DURATION_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
 
@@ -45,6 +47,8 @@ pub(crate) struct Held<'a> {
     pub(crate) store: &'a vestibule_logstore::Figures,
     /// Of sessions, limits and hashes.
     pub(crate) auth: &'a vestibule_auth::Figures,
+    /// Attempts that began.
+    pub(crate) opened: &'a Opened,
     /// Sessions whose refusal by a policy is recorded.
     pub(crate) remembered_refusals: u64,
     /// Addresses that sent wrong tokens to the admin port.
@@ -63,6 +67,9 @@ struct Snapshot {
     limiter_evictions: Counter,
     hash_queue: Gauge,
     hash_queue_full: Counter,
+    started_sign_ins: Gauge,
+    open_pages: Gauge,
+    unrecorded_attempts: Counter,
     sessions: Gauge,
     cached_sessions: Gauge,
     cached_locations: Gauge,
@@ -304,6 +311,9 @@ impl Metrics {
         add(to, "limiter_evictions", "Keys dropped from full limiters", &kept.limiter_evictions);
         add(to, "hash_queue", "Credentials waiting to be checked", &kept.hash_queue);
         add(to, "hash_queue_full", "Credentials turned away", &kept.hash_queue_full);
+        add(to, "sign_ins_started", "Sign-ins at providers in memory", &kept.started_sign_ins);
+        add(to, "sign_in_pages_open", "Shown sign-in pages in memory", &kept.open_pages);
+        add(to, "attempts_unrecorded", "Beginnings of attempts that were only counted", &kept.unrecorded_attempts);
         add(to, "sessions", "Live sessions", &kept.sessions);
         add(to, "sessions_cached", "Sessions in memory", &kept.cached_sessions);
         add(to, "locations_cached", "Addresses whose place is in memory", &kept.cached_locations);
@@ -314,7 +324,7 @@ impl Metrics {
 
 impl Snapshot {
     fn take(&self, held: &Held<'_>) {
-        let Held { store, auth, remembered_refusals, throttled_addresses } = *held;
+        let Held { store, auth, opened, remembered_refusals, throttled_addresses } = *held;
         self.log_queue_depth.set(signed(store.queue_depth));
         self.log_quarantined.set(signed(store.quarantined));
         self.log_bytes.set(signed(store.bytes));
@@ -332,6 +342,9 @@ impl Snapshot {
         store_in(&self.limiter_evictions, auth.limiter_evictions);
         self.hash_queue.set(signed(auth.hash_queue));
         store_in(&self.hash_queue_full, auth.hash_queue_full);
+        self.started_sign_ins.set(signed(auth.started_sign_ins));
+        self.open_pages.set(signed(opened.count()));
+        store_in(&self.unrecorded_attempts, opened.unrecorded());
         self.sessions.set(signed(auth.sessions));
         self.cached_sessions.set(signed(auth.cached_sessions));
         self.cached_locations.set(signed(auth.cached_locations));

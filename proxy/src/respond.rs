@@ -111,6 +111,11 @@ pub(crate) fn redirect(status: StatusCode, location: &str) -> Reply {
     Reply { status, headers, body: Bytes::new(), mark: Mark::Auth }
 }
 
+/// A redirect to another site: the address of an identity provider.
+pub(crate) fn redirect_away(status: StatusCode, location: &str) -> Reply {
+    redirect(status, location)
+}
+
 /// A page of our own.
 pub(crate) fn page(status: StatusCode, page: &impl askama::Template) -> Reply {
     Reply { status, headers: pages::page_headers(), body: pages::html(page), mark: Mark::Auth }

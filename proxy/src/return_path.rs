@@ -26,6 +26,18 @@ pub(crate) fn sign_in(target: &str) -> String {
     format!("{OURS}/login?return={target}")
 }
 
+/// The same for somebody who wants to be somebody else.
+pub(crate) fn sign_in_as_another(target: &str) -> String {
+    format!("{}&another=1", sign_in(target))
+}
+
+/// The address that begins a sign-in at a provider and comes back to `target`.
+pub(crate) fn provider(name: &str, target: &str, another: bool) -> String {
+    let (name, target) = (utf8_percent_encode(name, COMPONENT), utf8_percent_encode(checked(target), COMPONENT));
+    let another = if another { "&another=1" } else { "" };
+    format!("{OURS}/sso/{name}?return={target}{another}")
+}
+
 fn is_safe(target: &str) -> bool {
     let visible = target.bytes().all(|byte| matches!(byte, 0x21..=0x7e));
     if !visible || target.len() > TARGET_BYTES || target.contains('\\') {

@@ -10,11 +10,12 @@ use aws_lc_rs::digest::{SHA256, digest};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::watch;
+use vestibule_auth::sso::NoBackChannel;
 use vestibule_auth::{Auth, Clock, Credential, Hand, Outcome, RequestView, Secret};
 use vestibule_config::FileSource;
 use vestibule_logstore::{Log, Options, Query, Store};
 
-use crate::attempt::Refused;
+use crate::attempt::{Opened, Refused};
 use crate::exceeded::Exceeded;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
@@ -60,7 +61,7 @@ impl Rig {
         let clock = Arc::new(Hand::at("2026-11-23T12:00:00Z".parse().unwrap()));
         let settings = vestibule_config::load(&file, &FileSource::new(|_| None, clock.now()));
         let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
-        let auth = Auth::open(folder.path(), clock.clone()).unwrap();
+        let auth = Auth::open(folder.path(), clock.clone(), Arc::new(NoBackChannel)).unwrap();
         let options = Options { sync: settings.logs.sync, queue_entries: 1000, queue_bytes: 1 << 20 };
         let store = Store::open(&folder.path().join("logs"), options).unwrap();
         let live = ArcSwap::from_pointee(Live::new(settings, &auth, None, clock.now()));
@@ -75,6 +76,7 @@ impl Rig {
             reloads: Reloads::default(),
             refused: Refused::default(),
             turns: crate::attempt::Turns::default(),
+            opened: Opened::default(),
             exceeded: Exceeded::default(),
             serving: true.into(),
             stopping: watch::Sender::new(false),

@@ -20,8 +20,9 @@ use vestibule_config::{FileSource, Settings};
 use vestibule_logstore::{Options, Store};
 
 use crate::admin;
-use crate::attempt::Refused;
+use crate::attempt::{Opened, Refused};
 use crate::audit::{Act, Actor};
+use crate::back_channel::Network;
 use crate::drain::{Drain, Drainable};
 use crate::edge::Edge;
 use crate::exceeded::Exceeded;
@@ -82,7 +83,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
     let options = Options { sync: settings.logs.sync, queue_entries: QUEUE_ENTRIES, queue_bytes: QUEUE_BYTES };
     let store = Store::open(&data_dir.join("logs"), options)?;
     store.set_keep(housekeeping::keep(&settings.logs));
-    let auth = Auth::open(&data_dir, clock.clone())?;
+    let auth = Auth::open(&data_dir, clock.clone(), Arc::new(Network::default()))?;
     let live = Live::new(settings, &auth, None, clock.now());
     let metrics = Metrics::new();
     metrics.expect(&live.settings);
@@ -92,6 +93,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
         metrics,
         refused: Refused::default(),
         turns: crate::attempt::Turns::default(),
+        opened: Opened::default(),
         exceeded: Exceeded::default(),
         request_ids: store.request_ids(),
         store,

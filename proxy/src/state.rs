@@ -10,7 +10,7 @@ use vestibule_auth::{Auth, Clock, Policy};
 use vestibule_config::Settings;
 use vestibule_logstore::{RequestIds, Store};
 
-use crate::attempt::{Refused, Turns};
+use crate::attempt::{Opened, Refused, Turns};
 use crate::exceeded::Exceeded;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
@@ -30,6 +30,8 @@ pub(crate) struct State {
     pub(crate) refused: Refused,
     /// Firsts of machines that are being recorded; `Turns::default()`.
     pub(crate) turns: Turns,
+    /// Attempts whose next step is awaited; `Opened::default()`.
+    pub(crate) opened: Opened,
     /// Refusals by limits, for the audit log; `Exceeded::default()`, kept going by [`crate::exceeded::run`] and
     /// emptied by [`Exceeded::flush_all`] before the store is closed.
     pub(crate) exceeded: Exceeded,

@@ -9,6 +9,7 @@
 #![expect(clippy::panic, reason = "a failed expectation of the harness fails its test")]
 #![expect(clippy::indexing_slicing, reason = "answers of unexpected shape fail the test")]
 
+pub mod browser;
 pub mod client;
 pub mod gateway;
 pub mod geo;
@@ -16,12 +17,15 @@ pub mod house;
 pub mod http;
 pub mod load;
 pub mod port;
+pub mod provider;
 pub mod secrets;
 pub mod upstream;
 pub mod wait;
 
+pub use browser::Browser;
 pub use client::{Connection, Request, Response};
 pub use gateway::{Gateway, Setup};
 pub use house::House;
+pub use provider::Provider;
 pub use upstream::{Received, Upstream};
 pub use wait::until;

@@ -47,6 +47,12 @@ mod sessions;
 mod shutdown;
 // Signing in.
 mod sign_in;
+// Signing in at an identity provider.
+mod sso;
+// Signing in at a certified one.
+mod sso_certified;
+// What an identity provider may not get away with.
+mod sso_lies;
 // Sorted lists, histograms, facets, runs.
 mod counts;
 // Numbers, people, projects.

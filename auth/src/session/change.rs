@@ -1,5 +1,6 @@
 //! Sessions begin and end; all under one lock, so that what is counted is what is there.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
@@ -57,6 +58,7 @@ impl Store {
             state: State::Active,
             ended: None,
             fingerprint: draft.fingerprint.clone(),
+            provided: draft.provided.clone(),
         }
     }
 
@@ -95,6 +97,61 @@ impl Store {
         drop(changes);
         self.database.sync()?;
         Ok(ended.into_iter().map(|(_, listed)| listed).filter(|listed| listed.state == state).collect())
+    }
+
+    /// Ends the sessions that began at a provider, of a subject, of one of its own sessions, or of both.
+    pub(crate) fn end_provided(
+        &self,
+        provider: &str,
+        subject: Option<&str>,
+        sid: Option<&str>,
+    ) -> Result<Vec<Listed>, Error> {
+        let user_id = subject.map(|subject| format!("{provider}:{subject}"));
+        let names = |row: &Row| {
+            row.provided.as_ref().is_some_and(|provided| {
+                provided.provider == provider
+                    && user_id.as_ref().is_none_or(|user_id| *user_id == row.user_id)
+                    && sid.is_none_or(|sid| provided.sid.as_deref() == Some(sid))
+            })
+        };
+        self.end_where(names, State::Logout)
+    }
+
+    fn end_where(&self, names: impl Fn(&Row) -> bool, state: State) -> Result<Vec<Listed>, Error> {
+        let mut batch = WriteBatch::default();
+        let changes = self.changes.lock();
+        let mut hashes = Vec::new();
+        self.each_row(|hash, row| hashes.extend((row.state == State::Active && names(&row)).then_some(*hash)))?;
+        let ended = self.put_ended(&mut batch, &hashes, state)?;
+        self.database.write(batch)?;
+        self.forget(&ended);
+        drop(changes);
+        self.database.sync()?;
+        Ok(ended.into_iter().map(|(_, listed)| listed).filter(|listed| listed.state == state).collect())
+    }
+
+    /// Notes that a provider was asked and what it said; the next request sees it. Not synced: a provider that is
+    /// asked once more says the same.
+    pub(crate) fn checked(
+        &self,
+        id: &super::SessionId,
+        groups: BTreeSet<String>,
+        sealed: Option<String>,
+        now: Timestamp,
+    ) -> Result<(), Error> {
+        let _changes = self.changes.lock();
+        let Some(hash) = self.hash_of(id.as_str())? else { return Ok(()) };
+        let Some(mut row) = self.row(&hash)?.filter(|row| row.state == State::Active) else { return Ok(()) };
+        let Some(provided) = &mut row.provided else { return Ok(()) };
+        (provided.groups, provided.sealed, provided.checked) = (groups, sealed, now);
+        let mut batch = WriteBatch::default();
+        batch.put(Table::Session.key(&hash), serde_json::to_vec(&row)?);
+        self.database.write(batch)?;
+        if let Some(live) = self.cache.get(&hash) {
+            self.used.lock().insert(hash, live.last_used_ms());
+            self.cache.remove(&hash);
+        }
+        Ok(())
     }
 
     fn matching(&self, filter: &SessionFilter) -> Result<Vec<CookieHash>, Error> {

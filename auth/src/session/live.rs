@@ -1,7 +1,8 @@
 //! A session in memory: what a request needs to know of it, without the disk.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use vestibule_config::session::SessionLimits;
 
-use super::row::Row;
+use super::row::{Provided, Row};
 use super::{Session, State};
 use crate::caller::Identity;
 use crate::verdict::Refusal;
@@ -26,6 +27,12 @@ pub(crate) struct Live {
     last_used_ms: AtomicI64,
     written_ms: AtomicI64,
     judged: ArcSwapOption<Judged>,
+    provided: Option<Provided>,
+    checked_ms: AtomicI64,
+    /// By the clock that never goes back, in milliseconds.
+    asked_again_ms: AtomicU64,
+    /// Held while the provider is asked.
+    pub(crate) checking: tokio::sync::Mutex<()>,
 }
 
 /// What one gate makes of the session; true until the configuration changes.
@@ -45,6 +52,10 @@ impl Live {
             last_used_ms: AtomicI64::new(used),
             written_ms: AtomicI64::new(used),
             judged: ArcSwapOption::empty(),
+            provided: row.provided.clone(),
+            checked_ms: AtomicI64::new(row.provided.as_ref().map_or(0, |provided| provided.checked.as_millisecond())),
+            asked_again_ms: AtomicU64::new(0),
+            checking: tokio::sync::Mutex::default(),
         }
     }
 
@@ -84,6 +95,40 @@ impl Live {
     /// True while the last use in memory is ahead of the disk.
     pub(crate) fn unwritten(&self) -> bool {
         self.last_used_ms() > self.written_ms.load(Ordering::Relaxed)
+    }
+
+    /// Where it began.
+    pub(crate) fn provider(&self) -> Option<&str> {
+        self.provided.as_ref().map(|provided| provided.provider.as_str())
+    }
+
+    /// What the provider said.
+    pub(crate) fn groups(&self) -> BTreeSet<String> {
+        self.provided.as_ref().map(|provided| provided.groups.clone()).unwrap_or_default()
+    }
+
+    /// The provider's tokens, under the cookie.
+    pub(crate) fn sealed(&self) -> Option<&str> {
+        self.provided.as_ref()?.sealed.as_deref()
+    }
+
+    /// Whether the provider was asked last this long ago.
+    pub(crate) fn is_unchecked_for(&self, time: Duration, now: Timestamp) -> bool {
+        let since = now.as_millisecond().saturating_sub(self.checked_ms.load(Ordering::Relaxed));
+        u128::try_from(since).is_ok_and(|since| since >= time.as_millis())
+    }
+
+    pub(crate) fn note_check(&self, now: Timestamp) {
+        self.checked_ms.store(now.as_millisecond(), Ordering::Relaxed);
+    }
+
+    /// A provider that did not answer is left alone until then.
+    pub(crate) fn ask_again_at(&self, elapsed: Duration) {
+        self.asked_again_ms.store(u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_asked_again_only_later(&self, elapsed: Duration) -> bool {
+        elapsed.as_millis() < u128::from(self.asked_again_ms.load(Ordering::Relaxed))
     }
 
     /// The remembered judgement of this gate, else a new one.

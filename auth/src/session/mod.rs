@@ -17,6 +17,7 @@ use crate::caller::Method;
 use crate::error::Error;
 
 pub(crate) use live::{Judged, Live};
+pub(crate) use row::Provided;
 pub(crate) use store::{Draft, Found, Store};
 
 /// A keyed hash of the session, for logs and the API; never the cookie.
@@ -47,10 +48,12 @@ pub struct Session {
     pub circuit: Arc<str>,
     /// Absent for a shared secret.
     pub email: Option<Arc<str>>,
-    /// `local:EMAIL` or `shared:CIRCUIT`.
+    /// `PROVIDER:sub`, `local:EMAIL` or `shared:CIRCUIT`.
     pub user_id: Arc<str>,
     /// How it began.
     pub method: Method,
+    /// Where, for [`Method::Sso`].
+    pub provider: Option<Arc<str>>,
     /// When it began.
     pub created: Timestamp,
     /// When it ends at the latest.
@@ -66,10 +69,12 @@ pub struct Listed {
     pub circuit: String,
     /// Absent for a shared secret.
     pub email: Option<String>,
-    /// `local:EMAIL` or `shared:CIRCUIT`.
+    /// `PROVIDER:sub`, `local:EMAIL` or `shared:CIRCUIT`.
     pub user_id: String,
-    /// `password` or `pin`.
+    /// `password`, `pin` or `sso`.
     pub method: Method,
+    /// Where, for `sso`.
+    pub provider: Option<String>,
     /// `active`, `expired`, `revoked`, `logout`.
     pub state: State,
     /// When it began.

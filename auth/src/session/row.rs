@@ -1,5 +1,6 @@
 //! A session as it is on disk.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -27,6 +28,23 @@ pub(crate) struct Row {
     pub(crate) ended: Option<Timestamp>,
     /// Keyed hash of the hash of the secret that it began with.
     pub(crate) fingerprint: String,
+    /// What a provider said; absent where none was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) provided: Option<Provided>,
+}
+
+/// What a provider said at the sign-in, or when it was asked last.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Provided {
+    /// Name of the provider.
+    pub(crate) provider: String,
+    pub(crate) groups: BTreeSet<String>,
+    /// The provider's own session, for logouts that it tells of.
+    pub(crate) sid: Option<String>,
+    /// Its tokens, sealed under the cookie.
+    pub(crate) sealed: Option<String>,
+    /// When it was asked.
+    pub(crate) checked: Timestamp,
 }
 
 impl Row {
@@ -54,6 +72,7 @@ impl Row {
             email: self.email.as_deref().map(Arc::from),
             user_id: self.user_id.as_str().into(),
             method: self.method,
+            provider: self.provided.as_ref().map(|provided| provided.provider.as_str().into()),
             created: self.created,
             expires: self.expires,
         }
@@ -67,6 +86,7 @@ impl Row {
             email: self.email,
             user_id: self.user_id,
             method: self.method,
+            provider: self.provided.map(|provided| provided.provider),
             state,
             created: self.created,
             last_used,

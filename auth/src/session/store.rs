@@ -72,6 +72,7 @@ pub(crate) struct Draft {
     pub(crate) source_ip: IpAddr,
     pub(crate) user_agent: String,
     pub(crate) fingerprint: String,
+    pub(crate) provided: Option<super::Provided>,
 }
 
 impl Store {

@@ -56,6 +56,7 @@ impl Bench {
             source_ip: [192, 0, 2, 1].into(),
             user_agent: "test".to_owned(),
             fingerprint: "f".to_owned(),
+            provided: None,
         }
     }
 

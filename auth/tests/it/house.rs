@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use http::{HeaderMap, HeaderValue, Method};
 use vestibule_auth::hash::hash_secret;
+use vestibule_auth::sso::NoBackChannel;
 use vestibule_auth::{
     Auth, Credential, Decision, Hand, Kind, Outcome, Policy, Refusal, RequestView, Secret, SignIn, Verdict,
 };
@@ -34,7 +35,7 @@ impl House {
 
     fn at(folder: tempfile::TempDir, now: jiff::Timestamp) -> Self {
         let clock = Arc::new(Hand::at(now));
-        let auth = Auth::open(folder.path(), clock.clone()).unwrap();
+        let auth = Auth::open(folder.path(), clock.clone(), Arc::new(NoBackChannel)).unwrap();
         Self { auth, clock, folder }
     }
 

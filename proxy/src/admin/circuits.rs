@@ -4,7 +4,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vestibule_config::access::Ways;
-use vestibule_config::{Access, AllowEntry, Circuit, SignInWay};
+use vestibule_config::{Access, AllowEntry, Circuit};
 
 use super::door::Call;
 use super::list;
@@ -57,7 +57,7 @@ fn describe(circuit: &Circuit, now: Timestamp) -> Value {
         "expires": circuit.expires.map(|expires| expires.to_string()),
         "access": access,
         "allow": allow.map(|allow| allow.iter().map(allowed).collect::<Vec<_>>()),
-        "login": ways.map(|ways| ways.login.iter().map(|way| way_name(*way)).collect::<Vec<_>>()),
+        "login": ways.map(Ways::names),
         "shared": ways.map(shared),
         "header_auth": ways.map(|ways| ways.header_auth.iter().map(|key| key.header.as_str()).collect::<Vec<_>>()),
         "trusted_addresses": circuit.trusted_addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
@@ -88,13 +88,6 @@ fn allowed(entry: &AllowEntry) -> String {
         AllowEntry::Domain(domain) => format!("domain:{domain}"),
         AllowEntry::Group(group) => format!("group:{group}"),
         AllowEntry::Token(token) => format!("token:{token}"),
-    }
-}
-
-fn way_name(way: SignInWay) -> &'static str {
-    match way {
-        SignInWay::Password => "password",
-        SignInWay::Pin => "pin",
     }
 }
 

@@ -19,6 +19,7 @@ pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
     let page = state.metrics.encode(&Held {
         store: &state.store.figures(),
         auth: &state.auth.figures(),
+        opened: &state.opened,
         remembered_refusals: state.refused.count(),
         throttled_addresses: call.port.throttle.addresses(),
     });

@@ -6,7 +6,7 @@ use tokio::sync::Mutex;
 use vestibule_auth::{Gate, Machine, Record, Refusal, Verdict};
 use vestibule_logstore::Unavailable;
 
-use super::{Decided, Scene, commit, limited};
+use super::{Decided, FAILED, SUCCESS, Scene, commit, limited};
 use crate::state::State;
 
 /// Firsts that are recorded at the same time; equal ones wait for each other, so that they are one entry.
@@ -57,7 +57,7 @@ pub(crate) async fn came(
 }
 
 async fn refused(state: &State, scene: &Scene<'_>, machine: &Machine, refusal: &Refusal) -> Result<(), Unavailable> {
-    commit(state, scene, &Decided::sign_in(&machine.sign_in, "failed", Some(refusal))).await
+    commit(state, scene, &Decided::sign_in(&machine.sign_in, FAILED, Some(refusal))).await
 }
 
 async fn let_in(state: &State, scene: &Scene<'_>, gate: &Gate, machine: &Machine) -> Result<(), Unavailable> {
@@ -65,7 +65,7 @@ async fn let_in(state: &State, scene: &Scene<'_>, gate: &Gate, machine: &Machine
     if gate.came_lately(machine) {
         return Ok(());
     }
-    commit(state, scene, &Decided::sign_in(&machine.sign_in, "success", None)).await?;
+    commit(state, scene, &Decided::sign_in(&machine.sign_in, SUCCESS, None)).await?;
     gate.note_came(machine);
     Ok(())
 }

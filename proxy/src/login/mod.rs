@@ -1,9 +1,12 @@
 //! Our own paths on the circuits' hosts, `/.vestibule/…`: signing in, signing out, who am I.
 
+mod back_channel;
+mod callback;
 mod fields;
 mod own_site;
 mod sign_in;
 mod sign_out;
+mod sso;
 mod whoami;
 
 use std::borrow::Cow;
@@ -18,6 +21,11 @@ use vestibule_config::Access;
 use crate::reply::{Mark, Reply};
 use crate::respond::{self, Asked, Told};
 use crate::visit::Visit;
+
+/// What providers call; the rest of the path is a provider's name.
+pub(crate) const BACK_CHANNEL_LOGOUT: &str = "/.vestibule/backchannel-logout/";
+
+pub(crate) use sso::goes_straight as goes_straight_to_provider;
 
 /// A longer body of a form is refused.
 pub(crate) const BODY_BYTES: usize = 16 * 1024;
@@ -35,22 +43,35 @@ pub(crate) struct Answer {
     pub(crate) method: Method,
 }
 
-/// Answers every request below `/.vestibule/`. Credentials are read from the body only: a query is never looked at,
-/// but for `return` on the sign-in page.
+/// Answers every request below `/.vestibule/`, and that for a protected page which goes straight to a provider.
+/// Credentials are read from the body only: a query is never looked at, but for `return` on the sign-in page and for
+/// what a provider sends with the browser.
 pub(crate) async fn handle(visit: &Visit<'_>, body: Bytes) -> Answer {
     let method = visit.request.method;
     let reads = method == http::Method::GET || method == http::Method::HEAD;
-    match visit.request.path.strip_prefix("/.vestibule/").unwrap_or_default() {
+    let Some(path) = visit.request.path.strip_prefix("/.vestibule/") else { return sso::straight(visit).await };
+    match path {
         "login" if is_public(visit) => not_found(visit),
-        "login" if reads => sign_in::page(visit),
+        "login" if reads => sign_in::page(visit).await,
         "login" if method == http::Method::POST => sign_in::attempt(visit, &body).await,
         "login" => wrong_method(visit, "GET, HEAD, POST"),
-        "logout" if reads => sign_out::page(visit),
+        "logout" if reads => sign_out::page(visit).await,
         "logout" if method == http::Method::POST => sign_out::end(visit, &body).await,
         "logout" => wrong_method(visit, "GET, HEAD, POST"),
         "whoami" if reads => whoami::answer(visit),
         "whoami" => wrong_method(visit, "GET, HEAD"),
-        _ => not_found(visit),
+        "callback" if is_public(visit) => not_found(visit),
+        "callback" if method == http::Method::GET => sso::finish(visit).await,
+        "callback" => wrong_method(visit, "GET"),
+        path => match path.split_once('/') {
+            Some(("sso", provider)) if method == http::Method::GET => sso::start(visit, provider).await,
+            Some(("sso", _)) => wrong_method(visit, "GET"),
+            Some(("backchannel-logout", provider)) if method == http::Method::POST => {
+                back_channel::end(visit, provider, &body).await
+            }
+            Some(("backchannel-logout", _)) => wrong_method(visit, "POST"),
+            Some(_) | None => not_found(visit),
+        },
     }
 }
 

@@ -20,6 +20,18 @@ pub(super) fn may_sign_in(visit: &Visit<'_>) -> bool {
     visit.secure || visit.live.settings.server.insecure_sign_in || is_this_machine(visit.request.host)
 }
 
+/// Scheme, host and port as the client sees them. The host is one that the configuration names; of what the client
+/// wrote, only the port counts, and that of the scheme itself is left out.
+pub(super) fn origin(visit: &Visit<'_>) -> String {
+    let (scheme, own_port) = if visit.secure { ("https", "443") } else { ("http", "80") };
+    let port = visit.authority.rsplit_once(':').map(|(_, port)| port);
+    let port = port.filter(|port| *port != own_port && port.parse::<u16>().is_ok());
+    match port {
+        Some(port) => format!("{scheme}://{}:{port}", visit.request.host),
+        None => format!("{scheme}://{}", visit.request.host),
+    }
+}
+
 fn sent_from_here(headers: &HeaderMap, secure: bool, authority: &str) -> bool {
     let site_is_ours = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
     // The origin counts before the referring page, which is only a stand-in for it.

@@ -1,36 +1,62 @@
-//! Signing in with something that a person types.
+//! The sign-in page, and signing in with something that a person types.
 //!
 //! The order of a good attempt: verify, record on disk, open the session, answer. Without the record there is no
 //! session.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use http::header::SET_COOKIE;
+use http::{HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use vestibule_auth::session::SessionCookie;
-use vestibule_auth::{Outcome, Reason, Refusal, SignIn, Verified};
+use vestibule_auth::{Credential, Method, Outcome, Reason, Refusal, SignIn, Verified};
 use vestibule_config::access::Ways;
 use vestibule_config::{Access, SignInWay};
 
 use super::fields::{Encoding, Fields, encoding};
-use super::{Answer, asked, bad_form, own_site};
-use crate::attempt::{self, Scene};
+use super::{Answer, asked, bad_form, own_site, sso};
+use crate::attempt::{self, Passed, Progress, Scene};
 use crate::classify::{Client, classify};
-use crate::pages::{Form, Secret, SignInPage};
+use crate::pages::{Form, ProviderLink, Secret, SignInPage};
 use crate::reply::Reply;
 use crate::visit::Visit;
 use crate::{cookie, respond, return_path};
 
 /// `GET /.vestibule/login?return=PATH`
-pub(super) fn page(visit: &Visit<'_>) -> Answer {
+pub(super) async fn page(visit: &Visit<'_>) -> Answer {
     let back = return_target(visit.query);
     if !own_site::may_sign_in(visit) {
         return Answer::refused(visit, Reason::TlsRequired, "/");
     }
-    Answer::to(visit, shown(visit, StatusCode::OK, &back, "", None), None)
+    let reads_page = visit.request.method == http::Method::GET;
+    let alone = sso::sole_provider(&visit.gate.circuit().access).filter(|_| reads_page);
+    if let Some(provider) = alone.filter(|_| visit.session.is_none() && !wants_another(visit.query)) {
+        return sso::begin(visit, provider, &back, false).await;
+    }
+    let mut reply = shown(visit, StatusCode::OK, &back, "", None);
+    if reads_page {
+        reply.headers.extend(opened(visit).map(|value| (SET_COOKIE, value)));
+    }
+    Answer::to(visit, reply, None)
+}
+
+/// An attempt begins with the page: its next step is known by the cookie, which is returned where the browser has none.
+/// A page that is shown once more begins nothing new.
+fn opened(visit: &Visit<'_>) -> Option<HeaderValue> {
+    let known = cookie::find_browser(visit.request.headers, visit.secure);
+    let made = known.is_none().then(cookie::new_browser);
+    let browser = known.or(made.as_deref())?;
+    let circuit = visit.gate.circuit().name.shared();
+    if visit.state.opened.of(browser, &circuit).is_none() {
+        let attempt = visit.state.request_ids.next().to_string();
+        visit.state.opened.put(browser, &circuit, &attempt);
+        let scene = Scene::of(visit).of_attempt(Some(&attempt));
+        attempt::passed(visit.state, &scene, &Passed::page(Progress::Initiated, Method::None));
+    }
+    made.as_deref().and_then(|browser| cookie::set_browser(browser, visit.secure))
 }
 
 /// `POST /.vestibule/login`
@@ -51,24 +77,43 @@ pub(super) async fn attempt(visit: &Visit<'_>, body: &[u8]) -> Answer {
         Err(bad) => return bad_form(visit, &bad),
     };
     let back = return_path::checked(fields.back().unwrap_or("/"));
+    let attempt = going_on(visit, &credential);
+    let scene = Scene::of(visit).of_attempt(attempt.as_deref());
     match visit.gate.sign_in(credential, &visit.request).await {
-        Outcome::Verified(verified) => let_in(visit, verified, encoding, back).await,
-        Outcome::Failed(who, refusal) => turn_away(visit, &who, &refusal, wrong(visit, encoding, back, &fields)).await,
+        Outcome::Verified(verified) => let_in(visit, &scene, *verified, encoding, back).await,
+        Outcome::Failed(who, refusal) => {
+            turn_away(visit, &scene, &who, &refusal, wrong(visit, encoding, back, &fields)).await
+        }
         Outcome::Forbidden(who, refusal) => {
             let mut asked = asked(visit, back);
             asked.account = who.email.as_deref();
-            turn_away(visit, &who, &refusal, respond::refusal(&refusal, &asked)).await
+            turn_away(visit, &scene, &who, &refusal, respond::refusal(&refusal, &asked)).await
         }
         Outcome::Limited(who, refusal) => {
-            attempt::limited(visit.state, &Scene::of(visit), &who, &refusal);
+            attempt::limited(visit.state, &scene, &who, &refusal);
             answered(&who, respond::refusal(&refusal, &asked(visit, back)), refusal.reason)
         }
     }
 }
 
-async fn let_in(visit: &Visit<'_>, verified: Verified, encoding: Encoding, back: &str) -> Answer {
-    let scene = Scene::of(visit);
-    let recorded = attempt::succeeded(visit.state, &scene, &verified.sign_in, verified.session_id()).await;
+/// The attempt that the page began in this browser goes on with its form.
+fn going_on(visit: &Visit<'_>, credential: &Credential) -> Option<Arc<str>> {
+    let browser = cookie::find_browser(visit.request.headers, visit.secure)?;
+    let attempt = visit.state.opened.take(browser, &visit.gate.circuit().name.shared())?;
+    let scene = Scene::of(visit).of_attempt(Some(&attempt));
+    attempt::passed(visit.state, &scene, &Passed::page(Progress::Pending, credential.method()));
+    Some(attempt)
+}
+
+/// Records a good attempt, opens its session, and goes where the person wants to be.
+pub(super) async fn let_in(
+    visit: &Visit<'_>,
+    scene: &Scene<'_>,
+    verified: Verified,
+    encoding: Encoding,
+    back: &str,
+) -> Answer {
+    let recorded = attempt::succeeded(visit.state, scene, &verified.sign_in, verified.session_id()).await;
     if let Err(error) = recorded {
         return unrecorded(visit, &error);
     }
@@ -83,8 +128,14 @@ async fn let_in(visit: &Visit<'_>, verified: Verified, encoding: Encoding, back:
 }
 
 /// Records a failure, then answers with `reply`.
-async fn turn_away(visit: &Visit<'_>, who: &SignIn, refusal: &Refusal, reply: Reply) -> Answer {
-    match attempt::failed(visit.state, &Scene::of(visit), who, refusal).await {
+pub(super) async fn turn_away(
+    visit: &Visit<'_>,
+    scene: &Scene<'_>,
+    who: &SignIn,
+    refusal: &Refusal,
+    reply: Reply,
+) -> Answer {
+    match attempt::failed(visit.state, scene, who, refusal).await {
         Ok(()) => answered(who, reply, refusal.reason),
         Err(error) => unrecorded(visit, &error),
     }
@@ -121,6 +172,7 @@ fn shown(visit: &Visit<'_>, status: StatusCode, back: &str, email: &str, problem
     let asked = asked(visit, back);
     let page = SignInPage {
         frame: respond::frame(&asked, problem),
+        providers: &providers(visit, back),
         forms: &forms(&visit.gate.circuit().access),
         back,
         email,
@@ -133,9 +185,23 @@ fn shown(visit: &Visit<'_>, status: StatusCode, back: &str, email: &str, problem
     reply
 }
 
+/// In the order of the circuit's `login`.
+fn providers(visit: &Visit<'_>, back: &str) -> Vec<ProviderLink> {
+    let providers = match &visit.gate.circuit().access {
+        Access::Public => return Vec::new(),
+        Access::Members(ways) | Access::Allowlist { allow: _, ways } => ways.providers.iter(),
+    };
+    let another = wants_another(visit.query);
+    let links = providers.filter_map(|name| {
+        let label = visit.gate.provider_label(name.as_str())?.clone();
+        Some(ProviderLink { label, address: return_path::provider(name.as_str(), back, another) })
+    });
+    links.collect()
+}
+
 /// In the order of the circuit's `login`, its shared secrets last.
 fn forms(access: &Access) -> Vec<Form> {
-    let Ways { login, shared, header_auth: _ } = match access {
+    let Ways { login, providers: _, shared, header_auth: _ } = match access {
         Access::Public => return Vec::new(),
         Access::Members(ways) | Access::Allowlist { allow: _, ways } => ways,
     };
@@ -151,7 +217,7 @@ fn forms(access: &Access) -> Vec<Form> {
 }
 
 /// `return` of the query, decoded once and checked; anything else in the query is not looked at.
-fn return_target(query: Option<&str>) -> Cow<'_, str> {
+pub(super) fn return_target(query: Option<&str>) -> Cow<'_, str> {
     let parameter = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("return="));
     match parameter.map(|value| percent_decode_str(value).decode_utf8()) {
         Some(Ok(target)) if return_path::checked(&target) == target => target,
@@ -159,7 +225,12 @@ fn return_target(query: Option<&str>) -> Cow<'_, str> {
     }
 }
 
-fn answered(who: &SignIn, reply: Reply, reason: Reason) -> Answer {
+/// `another` of the query: the person wants to sign in as somebody else.
+pub(super) fn wants_another(query: Option<&str>) -> bool {
+    query.unwrap_or_default().split('&').any(|pair| pair == "another=1")
+}
+
+pub(super) fn answered(who: &SignIn, reply: Reply, reason: Reason) -> Answer {
     Answer { reply, reason: Some(reason), session: None, method: who.method }
 }
 

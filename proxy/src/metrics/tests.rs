@@ -9,7 +9,14 @@ fn what_was_never_counted_is_zero_from_the_start() {
     let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
     let page = |metrics: &Metrics| {
         let (store, auth) = (vestibule_logstore::Figures::default(), vestibule_auth::Figures::default());
-        metrics.encode(&Held { store: &store, auth: &auth, remembered_refusals: 0, throttled_addresses: 0 })
+        let opened = Opened::default();
+        metrics.encode(&Held {
+            store: &store,
+            auth: &auth,
+            opened: &opened,
+            remembered_refusals: 0,
+            throttled_addresses: 0,
+        })
     };
     let empty = page(&metrics);
     for name in ["requests", "denials", "attempts", "rate_limited", "disabled_requests", "limiter_keys"] {
@@ -80,7 +87,8 @@ fn the_page_has_every_promised_name() {
     };
     metrics.admin_connection_opened();
     let store = vestibule_logstore::Figures::default();
-    let held = Held { store: &store, auth: &auth, remembered_refusals: 4, throttled_addresses: 5 };
+    let opened = Opened::default();
+    let held = Held { store: &store, auth: &auth, opened: &opened, remembered_refusals: 4, throttled_addresses: 5 };
     let page = metrics.encode(&held);
     for line in [
         "vestibule_requests_total{circuit=\"wiki\",action=\"blocked\",origin=\"rule\",status_class=\"4xx\"} 1",
@@ -106,6 +114,9 @@ fn the_page_has_every_promised_name() {
         "vestibule_locations_cached 9",
         "vestibule_refusals_remembered 4",
         "vestibule_admin_throttled_addresses 5",
+        "vestibule_sign_ins_started 0",
+        "vestibule_sign_in_pages_open 0",
+        "vestibule_attempts_unrecorded_total 0",
         "vestibule_admin_connections 1",
         "# EOF",
     ] {

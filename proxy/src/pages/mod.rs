@@ -3,7 +3,7 @@
 //! Every value in a template is escaped by askama; no template switches that off. A page shows what the client sent,
 //! the circuit's name and the request id, and nothing of the configuration.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use askama::Template;
@@ -37,6 +37,8 @@ pub(crate) struct Frame<'a> {
 pub(crate) struct SignInPage<'a> {
     /// What every page shows.
     pub(crate) frame: Frame<'a>,
+    /// In the order of the circuit's `login`.
+    pub(crate) providers: &'a [ProviderLink],
     /// In the order of the circuit's `login`, then its shared secrets.
     pub(crate) forms: &'a [Form],
     /// Where to go afterwards; already checked.
@@ -47,6 +49,15 @@ pub(crate) struct SignInPage<'a> {
     pub(crate) account: Option<&'a str>,
     /// Why the page is shown again.
     pub(crate) problem: Option<&'a str>,
+}
+
+/// The way to a provider.
+#[derive(Debug, Clone)]
+pub(crate) struct ProviderLink {
+    /// As the configuration names it for people.
+    pub(crate) label: Arc<str>,
+    /// Of this host.
+    pub(crate) address: String,
 }
 
 /// One way in.
@@ -115,6 +126,15 @@ pub(crate) fn page_headers() -> Vec<(HeaderName, HeaderValue)> {
     let mut headers = plain_headers("text/html; charset=utf-8");
     headers.push((CONTENT_SECURITY_POLICY, PAGE_POLICY.clone()));
     headers
+}
+
+/// A page whose form is answered by a redirect to another site.
+pub(crate) fn let_forms_lead_to(headers: &mut [(HeaderName, HeaderValue)], origin: &str) {
+    for (_, value) in headers.iter_mut().filter(|(name, _)| name == CONTENT_SECURITY_POLICY) {
+        let widened =
+            value.to_str().unwrap_or_default().replace("form-action 'self'", &format!("form-action 'self' {origin}"));
+        *value = HeaderValue::from_str(&widened).unwrap_or_else(|_| value.clone());
+    }
 }
 
 /// Headers of every answer that is not a page.

@@ -17,8 +17,17 @@ fn nothing_that_a_client_sends_becomes_markup() {
         Form { title: "PIN", personal: false, secret: Secret::Pin },
     ];
     let some = Some(HOSTILE);
+    let providers = [ProviderLink { label: HOSTILE.into(), address: HOSTILE.to_owned() }];
     let pages = [
-        text(&SignInPage { frame: frame(), forms: &both, back: HOSTILE, email: HOSTILE, account: some, problem: some }),
+        text(&SignInPage {
+            frame: frame(),
+            providers: &providers,
+            forms: &both,
+            back: HOSTILE,
+            email: HOSTILE,
+            account: some,
+            problem: some,
+        }),
         text(&Notice { frame: frame(), title: HOSTILE, message: HOSTILE, wait: some, account: some, retry: HOSTILE }),
         text(&LogoutPage { frame: frame(), account: some }),
         text(&SignedOutPage { frame: frame() }),
@@ -83,6 +92,7 @@ fn the_forms_help_password_managers_and_keyboards() {
     ];
     let page = text(&SignInPage {
         frame: Frame { request_id: "r1", reason: None, circuit: "wiki", label: Some("Documentation") },
+        providers: &[],
         forms: &forms,
         back: "/a?x=1",
         email: "maya@example.net",

@@ -13,6 +13,9 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => {
             StatusCode::FORBIDDEN
         }
+        R::EmailNotVerified | R::DomainNotAllowed => StatusCode::FORBIDDEN,
+        R::SsoError => StatusCode::UNAUTHORIZED,
+        R::SsoStateInvalid => StatusCode::BAD_REQUEST,
         R::NoCredentials | R::MissingSession | R::SessionExpired | R::SessionRevoked | R::AccountMismatch => {
             StatusCode::UNAUTHORIZED
         }
@@ -22,11 +25,11 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         R::CircuitNotFound | R::CircuitExpired => StatusCode::NOT_FOUND,
         R::BackendRefused | R::BackendUnreachable | R::BackendTlsError => StatusCode::BAD_GATEWAY,
         R::BackendTimeout => StatusCode::GATEWAY_TIMEOUT,
-        R::TooManyInFlight | R::LogUnavailable | R::ConnectionLimit | R::HashQueueFull => {
+        R::TooManyInFlight | R::LogUnavailable | R::ConnectionLimit | R::HashQueueFull | R::ProviderUnavailable => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         // Nobody is there to read it.
-        R::ClientClosed | R::MalformedRequest | R::TlsRequired => StatusCode::BAD_REQUEST,
+        R::Abandoned | R::ClientClosed | R::MalformedRequest | R::TlsRequired => StatusCode::BAD_REQUEST,
         R::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         R::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
         R::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -44,6 +47,8 @@ pub(super) fn mark(reason: Reason) -> Mark {
         R::InvalidPassword | R::InvalidPin | R::UserNotFound | R::InvalidCredentials | R::UserLocked => Mark::Auth,
         R::InvalidHeader | R::InvalidToken | R::TokenExpired | R::TokenDisabled => Mark::Auth,
         R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => Mark::Auth,
+        R::SsoError | R::SsoStateInvalid | R::EmailNotVerified | R::DomainNotAllowed => Mark::Auth,
+        R::ProviderUnavailable | R::Abandoned => Mark::Auth,
         R::TlsRequired | R::CrossSite | R::HashQueueFull => Mark::Auth,
         R::BackendRefused | R::BackendUnreachable | R::BackendTimeout | R::BackendTlsError => Mark::ProxyError,
         R::TooManyInFlight | R::ClientClosed | R::LogUnavailable => Mark::ProxyError,
@@ -89,6 +94,12 @@ pub(crate) fn sentence(reason: Reason) -> &'static str {
         R::BodyTooLarge => "The request's body is too long.",
         R::TlsRequired => "Signing in needs HTTPS. Open this page with https:// instead of http://.",
         R::CrossSite => "The form was sent from another site. Open the sign-in page here and try again.",
+        R::SsoError => "The identity provider did not sign you in.",
+        R::SsoStateInvalid => "This sign-in is over, was finished before, or was begun in another browser. Try again.",
+        R::EmailNotVerified => "The identity provider does not vouch for your e-mail address.",
+        R::DomainNotAllowed => "The identity provider may not speak for addresses of your domain here.",
+        R::ProviderUnavailable => "The identity provider does not answer at present.",
+        R::Abandoned => "The sign-in was not finished.",
         R::HashQueueFull => "Too many people are signing in at this moment.",
     }
 }

@@ -87,6 +87,7 @@ async fn refused_once(rig: &Rig, cookie: &str) {
     let Verdict::Refuse(refusal) = &decision.verdict else { panic!("maya is no member any more") };
     let live = rig.state.live.load();
     let scene = Scene {
+        attempt: None,
         time_us: rig.state.clock.now().as_microsecond(),
         request_id: "r-2",
         source_ip: ask.client,

@@ -178,3 +178,43 @@ async fn a_new_session_replaces_the_one_that_came_along() {
     let passes = |cookie: &str| matches!(Ask::get("wiki", "/").cookie(cookie).decide(&rig).verdict, Verdict::Pass(_));
     assert!(!passes(&first) && passes(&second));
 }
+
+#[tokio::test]
+async fn attempts_of_which_nothing_more_comes_end_by_themselves() {
+    let rig = Rig::new(&settings(""));
+    let page = || Ask::get("wiki", "/.vestibule/login").with(PAGE).send(&rig);
+    let open = page().await;
+    assert_eq!(open.status(), 200);
+    let latest = || rig.entries(Log::Access, &[]);
+    until(|| latest().len() == 1).await;
+    let begun = latest().remove(0);
+    assert_eq!((begun["status"].as_str(), begun["result"].as_str()), (Some("initiated"), None));
+
+    rig.clock.advance(Duration::from_secs(629));
+    let mut closed = attempt::Closed::default();
+    attempt::close(&rig.state, &mut closed);
+    page().await;
+    until(|| latest().len() == 2).await;
+    assert!(latest().iter().all(|row| row["status"] == "initiated"), "half a minute is left for the last callback");
+
+    rig.clock.advance(Duration::from_secs(1));
+    // Nothing is remembered over a restart but the log itself.
+    attempt::close(&rig.state, &mut attempt::Closed::default());
+    until(|| latest().iter().any(|row| row["status"] == "failure")).await;
+    let rows = latest();
+    let ended = rows.iter().find(|row| row["status"] == "failure").unwrap();
+    for field in
+        ["attempt_id", "request_id", "source_ip", "circuit", "project", "host", "policy", "revision", "user_agent"]
+    {
+        assert_eq!(ended[field], begun[field], "{field}");
+    }
+    assert_eq!((ended["result"].as_str(), ended["reason"].as_str()), (Some("failed"), Some("abandoned")));
+    assert_eq!(ended["duration_ms"], 630_000);
+    assert_eq!(rows.iter().filter(|row| row["status"] == "initiated").count(), 1, "the younger one goes on");
+
+    attempt::close(&rig.state, &mut closed);
+    rig.clock.advance(Duration::from_secs(3600));
+    attempt::close(&rig.state, &mut closed);
+    until(|| latest().iter().all(|row| row["status"] == "failure")).await;
+    assert_eq!(rig.entries(Log::Access, &[("view", "events")]).len(), 4, "each ends once");
+}

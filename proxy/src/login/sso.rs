@@ -1,0 +1,163 @@
+//! Signing in at an OpenID Connect provider: the way there, and the way back.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use http::header::SET_COOKIE;
+use http::{HeaderMap, StatusCode};
+use percent_encoding::percent_decode_str;
+use vestibule_auth::sso::{Begin, Begun, Finished, Started, Step};
+use vestibule_auth::{Kind, Method, Outcome, Reason, Refusal, SignIn};
+use vestibule_config::{Access, Circuit};
+
+use super::callback::{self, Parameters};
+use super::fields::Encoding;
+use super::{Answer, asked, own_site, sign_in};
+use crate::attempt::{self, Passed, Progress, Scene};
+use crate::classify::{Client, classify};
+use crate::reply::Reply;
+use crate::visit::Visit;
+use crate::{cookie, respond, return_path};
+
+/// Below the scheme, host and port that the client sees; registered at the provider.
+const CALLBACK: &str = "/.vestibule/callback";
+
+/// Whether somebody who is not signed in is sent to the provider without a page between: a person opens a page, and
+/// the provider is the only way in. Not where every request asks again, for that would never end.
+pub(crate) fn goes_straight(circuit: &Circuit, refusal: &Refusal, method: &http::Method, headers: &HeaderMap) -> bool {
+    refusal.kind == Kind::SignIn
+        && method == http::Method::GET
+        && sole_provider(&circuit.access).is_some()
+        && !circuit.session.max_age.is_zero()
+        && classify(headers) == Client::Navigation
+}
+
+/// The provider that is the only way in.
+pub(super) fn sole_provider(access: &Access) -> Option<&str> {
+    match access {
+        Access::Public => None,
+        Access::Members(ways) | Access::Allowlist { allow: _, ways } => ways.sole_provider().map(|name| name.as_str()),
+    }
+}
+
+/// What was asked for is protected: to the only provider, and back.
+pub(super) async fn straight(visit: &Visit<'_>) -> Answer {
+    let Some(provider) = sole_provider(&visit.gate.circuit().access) else { return super::not_found(visit) };
+    let target = match visit.query {
+        Some(query) => Cow::Owned(format!("{}?{query}", visit.request.path)),
+        None => Cow::Borrowed(visit.request.path),
+    };
+    let mut answer = begin(visit, provider, return_path::checked(&target), false).await;
+    if cookie::is_sent(visit.request.headers, visit.secure) {
+        answer.reply.headers.push((SET_COOKIE, cookie::clear(visit.secure)));
+    }
+    answer
+}
+
+/// `GET /.vestibule/sso/PROVIDER?return=PATH`
+pub(super) async fn start(visit: &Visit<'_>, provider: &str) -> Answer {
+    let Ok(provider) = percent_decode_str(provider).decode_utf8() else { return super::not_found(visit) };
+    let back = sign_in::return_target(visit.query);
+    begin(visit, &provider, &back, sign_in::wants_another(visit.query)).await
+}
+
+/// `another`: the provider lets the person choose an account.
+pub(super) async fn begin(visit: &Visit<'_>, provider: &str, back: &str, another: bool) -> Answer {
+    if !own_site::may_sign_in(visit) {
+        return Answer::refused(visit, Reason::TlsRequired, "/");
+    }
+    let browser = cookie::find_browser(visit.request.headers, visit.secure);
+    let circuit = &visit.gate.circuit().name.shared();
+    let open = browser.and_then(|browser| visit.state.opened.take(browser, circuit));
+    let attempt = open.unwrap_or_else(|| visit.state.request_ids.next().to_string().into());
+    let begin = Begin { provider, redirect_uri: redirect_uri(visit), back, browser, attempt: &attempt, another };
+    let Some(begun) = visit.gate.begin_sso(begin, &visit.request).await else { return super::not_found(visit) };
+    let scene = Scene::of(visit).of_attempt(Some(&attempt));
+    match begun {
+        Ok(Begun { location, browser }) => {
+            let step = Some(Step::Redirect);
+            let provider = Some(provider);
+            let begun = Passed { progress: Progress::Initiated, method: Method::Sso, provider, step, time: None };
+            attempt::passed(visit.state, &scene, &begun);
+            let mut reply = respond::redirect_away(StatusCode::FOUND, &location);
+            reply.headers.extend(cookie::set_browser(&browser, visit.secure).map(|value| (SET_COOKIE, value)));
+            Answer { method: Method::Sso, ..Answer::to(visit, reply, None) }
+        }
+        Err(refusal) => {
+            let who = nobody(provider.into());
+            let reply = respond::refusal(&refusal, &asked(visit, back));
+            sign_in::turn_away(visit, &scene, &who, &refusal, reply).await
+        }
+    }
+}
+
+/// `GET /.vestibule/callback`
+pub(super) async fn finish(visit: &Visit<'_>) -> Answer {
+    if let Err(refusal) = visit.gate.admit_callback(&visit.request) {
+        let who = SignIn { provider: None, ..nobody("".into()) };
+        attempt::limited(visit.state, &Scene::of(visit), &who, &refusal);
+        return sign_in::answered(&who, respond::refusal(&refusal, &asked(visit, "/")), refusal.reason);
+    }
+    let parameters = match callback::read(visit.query.unwrap_or_default()) {
+        Ok(parameters) => parameters,
+        Err(bad) => return super::bad_form(visit, &bad),
+    };
+    let browser = cookie::find_browser(visit.request.headers, visit.secure);
+    match visit.gate.take_started(parameters.state.as_deref(), browser) {
+        Ok(started) => finish_started(visit, started, &parameters).await,
+        Err(refusal) => {
+            let who = SignIn { provider: None, ..nobody("".into()) };
+            let reply = failed(visit, &refusal, "/");
+            sign_in::turn_away(visit, &Scene::of(visit), &who, &refusal, reply).await
+        }
+    }
+}
+
+async fn finish_started(visit: &Visit<'_>, started: Started, parameters: &Parameters) -> Answer {
+    let (attempt, provider) = (started.attempt().to_owned(), started.provider().clone());
+    let back = started.back().to_owned();
+    let scene = Scene::of(visit).of_attempt(Some(&attempt));
+    let step = |step, time| {
+        let (progress, method) = (Progress::Pending, Method::Sso);
+        let passed = Passed { progress, method, provider: Some(&provider), step: Some(step), time };
+        attempt::passed(visit.state, &scene, &passed);
+    };
+    step(Step::Callback, None);
+    let Finished { outcome, steps } = visit.gate.finish_sso(started, parameters.callback(), &visit.request).await;
+    steps.iter().for_each(|took| step(took.step, Some(took.time)));
+    match outcome {
+        Outcome::Verified(verified) => sign_in::let_in(visit, &scene, *verified, Encoding::Form, &back).await,
+        Outcome::Failed(who, refusal) => {
+            let reply = failed(visit, &refusal, &back);
+            sign_in::turn_away(visit, &scene, &who, &refusal, reply).await
+        }
+        Outcome::Forbidden(who, refusal) => {
+            let mut asked = asked(visit, &back);
+            asked.account = who.email.as_deref();
+            let reply = respond::refusal(&refusal, &asked);
+            sign_in::turn_away(visit, &scene, &who, &refusal, reply).await
+        }
+        Outcome::Limited(who, refusal) => {
+            attempt::limited(visit.state, &scene, &who, &refusal);
+            sign_in::answered(&who, respond::refusal(&refusal, &asked(visit, &back)), refusal.reason)
+        }
+    }
+}
+
+/// A sign-in that came to nothing: who may not sign in learns no more than that.
+fn failed(visit: &Visit<'_>, refusal: &Refusal, back: &str) -> Reply {
+    let own = matches!(refusal.reason, Reason::SsoStateInvalid | Reason::SsoError);
+    let asked = asked(visit, back);
+    let mut reply = respond::failure(if own { refusal.reason } else { Reason::InvalidCredentials }, &asked);
+    reply.headers.extend((reply.status == StatusCode::UNAUTHORIZED).then(|| respond::challenge(&asked)));
+    reply
+}
+
+fn nobody(provider: Arc<str>) -> SignIn {
+    SignIn { email: None, user_id: None, method: Method::Sso, provider: Some(provider) }
+}
+
+/// Of the circuit's own host, with the port that the client named; the scheme's own port stands in no address.
+fn redirect_uri(visit: &Visit<'_>) -> String {
+    format!("{}{CALLBACK}", own_site::origin(visit))
+}

@@ -1,0 +1,37 @@
+// A certified OpenID Connect provider, oidc-provider from npm, for the tests: signs in whoever is named, without a
+// question of consent. Arguments: folder of the package, port, host of the circuit.
+import { pathToFileURL } from 'node:url';
+
+const [folder, port, host, backchannel] = process.argv.slice(2);
+const { default: Provider } = await import(pathToFileURL(`${folder}/lib/index.js`));
+const issuer = `http://127.0.0.1:${port}`;
+
+const provider = new Provider(issuer, {
+  clients: [{
+    client_id: 'vestibule',
+    client_secret: 'a secret of the client',
+    redirect_uris: [`http://${host}/.vestibule/callback`],
+    post_logout_redirect_uris: [`http://${host}/.vestibule/logout`],
+    backchannel_logout_uri: backchannel,
+    backchannel_logout_session_required: true,
+    grant_types: ['authorization_code', 'refresh_token'],
+    response_types: ['code'],
+  }],
+  claims: { openid: ['sub'], email: ['email', 'email_verified'], groups: ['groups'] },
+  scopes: ['openid', 'email', 'groups', 'offline_access'],
+  cookies: { keys: ['only for tests'] },
+  features: { backchannelLogout: { enabled: true }, devInteractions: { enabled: true } },
+  findAccount: (ctx, id) => ({
+    accountId: id,
+    claims: () => ({ sub: id, email: `${id}@example.net`, email_verified: true, groups: ['writers'] }),
+  }),
+  issueRefreshToken: () => true,
+  async loadExistingGrant(ctx) {
+    const { client, session } = ctx.oidc;
+    const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });
+    grant.addOIDCScope('openid email groups offline_access');
+    await grant.save();
+    return grant;
+  },
+});
+provider.listen(Number(port), '127.0.0.1', () => console.log('ready'));
