@@ -169,6 +169,7 @@ fn a_callback_is_good_once_and_in_its_browser_alone() {
     let again = neighbour.get(path(&callback));
     assert_eq!(again.status, 400);
     assert!(again.text().contains("sso_state_invalid"), "{}", again.text());
+    assert_eq!(again.header("referrer-policy"), Some("strict-origin"), "the code goes nowhere from here");
     for query in ["", "?code=x", "?state=x", "?code=x&state=x&state=y", &format!("?code={}", "x".repeat(5000))] {
         let mut fresh = browser.clone();
         assert_eq!(fresh.get(&format!("/.vestibule/callback{query}")).status, 400, "{query:.40}");
@@ -341,7 +342,14 @@ fn who_is_removed_at_the_provider_is_out_within_the_stated_time() {
     for _ in 0..2 {
         let asked = inn.provider.received("/token").len();
         until(Duration::from_secs(5), "the session is checked", || {
-            assert_eq!(maya.get("/a").status, 200, "she is still known");
+            // All at once: one of them asks, and none uses a token that was used.
+            let pages: Vec<_> = (0..6).map(|_| maya.clone()).collect();
+            let status = |mut page: Browser<'_>| page.get("/a").status;
+            let all = std::thread::scope(|scope| {
+                let asked: Vec<_> = pages.into_iter().map(|page| scope.spawn(move || status(page))).collect();
+                asked.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+            });
+            assert_eq!(all, [200; 6], "she is still known");
             (inn.provider.received("/token").len() > asked).then_some(())
         });
     }

@@ -92,15 +92,15 @@ impl Gate {
         let client = provider.client(&about, None).ok_or_else(|| provider.unavailable("issuer"))?;
         let token = RefreshToken::new(refresh.clone());
         let answer = client.exchange_refresh_token(&token).request_async(&provider.door).await;
+        // Anything else than a plain no is the provider's fault or ours, and not the person's.
         let answer = answer.map_err(|error| {
-            // Our own registration is at fault, and not the person.
-            let ours = matches!(&error, RequestTokenError::ServerResponse(response)
-                if *response.error() == CoreErrorResponseType::InvalidClient);
-            if ours { provider.unavailable("client_secret") } else { run.no_tokens(&error) }
+            let refused = matches!(&error, RequestTokenError::ServerResponse(response)
+                if *response.error() == CoreErrorResponseType::InvalidGrant);
+            if refused { run.no_tokens(&error) } else { provider.unavailable("recheck") }
         })?;
         let mut groups = live.groups();
         if let Some(id) = answer.id_token() {
-            let told = run.told(&about, id, None, &answer).await?;
+            let told = run.told(&about, id, None, &answer).await.map_err(|_| provider.unavailable("recheck"))?;
             let person = provider.person(told)?;
             let user_id = format!("{}:{}", provider.name(), person.subject);
             if *live.session.user_id != *user_id || live.session.email.as_deref() != Some(person.email.as_str()) {
@@ -113,7 +113,10 @@ impl Gate {
         self.core.sessions.store.checked(&live.session.id, groups, sealed, self.now()).map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "a check cannot be stored");
             provider.unavailable("recheck")
-        })
+        })?;
+        // Requests that waited for their turn hold what was known before.
+        live.note_check(self.now());
+        Ok(())
     }
 
     async fn end(&self, live: &Live) {

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::header::SET_COOKIE;
-use http::{HeaderMap, StatusCode};
+use http::header::{REFERRER_POLICY, SET_COOKIE};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
 use vestibule_auth::sso::{Begin, Begun, Finished, Started, Step};
 use vestibule_auth::{Kind, Method, Outcome, Reason, Refusal, SignIn};
@@ -84,17 +84,26 @@ pub(super) async fn begin(visit: &Visit<'_>, provider: &str, back: &str, another
             Answer { method: Method::Sso, ..Answer::to(visit, reply, None) }
         }
         Err(refusal) => {
-            let who = nobody(provider.into());
+            let who = nobody(Some(provider.into()));
             let reply = respond::refusal(&refusal, &asked(visit, back));
             sign_in::turn_away(visit, &scene, &who, &refusal, reply).await
         }
     }
 }
 
-/// `GET /.vestibule/callback`
+/// `GET /.vestibule/callback`. Its address holds the code: it goes to nobody as the referring page.
 pub(super) async fn finish(visit: &Visit<'_>) -> Answer {
+    let mut answer = called_back(visit).await;
+    for (_, policy) in answer.reply.headers.iter_mut().filter(|(name, _)| name == REFERRER_POLICY) {
+        // The origin stays, by which our own forms are known.
+        *policy = HeaderValue::from_static("strict-origin");
+    }
+    answer
+}
+
+async fn called_back(visit: &Visit<'_>) -> Answer {
     if let Err(refusal) = visit.gate.admit_callback(&visit.request) {
-        let who = SignIn { provider: None, ..nobody("".into()) };
+        let who = nobody(None);
         attempt::limited(visit.state, &Scene::of(visit), &who, &refusal);
         return sign_in::answered(&who, respond::refusal(&refusal, &asked(visit, "/")), refusal.reason);
     }
@@ -106,7 +115,7 @@ pub(super) async fn finish(visit: &Visit<'_>) -> Answer {
     match visit.gate.take_started(parameters.state.as_deref(), browser) {
         Ok(started) => finish_started(visit, started, &parameters).await,
         Err(refusal) => {
-            let who = SignIn { provider: None, ..nobody("".into()) };
+            let who = nobody(None);
             let reply = failed(visit, &refusal, "/");
             sign_in::turn_away(visit, &Scene::of(visit), &who, &refusal, reply).await
         }
@@ -153,8 +162,8 @@ fn failed(visit: &Visit<'_>, refusal: &Refusal, back: &str) -> Reply {
     reply
 }
 
-fn nobody(provider: Arc<str>) -> SignIn {
-    SignIn { email: None, user_id: None, method: Method::Sso, provider: Some(provider) }
+fn nobody(provider: Option<Arc<str>>) -> SignIn {
+    SignIn { email: None, user_id: None, method: Method::Sso, provider }
 }
 
 /// Of the circuit's own host, with the port that the client named; the scheme's own port stands in no address.
