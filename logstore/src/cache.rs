@@ -5,7 +5,8 @@ use std::sync::Arc;
 use moka::sync::Cache as Kept;
 
 use crate::entry::Log;
-use crate::segment::{Block, Codes};
+use crate::piece::Piece;
+use crate::segment::{Block, Codes, Frequent, Hours};
 
 /// Bytes that are kept; what is used least goes.
 const BYTES_MAX: u64 = 96 << 20;
@@ -19,6 +20,12 @@ pub(crate) enum Decoded {
     Codes(Arc<Codes>),
     Numbers(Arc<Vec<u64>>),
     Block(Arc<Block>),
+    /// The filter of the trigrams of all texts.
+    Texts(Arc<Vec<u8>>),
+    Hours(Arc<Hours>),
+    Frequent(Arc<Frequent>),
+    /// Rows that are not sealed as a segment; none before they are looked at for the second time.
+    Warm(Option<Arc<Piece>>),
 }
 
 /// Which piece: log, first position of the segment, column, page or block.
@@ -30,6 +37,10 @@ pub(crate) enum Kind {
     Codes,
     Numbers,
     Block,
+    Texts,
+    Hours,
+    Frequent,
+    Warm,
 }
 
 /// Decoded pieces of all segments.
@@ -54,12 +65,35 @@ impl Cache {
     }
 }
 
+impl Cache {
+    /// Rows that are not sealed, from a position on, as a segment: made when they are looked at for the second time.
+    pub(crate) fn warm<E>(
+        &self,
+        log: Log,
+        first: u64,
+        make: impl FnOnce() -> Result<Piece, E>,
+    ) -> Result<Option<Arc<Piece>>, E> {
+        let place = (log, first, 0, Kind::Warm, 0);
+        let piece = match self.0.get(&place) {
+            Some(Decoded::Warm(Some(piece))) => return Ok(Some(piece)),
+            Some(_) => Some(Arc::new(make()?)),
+            None => None,
+        };
+        self.0.insert(place, Decoded::Warm(piece.clone()));
+        Ok(piece)
+    }
+}
+
 impl Decoded {
     fn bytes(&self) -> usize {
         match self {
             Self::Codes(codes) => codes.bytes(),
             Self::Numbers(numbers) => numbers.len() * 8,
             Self::Block(block) => block.bytes(),
+            Self::Texts(trigrams) => trigrams.len(),
+            Self::Hours(hours) => hours.bytes(),
+            Self::Frequent(frequent) => frequent.bytes(),
+            Self::Warm(piece) => piece.as_ref().map_or(0, |piece| piece.memory_bytes()),
         }
     }
 }

@@ -293,6 +293,10 @@ impl Store {
         self.handle.close()
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
     fn item(&self, entry: &Entry<'_>, waiter: Option<crate::lane::Waiter>) -> Item {
         if let Some((field, word)) = entry.stray_word() {
             self.handle.shared.stray_words.fetch_add(1, Ordering::Relaxed);

@@ -18,6 +18,7 @@ use crate::row::{Row, Stored as StoredRow};
 use crate::segment::{Fault, Part, Parts, Segment, Stored, part_key};
 use crate::shared::Shared;
 use crate::timeline::Unit;
+use crate::warm::{self, WARM_ROWS};
 
 /// Most entries fit.
 const ROW_BYTES: usize = 512;
@@ -71,8 +72,12 @@ impl<'a> View<'a> {
             self.note_broken(piece);
             return Ok(None);
         };
-        let parts = PiecesParts { view: self, first: piece.first };
-        match read(&Segment::new(Arc::clone(header), &parts)) {
+        let stored = PiecesParts { view: self, first: piece.first };
+        let parts: &dyn Parts = match piece.memory() {
+            Some(memory) => memory,
+            None => &stored,
+        };
+        match read(&Segment::new(Arc::clone(header), parts)) {
             Ok(read) => Ok(Some(read)),
             Err(fault) if fault.is_lasting() => {
                 piece.quarantine(self.log, &fault);
@@ -96,6 +101,40 @@ impl<'a> View<'a> {
         let mut broken: Vec<_> = self.broken.borrow().iter().map(|it| (it.first, it.first + it.rows - 1)).collect();
         broken.sort_unstable();
         broken
+    }
+
+    /// The rows that are not sealed, for a question that looks at all of them.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn unsealed(&self) -> Result<Unsealed, QueryError> {
+        let mut unsealed = Unsealed { pieces: Vec::new(), units: self.hot.clone() };
+        let Some(first) = self.hot.first().map(|unit| unit.first.next_multiple_of(WARM_ROWS)) else {
+            return Ok(unsealed);
+        };
+        let end = self.hot.iter().map(|unit| unit.first + unit.rows).max().unwrap_or(first);
+        for first in (first..end).step_by(WARM_ROWS as usize).filter(|first| first + WARM_ROWS <= end) {
+            if let Some(piece) = self.cache.warm(self.log, first, || self.warm(first))? {
+                unsealed.units.retain(|unit| !piece.positions().contains(&unit.first));
+                unsealed.pieces.push(piece);
+            }
+        }
+        Ok(unsealed)
+    }
+
+    /// Makes a segment of rows that are not sealed.
+    fn warm(&self, first: u64) -> Result<Piece, QueryError> {
+        let mut rows = Vec::with_capacity(WARM_ROWS as usize);
+        let all = Unit { min: i64::MIN, max: i64::MAX, first, rows: WARM_ROWS, strays: 0 };
+        self.hot_rows().each(&all, |_, _, bytes| {
+            rows.push(bytes.into());
+            Ok(())
+        })?;
+        let missing = QueryError::Damaged { log: self.log.name(), seq: first + rows.len() as u64 };
+        if rows.len() as u64 != WARM_ROWS {
+            return Err(missing);
+        }
+        warm::piece(self.log, first, &rows, self.ids).map_err(|_| missing)
     }
 
     /// The rows that are not sealed.
@@ -156,9 +195,17 @@ impl<'a> View<'a> {
         self.pieces.partition_point(|piece| piece.positions().end <= seq)
     }
 
-    fn piece_of(&self, seq: u64) -> Option<&Arc<Piece>> {
+    pub(crate) fn piece_of(&self, seq: u64) -> Option<&Arc<Piece>> {
         self.pieces.get(self.place_of(seq)).filter(|piece| piece.positions().contains(&seq))
     }
+}
+
+/// Rows that are not sealed.
+pub(crate) struct Unsealed {
+    /// Those that are segments in memory.
+    pub(crate) pieces: Vec<Arc<Piece>>,
+    /// The others.
+    pub(crate) units: Vec<Unit>,
 }
 
 /// Reads rows that are not sealed, one chunk after the other.

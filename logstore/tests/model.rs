@@ -292,6 +292,7 @@ proptest! {
         field in select(vec!["status_code", "email", "path", "user_agent", "source_ip", "bytes_out", "request_id"]),
         step in select(vec![60_u64, 3600, 86_400]),
         timed in any::<bool>(),
+        top in select(vec![1_usize, 3, 10, 64, 65]),
     ) {
         let model = &*MODEL;
         let query = parse(&conditions);
@@ -313,7 +314,7 @@ proptest! {
         if timed {
             let found = model.store.histogram(&query, Duration::from_secs(step), Some(field)).unwrap();
             let found = found.buckets.iter().flat_map(|bucket| {
-                bucket.counts.iter().map(|(name, rows)| ((bucket.time, name.clone()), *rows))
+                bucket.counts.iter().map(|(name, rows)| ((bucket.time, name.to_string()), *rows))
             });
             prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), expected);
         } else {
@@ -321,7 +322,13 @@ proptest! {
             prop_assert!(found.exact);
             let found: Vec<_> = found.facets[0].values.iter().map(|(name, rows)| ((0, name.clone()), *rows)).collect();
             prop_assert!(found.is_sorted_by(|one, other| one.1 >= other.1));
-            prop_assert_eq!(found.into_iter().collect::<BTreeMap<_, _>>(), expected);
+            prop_assert_eq!(&found.into_iter().collect::<BTreeMap<_, _>>(), &expected);
+            let mut first: Vec<_> = expected.into_iter().map(|((_, name), rows)| (name, rows)).collect();
+            first.sort_by(|one, other| (other.1, &one.0).cmp(&(one.1, &other.0)));
+            first.truncate(top);
+            let found = model.store.facets(&query, &[*field], top).unwrap();
+            prop_assert!(found.exact);
+            prop_assert_eq!(&found.facets[0].values, &first);
         }
     }
 }

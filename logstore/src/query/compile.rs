@@ -252,8 +252,19 @@ impl Compiler<'_, '_> {
         let (first, rows) = (self.segment.header.first, self.segment.header.rows);
         let own = place.and_then(|seq| seq.checked_sub(first)).filter(|row| *row < rows);
         let mut parts: Vec<_> = own.map(|row| Predicate::Rows(vec![row as usize])).into_iter().collect();
-        for field in self.log.fields().iter().filter(|field| field.is_searched()) {
-            parts.push(self.tests(field, &test)?);
+        let fields = || self.log.fields().iter().filter(|field| field.is_searched());
+        let is_text = |number| fields().any(|field| field.number == number && !matches!(field.kind, Kind::Address));
+        let in_texts = needle.ascii().map_or(Ok(true), |ascii| self.segment.may_hold_text(is_text, ascii))?;
+        for field in fields() {
+            let may_hold = if matches!(field.kind, Kind::Address) {
+                needle.may_be_in_an_address()
+            } else {
+                // Ids of ours are made when they are asked for, and are in no filter.
+                in_texts || (self.log.holds_ids(field.number) && needle.may_be_in_an_id())
+            };
+            if may_hold {
+                parts.push(self.tests(field, &test)?);
+            }
         }
         Ok(Predicate::any(parts))
     }

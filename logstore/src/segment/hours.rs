@@ -33,10 +33,21 @@ pub(crate) struct Hours {
 }
 
 impl Hours {
-    /// Rows of each code in an hour, by its place; none if the column is not counted.
-    pub(crate) fn of(&self, column: u32, hour: usize) -> Option<&[u64]> {
-        let (_, codes, counts) = self.columns.iter().find(|(number, ..)| *number == column)?;
-        counts.get(hour * codes..(hour + 1) * codes)
+    /// Memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let counts: usize = self.columns.iter().map(|(_, _, counts)| counts.len() * 8).sum();
+        counts + self.hours.len() * size_of::<Hour>()
+    }
+
+    /// Whether a column is counted.
+    pub(crate) fn has(&self, column: u32) -> bool {
+        self.columns.iter().any(|(number, ..)| *number == column)
+    }
+
+    /// Hours, and the rows of each code of a column in each of them; nothing if the column is not counted.
+    pub(crate) fn of(&self, column: u32) -> impl Iterator<Item = (&Hour, &[u64])> {
+        let counted = self.columns.iter().filter(move |(number, ..)| *number == column);
+        counted.flat_map(|(_, codes, counts)| self.hours.iter().zip(counts.chunks((*codes).max(1))))
     }
 }
 
