@@ -23,9 +23,13 @@ use crate::warm::{self, WARM_ROWS};
 /// Most entries fit.
 const ROW_BYTES: usize = 512;
 
+/// Rows that are not further apart are read on the way from one to the other.
+const NEAR: u64 = 4;
+
 /// A log at one moment.
 pub(crate) struct View<'a> {
     pub(crate) log: Log,
+    shared: &'a Shared,
     cache: &'a Cache,
     pub(crate) ids: &'a Ids,
     /// Sealed segments, by position.
@@ -47,6 +51,7 @@ impl<'a> View<'a> {
         let contents = shared.contents(log).read();
         Self {
             log,
+            shared,
             cache: &shared.cache,
             ids: &shared.ids,
             pieces: Arc::clone(&contents.pieces),
@@ -103,6 +108,11 @@ impl<'a> View<'a> {
         broken
     }
 
+    /// The times of rows of a unit as they are known without reading them; none if they were sealed meanwhile.
+    pub(crate) fn times(&self, unit: &Unit) -> Option<Vec<i64>> {
+        self.shared.contents(self.log).read().timeline.times_of(unit.first, unit.rows).map(<[i64]>::to_vec)
+    }
+
     /// The rows that are not sealed, for a question that looks at all of them.
     ///
     /// # Errors
@@ -150,14 +160,9 @@ impl<'a> View<'a> {
     /// When the disk refuses.
     pub(crate) fn rows(&self, positions: &[u64]) -> Result<Vec<Row>, QueryError> {
         let mut found: Vec<Option<Box<[u8]>>> = vec![None; positions.len()];
-        let mut sealed: Vec<(usize, u64)> = Vec::new();
-        for (at, (seq, found)) in positions.iter().zip(&mut found).enumerate() {
-            if self.piece_of(*seq).is_some() {
-                sealed.push((at, *seq));
-            } else {
-                *found = self.snapshot.get_cf(&self.hot_rows, hot_key(self.log, *seq))?.map(Into::into);
-            }
-        }
+        let places = positions.iter().copied().enumerate();
+        let (mut sealed, mut hot): (Vec<_>, Vec<_>) = places.partition(|(_, seq)| self.piece_of(*seq).is_some());
+        self.get_hot(&mut hot, &mut found)?;
         sealed.sort_unstable_by_key(|(_, seq)| *seq);
         for group in sealed.chunk_by(|(_, one), (_, other)| self.place_of(*one) == self.place_of(*other)) {
             self.rebuild(group, &mut found)?;
@@ -165,6 +170,33 @@ impl<'a> View<'a> {
         let ids = self.ids.ids(self.log, positions.iter().copied());
         let rows = positions.iter().zip(found).zip(ids).filter_map(|((seq, bytes), id)| Some((*seq, bytes?, id)));
         rows.map(|(seq, bytes, id)| self.row(seq, bytes, id)).collect()
+    }
+
+    /// Rows that are not sealed: those next to each other are read one after the other.
+    fn get_hot(&self, places: &mut [(usize, u64)], found: &mut [Option<Box<[u8]>>]) -> Result<(), QueryError> {
+        places.sort_unstable_by_key(|(_, seq)| *seq);
+        let mut rows = None;
+        for places in places.chunk_by(|(_, one), (_, other)| other - one <= NEAR) {
+            if let [(at, seq)] = places {
+                if let Some(found) = found.get_mut(*at) {
+                    *found = self.snapshot.get_cf(&self.hot_rows, hot_key(self.log, *seq))?.map(Into::into);
+                }
+                continue;
+            }
+            let rows = rows.get_or_insert_with(|| self.hot_rows().rows);
+            rows.seek(places.first().map_or_else(Default::default, |(_, seq)| hot_key(self.log, *seq)));
+            for (at, seq) in places {
+                while rows.key().and_then(|key| hot_seq(self.log, key)).is_some_and(|known| known < *seq) {
+                    rows.next();
+                }
+                let row = rows.item().filter(|(key, _)| hot_seq(self.log, key) == Some(*seq));
+                if let Some(found) = found.get_mut(*at) {
+                    *found = row.map(|(_, bytes)| bytes.into());
+                }
+            }
+            rows.status()?;
+        }
+        Ok(())
     }
 
     /// Rows of one segment.

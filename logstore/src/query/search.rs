@@ -99,7 +99,7 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
         };
         let places = self.places(&unsealed);
         let first = places.first().and_then(|(best, _)| best.clone());
-        let mut hot = self.view.hot_rows();
+        let mut hot = None;
         for (best, place) in places {
             if self.worst().is_some_and(|worst| best.as_ref().is_some_and(|best| self.walk.is_before(worst, best))) {
                 break;
@@ -119,7 +119,8 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
             }
             match place {
                 Place::Sealed(piece) => self.look_into(piece)?,
-                Place::Hot(unit) => self.look_at(&mut hot, unit)?,
+                Place::Hot(unit) if self.look_at_times(unit) => (),
+                Place::Hot(unit) => self.look_at(hot.get_or_insert_with(|| self.view.hot_rows()), unit)?,
             }
         }
         let mut found = self.best.sorted();
@@ -175,6 +176,23 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
     /// What comes after this is not wanted.
     fn worst(&self) -> Option<&Rank> {
         self.best.worst.as_ref()
+    }
+
+    /// Where time alone decides, rows need not be read. False where it does not, or the times are not known.
+    fn look_at_times(&mut self, unit: &Unit) -> bool {
+        if !self.is_by_time() || !self.query.is_unfiltered() {
+            return false;
+        }
+        let Some(times) = self.view.times(unit) else { return false };
+        let hides = self.query.hides();
+        for (time, seq) in times.into_iter().zip(unit.first..).filter(|(time, _)| *time >= unit.min) {
+            let rank = Rank { key: Key::Time(time), seq };
+            let seen = (self.query.since..=self.query.until).contains(&time) && !(hides && self.view.hidden.has(seq));
+            if seen && self.is_wanted(&rank) {
+                self.best.keep(rank);
+            }
+        }
+        true
     }
 
     fn look_at(&mut self, hot: &mut HotRows<'_>, unit: &Unit) -> Result<(), QueryError> {
