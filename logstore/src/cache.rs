@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache as Kept;
 
 use crate::entry::Log;
 use crate::piece::Piece;
 use crate::segment::{Block, Codes, Frequent, Hours};
 
-/// Bytes that are kept; what is used least goes.
-const BYTES_MAX: u64 = 96 << 20;
+/// Bytes that are kept; what was not used for the longest time goes. Those used least often would go later to keep
+/// what one kind of question needs, and the next kind would wait long for its room.
+const BYTES_MAX: u64 = 128 << 20;
 
 /// What a place costs beside what it holds.
 const OVERHEAD: usize = 128;
@@ -22,7 +24,10 @@ pub(crate) enum Decoded {
     Block(Arc<Block>),
     /// The filter of the trigrams of all texts.
     Texts(Arc<Vec<u8>>),
+    /// The same of each block of a dictionary.
+    Blocks(Arc<Vec<u8>>),
     Hours(Arc<Hours>),
+    Extremes(Arc<Vec<(u64, usize)>>),
     Frequent(Arc<Frequent>),
     /// Rows that are not sealed as a segment; none before they are looked at for the second time.
     Warm(Option<Arc<Piece>>),
@@ -38,7 +43,9 @@ pub(crate) enum Kind {
     Numbers,
     Block,
     Texts,
+    Blocks,
     Hours,
+    Extremes,
     Frequent,
     Warm,
 }
@@ -49,7 +56,8 @@ pub(crate) struct Cache(Kept<Place, Decoded>);
 impl Default for Cache {
     fn default() -> Self {
         let weigher = |_: &Place, decoded: &Decoded| u32::try_from(decoded.bytes() + OVERHEAD).unwrap_or(u32::MAX);
-        Self(Kept::builder().max_capacity(BYTES_MAX).weigher(weigher).build())
+        let kept = Kept::builder().max_capacity(BYTES_MAX).weigher(weigher);
+        Self(kept.eviction_policy(EvictionPolicy::lru()).build())
     }
 }
 
@@ -90,7 +98,8 @@ impl Decoded {
             Self::Codes(codes) => codes.bytes(),
             Self::Numbers(numbers) => numbers.len() * 8,
             Self::Block(block) => block.bytes(),
-            Self::Texts(trigrams) => trigrams.len(),
+            Self::Texts(trigrams) | Self::Blocks(trigrams) => trigrams.len(),
+            Self::Extremes(rows) => rows.len() * size_of::<(u64, usize)>(),
             Self::Hours(hours) => hours.bytes(),
             Self::Frequent(frequent) => frequent.bytes(),
             Self::Warm(piece) => piece.as_ref().map_or(0, |piece| piece.memory_bytes()),

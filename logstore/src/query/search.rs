@@ -321,7 +321,7 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
         if rows.len() < self.best.wanted && (rows.len() as u64) < segment.header.rows {
             return Ok(false);
         }
-        for (number, row) in &rows {
+        for (number, row) in rows.iter() {
             let rank = Rank { key: Key::Number(*number), seq: segment.header.first + *row as u64 };
             if !self.is_wanted(&rank) {
                 break;

@@ -193,7 +193,7 @@ impl<'q> Tally<'q> {
         for (hour, counts) in hours.of(number) {
             let bucket = self.bucket(hour.hour.saturating_mul(HOUR));
             for (place, rows) in places.iter().zip(counts) {
-                self.add(at, bucket, *place, *rows);
+                self.add(at, bucket, *place, u64::from(*rows));
             }
         }
         Ok(true)

@@ -54,6 +54,15 @@ pub(super) fn trigrams<'a>(values: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     bits
 }
 
+/// Bytes of the filter of the trigrams of one block of a dictionary.
+pub(super) const BLOCK_BYTES: usize = 1024;
+
+/// Adds the trigrams of a text, letters of ASCII in lower case.
+pub(super) fn add_trigrams(text: &[u8], filter: &mut [u8]) {
+    let length = filter.len();
+    each_trigram(text).for_each(|trigram| set(filter, place(trigram, length)));
+}
+
 /// Adds what another filter of trigrams knows. The smaller of the two says of all places that come down to one of its
 /// own what it says of that.
 pub(super) fn join(all: &mut Vec<u8>, other: &[u8]) -> Result<(), Fault> {

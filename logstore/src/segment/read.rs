@@ -169,8 +169,12 @@ impl<'a> Segment<'a> {
     }
 
     /// The smallest or the largest numbers of a column with their rows, in order.
-    pub(crate) fn extremes(&self, number: u32, largest: bool) -> Result<Vec<(u64, usize)>, Fault> {
-        extremes::decode(&self.parts.part(number, Part::Extremes)?, largest)
+    pub(crate) fn extremes(&self, number: u32, largest: bool) -> Result<Arc<Vec<(u64, usize)>>, Fault> {
+        let decoded = self.parts.decoded(number, Kind::Extremes, usize::from(largest), &mut || {
+            let part = self.parts.part(number, Part::Extremes)?;
+            Ok(Decoded::Extremes(Arc::new(extremes::decode(&part, largest)?)))
+        })?;
+        if let Decoded::Extremes(rows) = decoded { Ok(rows) } else { Err(NO_COLUMN) }
     }
 
     /// Rows by hour.
