@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache as Kept;
 
 use crate::entry::Log;
-use crate::segment::{Block, Codes};
+use crate::piece::Piece;
+use crate::segment::{Block, Codes, Frequent, Hours};
 
-/// Bytes that are kept; what is used least goes.
-const BYTES_MAX: u64 = 96 << 20;
+/// Bytes that are kept; what was not used for the longest time goes. Those used least often would go later to keep
+/// what one kind of question needs, and the next kind would wait long for its room.
+const BYTES_MAX: u64 = 128 << 20;
 
 /// What a place costs beside what it holds.
 const OVERHEAD: usize = 128;
@@ -19,6 +22,15 @@ pub(crate) enum Decoded {
     Codes(Arc<Codes>),
     Numbers(Arc<Vec<u64>>),
     Block(Arc<Block>),
+    /// The filter of the trigrams of all texts.
+    Texts(Arc<Vec<u8>>),
+    /// The same of each block of a dictionary.
+    Blocks(Arc<Vec<u8>>),
+    Hours(Arc<Hours>),
+    Extremes(Arc<Vec<(u64, usize)>>),
+    Frequent(Arc<Frequent>),
+    /// Rows that are not sealed as a segment; none before they are looked at for the second time.
+    Warm(Option<Arc<Piece>>),
 }
 
 /// Which piece: log, first position of the segment, column, page or block.
@@ -30,6 +42,12 @@ pub(crate) enum Kind {
     Codes,
     Numbers,
     Block,
+    Texts,
+    Blocks,
+    Hours,
+    Extremes,
+    Frequent,
+    Warm,
 }
 
 /// Decoded pieces of all segments.
@@ -38,7 +56,8 @@ pub(crate) struct Cache(Kept<Place, Decoded>);
 impl Default for Cache {
     fn default() -> Self {
         let weigher = |_: &Place, decoded: &Decoded| u32::try_from(decoded.bytes() + OVERHEAD).unwrap_or(u32::MAX);
-        Self(Kept::builder().max_capacity(BYTES_MAX).weigher(weigher).build())
+        let kept = Kept::builder().max_capacity(BYTES_MAX).weigher(weigher);
+        Self(kept.eviction_policy(EvictionPolicy::lru()).build())
     }
 }
 
@@ -54,12 +73,36 @@ impl Cache {
     }
 }
 
+impl Cache {
+    /// Rows that are not sealed, from a position on, as a segment: made when they are looked at for the second time.
+    pub(crate) fn warm<E>(
+        &self,
+        log: Log,
+        first: u64,
+        make: impl FnOnce() -> Result<Piece, E>,
+    ) -> Result<Option<Arc<Piece>>, E> {
+        let place = (log, first, 0, Kind::Warm, 0);
+        let piece = match self.0.get(&place) {
+            Some(Decoded::Warm(Some(piece))) => return Ok(Some(piece)),
+            Some(_) => Some(Arc::new(make()?)),
+            None => None,
+        };
+        self.0.insert(place, Decoded::Warm(piece.clone()));
+        Ok(piece)
+    }
+}
+
 impl Decoded {
     fn bytes(&self) -> usize {
         match self {
             Self::Codes(codes) => codes.bytes(),
             Self::Numbers(numbers) => numbers.len() * 8,
             Self::Block(block) => block.bytes(),
+            Self::Texts(trigrams) | Self::Blocks(trigrams) => trigrams.len(),
+            Self::Extremes(rows) => rows.len() * size_of::<(u64, usize)>(),
+            Self::Hours(hours) => hours.bytes(),
+            Self::Frequent(frequent) => frequent.bytes(),
+            Self::Warm(piece) => piece.as_ref().map_or(0, |piece| piece.memory_bytes()),
         }
     }
 }

@@ -127,8 +127,14 @@ pub(crate) fn id(id: Uuid, out: &mut String) {
 }
 
 /// Decimal.
-pub(crate) fn number(mut number: u64, out: &mut String) {
-    // As many digits as the largest number has, filled from the right.
+pub(crate) fn number(number: u64, out: &mut String) {
+    let (digits, used) = digits(number);
+    ascii(digits.get(digits.len() - used..).unwrap_or_default(), out);
+}
+
+/// As many digits as the largest number has, filled from the right, and how many are used.
+#[inline]
+pub(crate) fn digits(mut number: u64) -> ([u8; 20], usize) {
     let mut digits = [b'0'; 20];
     let mut used = 0;
     for digit in digits.iter_mut().rev() {
@@ -139,7 +145,7 @@ pub(crate) fn number(mut number: u64, out: &mut String) {
             break;
         }
     }
-    ascii(digits.get(digits.len() - used..).unwrap_or_default(), out);
+    (digits, used)
 }
 
 /// As `Display` has it; an IPv4 address, which most are, without its detours.
@@ -167,8 +173,15 @@ pub(crate) fn time(micros: i64) -> String {
 
 /// The same, appended.
 pub(crate) fn put_time(micros: i64, out: &mut String) {
-    let Ok(micros) = u64::try_from(micros) else { return before_1970(micros, out) };
-    let micros = micros.min(LAST);
+    match u64::try_from(micros) {
+        Ok(micros) => ascii(&time_text(micros), out),
+        Err(_) => before_1970(micros, out),
+    }
+}
+
+/// Of a time from 1970 on.
+pub(crate) const fn time_text(micros: u64) -> [u8; 27] {
+    let micros = if micros < LAST { micros } else { LAST };
     let (year, month, day) = date(micros / DAY);
     let second = micros % DAY / 1_000_000;
     let fraction = micros % 1_000_000;
@@ -176,8 +189,7 @@ pub(crate) fn put_time(micros: i64, out: &mut String) {
     let ([e, f], [g, h]) = (pair(month), pair(day));
     let ([i, j], [k, l], [m, n]) = (pair(second / 3600), pair(second / 60 % 60), pair(second % 60));
     let ([o, p], [q, r], [s, t]) = (pair(fraction / 10_000), pair(fraction / 100 % 100), pair(fraction % 100));
-    let text = [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'.', o, p, q, r, s, t, b'Z'];
-    ascii(&text, out);
+    [a, b, c, d, b'-', e, f, b'-', g, h, b'T', i, j, b':', k, l, b':', m, n, b'.', o, p, q, r, s, t, b'Z']
 }
 
 /// Year, month and day of the Gregorian calendar, of a number of days since 1970.

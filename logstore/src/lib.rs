@@ -32,6 +32,7 @@ pub mod stats;
 mod store;
 mod timeline;
 mod view;
+mod warm;
 mod writer;
 
 use std::time::Duration;

@@ -10,6 +10,7 @@ use crate::database::column;
 use crate::entry::{Log, TIME};
 use crate::error::Error;
 use crate::segment::{Fault, Header, Part, ROWS, Shape, Stored, TIME_SIGN, part_key};
+use crate::warm::InMemory;
 
 /// One sealed segment.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Piece {
     pub(crate) first: u64,
     pub(crate) rows: u64,
     header: Option<Arc<Header>>,
+    /// Its parts, if it is not on disk.
+    memory: Option<Arc<InMemory>>,
     /// Why it cannot be read. Set once: what is damaged stays so until the store is opened again.
     fault: OnceLock<String>,
 }
@@ -28,11 +31,26 @@ pub(crate) type Pieces = Arc<Vec<Arc<Piece>>>;
 impl Piece {
     pub(crate) fn new(header: Header) -> Self {
         let (first, rows) = (header.first, header.rows);
-        Self { first, rows, header: Some(Arc::new(header)), fault: OnceLock::new() }
+        Self { first, rows, header: Some(Arc::new(header)), memory: None, fault: OnceLock::new() }
+    }
+
+    /// One that is not on disk.
+    pub(crate) fn in_memory(header: Header, memory: Arc<InMemory>) -> Self {
+        Self { memory: Some(memory), ..Self::new(header) }
     }
 
     fn broken(first: u64, rows: u64, fault: String) -> Self {
-        Self { first, rows, header: None, fault: fault.into() }
+        Self { first, rows, header: None, memory: None, fault: fault.into() }
+    }
+
+    /// Its parts, if it is not on disk.
+    pub(crate) fn memory(&self) -> Option<&InMemory> {
+        self.memory.as_deref()
+    }
+
+    /// What they take.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.memory().map_or(0, InMemory::bytes)
     }
 
     pub(crate) fn positions(&self) -> Range<u64> {

@@ -306,6 +306,10 @@ impl Store {
         self.handle.close()
     }
 
+    pub(crate) fn shared(&self) -> &Shared {
+        &self.handle.shared
+    }
+
     fn check_words(&self, entry: &Entry<'_>) {
         if let Some((field, word)) = entry.stray_word() {
             self.handle.shared.stray_words.fetch_add(1, Ordering::Relaxed);

@@ -78,6 +78,12 @@ impl Timeline {
         &self.times
     }
 
+    /// The times of rows from a position on; none if some of them are gone from here.
+    pub(crate) fn times_of(&self, first: u64, rows: u64) -> Option<&[i64]> {
+        let from = usize::try_from(first.checked_sub(self.first)?).ok()?;
+        self.times.get(from..from + rows as usize)
+    }
+
     pub(crate) fn extend(&mut self, times: impl IntoIterator<Item = i64>) {
         self.times.extend(times);
         self.measure();

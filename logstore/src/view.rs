@@ -18,13 +18,19 @@ use crate::row::{Row, Stored as StoredRow};
 use crate::segment::{Fault, Part, Parts, Segment, Stored, part_key};
 use crate::shared::{Contents, Shared};
 use crate::timeline::Unit;
+use crate::warm::{self, WARM_ROWS};
 
 /// Most entries fit.
 const ROW_BYTES: usize = 512;
 
+/// Rows that are not further apart are read on the way from one to the other.
+const NEAR: u64 = 4;
+
 /// A log at one moment.
 pub(crate) struct View<'a> {
     pub(crate) log: Log,
+    /// Absent of contents that nobody changes.
+    shared: Option<&'a Shared>,
     cache: &'a Cache,
     pub(crate) ids: &'a Ids,
     /// Sealed segments, by position.
@@ -44,13 +50,14 @@ impl<'a> View<'a> {
     pub(crate) fn of(shared: &'a Shared, db: &'a DB, log: Log) -> Self {
         // The lock makes list and snapshot of one moment: a segment takes the place of its rows under it.
         let contents = shared.contents(log).read();
-        Self::over(&contents, db, log, &shared.cache, &shared.ids)
+        Self { shared: Some(shared), ..Self::over(&contents, db, log, &shared.cache, &shared.ids) }
     }
 
     /// Of contents that nobody changes meanwhile.
     pub(crate) fn over(contents: &Contents, db: &'a DB, log: Log, cache: &'a Cache, ids: &'a Ids) -> Self {
         Self {
             log,
+            shared: None,
             cache,
             ids,
             pieces: Arc::clone(&contents.pieces),
@@ -76,8 +83,12 @@ impl<'a> View<'a> {
             self.note_broken(piece);
             return Ok(None);
         };
-        let parts = PiecesParts { view: self, first: piece.first };
-        match read(&Segment::new(Arc::clone(header), &parts)) {
+        let stored = PiecesParts { view: self, first: piece.first };
+        let parts: &dyn Parts = match piece.memory() {
+            Some(memory) => memory,
+            None => &stored,
+        };
+        match read(&Segment::new(Arc::clone(header), parts)) {
             Ok(read) => Ok(Some(read)),
             Err(fault) if fault.is_lasting() => {
                 piece.quarantine(self.log, &fault);
@@ -103,6 +114,45 @@ impl<'a> View<'a> {
         broken
     }
 
+    /// The times of rows of a unit as they are known without reading them; none if they were sealed meanwhile.
+    pub(crate) fn times(&self, unit: &Unit) -> Option<Vec<i64>> {
+        self.shared?.contents(self.log).read().timeline.times_of(unit.first, unit.rows).map(<[i64]>::to_vec)
+    }
+
+    /// The rows that are not sealed, for a question that looks at all of them.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub(crate) fn unsealed(&self) -> Result<Unsealed, QueryError> {
+        let mut unsealed = Unsealed { pieces: Vec::new(), units: self.hot.clone() };
+        let Some(first) = self.hot.first().map(|unit| unit.first.next_multiple_of(WARM_ROWS)) else {
+            return Ok(unsealed);
+        };
+        let end = self.hot.iter().map(|unit| unit.first + unit.rows).max().unwrap_or(first);
+        for first in (first..end).step_by(WARM_ROWS as usize).filter(|first| first + WARM_ROWS <= end) {
+            if let Some(piece) = self.cache.warm(self.log, first, || self.warm(first))? {
+                unsealed.units.retain(|unit| !piece.positions().contains(&unit.first));
+                unsealed.pieces.push(piece);
+            }
+        }
+        Ok(unsealed)
+    }
+
+    /// Makes a segment of rows that are not sealed.
+    fn warm(&self, first: u64) -> Result<Piece, QueryError> {
+        let mut rows = Vec::with_capacity(WARM_ROWS as usize);
+        let all = Unit { min: i64::MIN, max: i64::MAX, first, rows: WARM_ROWS, strays: 0 };
+        self.hot_rows().each(&all, |_, _, bytes| {
+            rows.push(bytes.into());
+            Ok(())
+        })?;
+        let missing = QueryError::Damaged { log: self.log.name(), seq: first + rows.len() as u64 };
+        if rows.len() as u64 != WARM_ROWS {
+            return Err(missing);
+        }
+        warm::piece(self.log, first, &rows, self.ids).map_err(|_| missing)
+    }
+
     /// The rows that are not sealed.
     pub(crate) fn hot_rows(&self) -> HotRows<'_> {
         let mut options = ReadOptions::default();
@@ -116,14 +166,9 @@ impl<'a> View<'a> {
     /// When the disk refuses.
     pub(crate) fn rows(&self, positions: &[u64]) -> Result<Vec<Row>, QueryError> {
         let mut found: Vec<Option<Box<[u8]>>> = vec![None; positions.len()];
-        let mut sealed: Vec<(usize, u64)> = Vec::new();
-        for (at, (seq, found)) in positions.iter().zip(&mut found).enumerate() {
-            if self.piece_of(*seq).is_some() {
-                sealed.push((at, *seq));
-            } else {
-                *found = self.snapshot.get_cf(&self.hot_rows, hot_key(self.log, *seq))?.map(Into::into);
-            }
-        }
+        let places = positions.iter().copied().enumerate();
+        let (mut sealed, mut hot): (Vec<_>, Vec<_>) = places.partition(|(_, seq)| self.piece_of(*seq).is_some());
+        self.get_hot(&mut hot, &mut found)?;
         sealed.sort_unstable_by_key(|(_, seq)| *seq);
         for group in sealed.chunk_by(|(_, one), (_, other)| self.place_of(*one) == self.place_of(*other)) {
             self.rebuild(group, &mut found)?;
@@ -131,6 +176,33 @@ impl<'a> View<'a> {
         let ids = self.ids.ids(self.log, positions.iter().copied());
         let rows = positions.iter().zip(found).zip(ids).filter_map(|((seq, bytes), id)| Some((*seq, bytes?, id)));
         rows.map(|(seq, bytes, id)| self.row(seq, bytes, id)).collect()
+    }
+
+    /// Rows that are not sealed: those next to each other are read one after the other.
+    fn get_hot(&self, places: &mut [(usize, u64)], found: &mut [Option<Box<[u8]>>]) -> Result<(), QueryError> {
+        places.sort_unstable_by_key(|(_, seq)| *seq);
+        let mut rows = None;
+        for places in places.chunk_by(|(_, one), (_, other)| other - one <= NEAR) {
+            if let [(at, seq)] = places {
+                if let Some(found) = found.get_mut(*at) {
+                    *found = self.snapshot.get_cf(&self.hot_rows, hot_key(self.log, *seq))?.map(Into::into);
+                }
+                continue;
+            }
+            let rows = rows.get_or_insert_with(|| self.hot_rows().rows);
+            rows.seek(places.first().map_or_else(Default::default, |(_, seq)| hot_key(self.log, *seq)));
+            for (at, seq) in places {
+                while rows.key().and_then(|key| hot_seq(self.log, key)).is_some_and(|known| known < *seq) {
+                    rows.next();
+                }
+                let row = rows.item().filter(|(key, _)| hot_seq(self.log, key) == Some(*seq));
+                if let Some(found) = found.get_mut(*at) {
+                    *found = row.map(|(_, bytes)| bytes.into());
+                }
+            }
+            rows.status()?;
+        }
+        Ok(())
     }
 
     /// Rows of one segment.
@@ -161,9 +233,17 @@ impl<'a> View<'a> {
         self.pieces.partition_point(|piece| piece.positions().end <= seq)
     }
 
-    fn piece_of(&self, seq: u64) -> Option<&Arc<Piece>> {
+    pub(crate) fn piece_of(&self, seq: u64) -> Option<&Arc<Piece>> {
         self.pieces.get(self.place_of(seq)).filter(|piece| piece.positions().contains(&seq))
     }
+}
+
+/// Rows that are not sealed.
+pub(crate) struct Unsealed {
+    /// Those that are segments in memory.
+    pub(crate) pieces: Vec<Arc<Piece>>,
+    /// The others.
+    pub(crate) units: Vec<Unit>,
 }
 
 /// Reads rows that are not sealed, one chunk after the other.

@@ -15,8 +15,9 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use sample::{common, options, request};
 use vestibule_logstore::entry::Common;
+use vestibule_logstore::export::Format;
 use vestibule_logstore::row::Value;
-use vestibule_logstore::{Entry, Keep, Log, Page, Query, RequestEntry, Row, Store};
+use vestibule_logstore::{Entry, Export, Keep, Log, Page, Query, RequestEntry, Row, Store};
 
 /// More than one full segment, and smaller ones after it.
 const ENTRIES: usize = 42_000;
@@ -298,6 +299,7 @@ proptest! {
         field in select(vec!["status_code", "email", "path", "user_agent", "source_ip", "bytes_out", "request_id"]),
         step in select(vec![60_u64, 3600, 86_400]),
         timed in any::<bool>(),
+        top in select(vec![1_usize, 3, 10, 64, 65]),
     ) {
         let model = &*MODEL;
         let query = parse(&conditions);
@@ -319,7 +321,7 @@ proptest! {
         if timed {
             let found = model.store.histogram(&query, Duration::from_secs(step), Some(field)).unwrap();
             let found = found.buckets.iter().flat_map(|bucket| {
-                bucket.counts.iter().map(|(name, rows)| ((bucket.time, name.clone()), *rows))
+                bucket.counts.iter().map(|(name, rows)| ((bucket.time, name.to_string()), *rows))
             });
             prop_assert_eq!(found.collect::<BTreeMap<_, _>>(), expected);
         } else {
@@ -327,7 +329,55 @@ proptest! {
             prop_assert!(found.exact);
             let found: Vec<_> = found.facets[0].values.iter().map(|(name, rows)| ((0, name.clone()), *rows)).collect();
             prop_assert!(found.is_sorted_by(|one, other| one.1 >= other.1));
-            prop_assert_eq!(found.into_iter().collect::<BTreeMap<_, _>>(), expected);
+            prop_assert_eq!(&found.into_iter().collect::<BTreeMap<_, _>>(), &expected);
+            let mut first: Vec<_> = expected.into_iter().map(|((_, name), rows)| (name, rows)).collect();
+            first.sort_by(|one, other| (other.1, &one.0).cmp(&(one.1, &other.0)));
+            first.truncate(top);
+            let found = model.store.facets(&query, &[*field], top).unwrap();
+            prop_assert!(found.exact);
+            prop_assert_eq!(&found.facets[0].values, &first);
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn an_export_is_the_lines_of_a_plain_list(
+        conditions in subsequence(CONDITIONS, 0..=1),
+        sort in select(vec!["time", "time", "time", "seq", "path", "bytes_out"]),
+        ascending in any::<bool>(),
+        fields in select(vec!["", "time,path", "id,seq,request_id,email,source_ip", "user_agent,event_count,upstream_ms"]),
+        format in select(vec![Format::Csv, Format::Ndjson]),
+        place in any::<prop::sample::Index>(),
+    ) {
+        let model = &*MODEL;
+        let filter = parse(&conditions);
+        let matching: Vec<&Row> = model.rows.iter().filter(|row| filter.matches(row)).collect();
+        let order = if ascending { "asc" } else { "desc" };
+        let asked = [("sort", sort), ("order", order), ("fields", fields)];
+        let asked = asked.into_iter().filter(|(_, value)| !value.is_empty());
+        let parameters: Vec<_> = conditions.iter().copied().chain(asked).collect();
+        let query = parse(&parameters);
+        let mut expected = String::new();
+        format.write_head(&query, &mut expected);
+        sorted(&matching, sort, ascending).iter().for_each(|row| format.write_row(&query, row, &mut expected));
+        let export = |parameters: &[(&str, &str)]| {
+            let pieces: Result<Vec<_>, _> = Export::new(model.store.clone(), parse(parameters), format, None).collect();
+            pieces.unwrap()
+        };
+        let pieces = export(&parameters);
+        prop_assert_eq!(pieces.iter().map(|piece| piece.rows).sum::<u64>(), matching.len() as u64);
+        prop_assert!(pieces.iter().map(|piece| piece.text.as_str()).collect::<String>() == expected);
+        // From any piece on.
+        let at = place.index(pieces.len());
+        if let Some(cursor) = &pieces[at].cursor {
+            let parameters: Vec<_> = parameters.iter().copied().chain([("cursor", cursor.as_str())]).collect();
+            let rest: String = export(&parameters).into_iter().map(|piece| piece.text).collect();
+            prop_assert!(expected.ends_with(&rest));
+            let before: usize = pieces[..=at].iter().map(|piece| piece.text.len()).sum();
+            prop_assert_eq!(before + rest.len(), expected.len());
         }
     }
 }

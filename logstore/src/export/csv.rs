@@ -2,7 +2,7 @@
 
 use crate::entry::Field;
 use crate::json::{self, Sight};
-use crate::row::{Row, Value, Walk};
+use crate::row::Value;
 
 /// The names of the fields, which need no quotes.
 pub(super) fn header(fields: &[Field], out: &mut String) {
@@ -13,24 +13,17 @@ pub(super) fn header(fields: &[Field], out: &mut String) {
     out.push_str("\r\n");
 }
 
-/// One entry.
-pub(super) fn row(row: &Row, fields: &[Field], out: &mut String) {
-    let mut walk = Walk::over(row);
-    for (at, field) in fields.iter().enumerate() {
-        if at > 0 {
-            out.push(',');
-        }
-        match walk.value(field) {
-            None => (),
-            Some(Value::Text(text)) => self::text(text, out),
-            Some(Value::Number(number)) => json::number(number, out),
-            Some(Value::Time(micros)) => json::put_time(micros, out),
-            Some(Value::Id(id)) => json::id(id, out),
-            Some(Value::Address(address)) => json::address(address, out),
-            Some(Value::Json(value)) => json_cell(value, out),
-        }
+/// One cell.
+pub(super) fn cell(value: Option<Value<'_>>, out: &mut String) {
+    match value {
+        None => (),
+        Some(Value::Text(text)) => self::text(text, out),
+        Some(Value::Number(number)) => json::number(number, out),
+        Some(Value::Time(micros)) => json::put_time(micros, out),
+        Some(Value::Id(id)) => json::id(id, out),
+        Some(Value::Address(address)) => json::address(address, out),
+        Some(Value::Json(value)) => json_cell(value, out),
     }
-    out.push_str("\r\n");
 }
 
 /// A text that a spreadsheet would take for a formula begins with an apostrophe, and what it would obey is escaped: no

@@ -1,27 +1,36 @@
 //! All entries that a query matches, as text, piece by piece.
 //!
-//! What an export holds at a time is one page of entries and one piece of text, however long it gets.
+//! What an export holds at a time is the text of one page of entries, however long it gets.
 
 mod csv;
+mod lines;
+mod page;
+mod text;
 
+use std::collections::VecDeque;
 use std::time::Duration;
-use std::vec;
 
 use crate::entry::Field;
 use crate::error::QueryError;
-use crate::query::{LIMIT_MAX, Page, Query};
-use crate::row::Row;
+use crate::json;
+use crate::query::{Listed, Query, Rank, list};
+use crate::row::{Row, Value, Walk};
 use crate::store::Store;
+
+use lines::Cells;
+use page::Page;
 
 /// A piece is handed over when it has so many bytes; it has at most one entry more.
 pub const PIECE_BYTES: usize = 256 << 10;
 
-/// Entries that are read at a time make about so much text. An export can go on from the end of each page: on a bad line
-/// this is what is sent again.
-const PAGE_BYTES: usize = 2 * PIECE_BYTES;
+/// Entries that are read at a time make about so much text, and at most twice as much and an entry.
+const PAGE_BYTES: usize = 16 * PIECE_BYTES;
 
 /// Entries of the first page, of which nobody knows how long they are, and the least of any.
 const PAGE_MIN: usize = 64;
+
+/// Entries of any page.
+const PAGE_MAX: usize = 1 << 16;
 
 /// Time for the search of one page. A page cut short ends nothing: the next one goes on where it stopped.
 const PAGE_DEADLINE: Duration = Duration::from_secs(1);
@@ -51,12 +60,40 @@ impl Format {
     }
 
     fn write(self, fields: &[Field], row: &Row, out: &mut String) {
+        let mut walk = Walk::over(row);
+        for (at, field) in fields.iter().enumerate() {
+            put_before(self, at, field, out);
+            self.cell(walk.value(field), out);
+        }
+        out.push_str(self.end());
+    }
+
+    /// One cell, the same wherever its value was found.
+    fn cell(self, value: Option<Value<'_>>, out: &mut String) {
         match self {
-            Self::Csv => csv::row(row, fields, out),
-            Self::Ndjson => {
-                row.write_json(fields.iter(), out);
-                out.push('\n');
-            }
+            Self::Csv => csv::cell(value, out),
+            Self::Ndjson => json::value(value, out),
+        }
+    }
+
+    /// What ends a line.
+    const fn end(self) -> &'static str {
+        match self {
+            Self::Csv => "\r\n",
+            Self::Ndjson => "}\n",
+        }
+    }
+}
+
+/// What stands before the cell of a field.
+fn put_before(format: Format, at: usize, field: &Field, out: &mut String) {
+    match format {
+        Format::Csv => out.push_str(if at > 0 { "," } else { "" }),
+        Format::Ndjson => {
+            // Names are words, in which nothing needs an escape.
+            out.push_str(if at > 0 { ",\"" } else { "{\"" });
+            out.push_str(field.name);
+            out.push_str("\":");
         }
     }
 }
@@ -68,7 +105,7 @@ pub struct Piece {
     pub text: String,
     /// Entries in it.
     pub rows: u64,
-    /// What goes on after the last of them, as `cursor` of the same query. Absent in the midst of a page, and at the end.
+    /// What goes on after the last of them, as `cursor` of the same query. Absent at the end.
     pub cursor: Option<String>,
     /// Whether this is the last piece.
     pub last: bool,
@@ -90,24 +127,11 @@ pub struct Export {
     head_written: bool,
     /// A segment that could not be read: said after everything that could.
     quarantined: Option<(u64, u64)>,
-    /// Text of the page at hand, and entries in it.
-    written: (usize, usize),
-    /// Text that the next page will make, by those before.
-    expected: usize,
-    at: At,
-}
-
-#[derive(Debug)]
-enum At {
-    /// The next page is to be read.
-    PageStart,
-    /// The rows of a page, and where the next one begins.
-    Rows {
-        rows: vec::IntoIter<Row>,
-        next: Option<String>,
-        complete: bool,
-    },
-    End,
+    /// Of the page that was read last.
+    ready: VecDeque<Piece>,
+    /// For the next page, which mostly begins in the segment in which this one ends.
+    cells: Option<(u64, Cells)>,
+    ended: bool,
 }
 
 impl Export {
@@ -115,88 +139,55 @@ impl Export {
     /// goes on from there, without the header row.
     pub fn new(store: Store, query: Query, format: Format, most: Option<u64>) -> Self {
         let query = query.in_pages(PAGE_MIN, PAGE_DEADLINE);
-        let (end, head_written) = (store.end(query.log), query.has_cursor());
-        let wanted = most.unwrap_or(u64::MAX);
         Self {
+            end: store.end(query.log),
+            wanted: most.unwrap_or(u64::MAX),
+            head_written: query.has_cursor(),
             store,
             query,
             format,
-            end,
-            wanted,
-            head_written,
-            written: (0, 0),
-            expected: 0,
             quarantined: None,
-            at: At::PageStart,
+            ready: VecDeque::new(),
+            cells: None,
+            ended: false,
         }
     }
 
-    fn piece(&mut self) -> Result<Piece, QueryError> {
-        let mut piece = Piece { text: String::new(), rows: 0, cursor: None, last: false };
+    /// Makes pieces of the next page; at least one.
+    fn read(&mut self) -> Result<(), QueryError> {
+        let (query, end, wanted) = (&self.query, self.end, self.wanted);
+        let mut page = Page::new(self.format, query, self.cells.take());
         if !self.head_written {
             self.head_written = true;
-            self.format.write_head(&self.query, &mut piece.text);
+            page.put_head();
         }
-        loop {
-            if matches!(self.at, At::PageStart) {
-                self.at = self.read()?;
-            }
-            if !self.write_page(&mut piece) {
-                return Ok(piece);
-            }
-            let At::Rows { next, complete, .. } = std::mem::replace(&mut self.at, At::End) else { return Ok(piece) };
-            let Some(next) = next.filter(|_| self.wanted > 0) else {
-                (piece.cursor, piece.last) = (None, true);
-                return Ok(piece);
-            };
+        let quarantined = &mut self.quarantined;
+        let next = list(self.store.shared(), query, |view, Listed { found, more, cut }| {
+            let kept = found.iter().filter(|rank| rank.seq < end);
+            let ranks: Vec<&Rank> = kept.take(usize::try_from(wanted).unwrap_or(usize::MAX)).collect();
+            let too_long = page.write(view, &ranks)?;
+            *quarantined = quarantined.or(view.broken().first().copied());
+            // Where it goes on, if it does.
+            Ok(match (too_long, found.last()) {
+                (Some(last), _) => Some(query.cursor(last, false)),
+                (None, _) if ranks.len() as u64 == wanted => None,
+                (None, Some(last)) if more => Some(query.cursor(last, false)),
+                (None, _) => cut.map(|cut| query.cursor(&cut, true)),
+            })
+        })?;
+        let (rows, bytes) = (page.made.rows, page.made.bytes + page.text.len());
+        self.wanted -= rows;
+        self.cells = page.cells.take();
+        self.ready = page.pieces(next.clone());
+        self.ended = next.is_none();
+        if let Some(next) = next {
             self.query.go_on(&next)?;
-            self.fit_page();
-            self.at = At::PageStart;
-            piece.cursor = Some(next);
-            // A piece that ends with its page is one behind which one can go on; and whoever waits for a search that
-            // takes long hears from it.
-            if piece.text.len() + self.expected > PIECE_BYTES || !complete {
-                return Ok(piece);
-            }
         }
-    }
-
-    fn read(&mut self) -> Result<At, QueryError> {
-        let page = self.store.query(&self.query)?;
-        let Page { rows, next_cursor, complete, quarantined, prev_cursor: _, folds: _, total: _ } = page;
-        self.quarantined = self.quarantined.or(quarantined.first().copied());
-        Ok(At::Rows { rows: rows.into_iter(), next: next_cursor, complete })
-    }
-
-    /// Long entries make short pages.
-    fn fit_page(&mut self) {
-        let (bytes, rows) = std::mem::take(&mut self.written);
-        let Some(length) = bytes.checked_div(rows) else { return };
-        self.query.limit = (PAGE_BYTES / length.max(1)).clamp(PAGE_MIN, LIMIT_MAX);
-        self.expected = self.query.limit * length;
-    }
-
-    /// False when the piece is full before the page is at its end.
-    fn write_page(&mut self, piece: &mut Piece) -> bool {
-        let At::Rows { rows, .. } = &mut self.at else { return true };
-        for row in rows.by_ref().filter(|row| row.seq < self.end) {
-            if self.wanted == 0 {
-                break;
-            }
-            if piece.text.is_empty() {
-                piece.text.reserve(PIECE_BYTES);
-            }
-            let before = piece.text.len();
-            self.format.write(self.query.fields(), &row, &mut piece.text);
-            piece.rows += 1;
-            self.written = (self.written.0 + piece.text.len() - before, self.written.1 + 1);
-            self.wanted -= 1;
-            if piece.text.len() >= PIECE_BYTES {
-                piece.cursor = None;
-                return false;
-            }
+        // Long entries make short pages.
+        if let Some(length) = bytes.checked_div(rows as usize) {
+            self.query.limit = (PAGE_BYTES / length.max(1)).clamp(PAGE_MIN, PAGE_MAX);
         }
-        true
+        Ok(())
     }
 }
 
@@ -204,14 +195,16 @@ impl Iterator for Export {
     type Item = Result<Piece, QueryError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        if matches!(self.at, At::End) {
-            let (first, last) = self.quarantined.take()?;
-            return Some(Err(QueryError::Quarantined { log: self.query.log.name(), first, last }));
+        if self.ready.is_empty() {
+            if self.ended {
+                let (first, last) = self.quarantined.take()?;
+                return Some(Err(QueryError::Quarantined { log: self.query.log.name(), first, last }));
+            }
+            if let Err(error) = self.read() {
+                self.ended = true;
+                return Some(Err(error));
+            }
         }
-        let piece = self.piece();
-        if piece.is_err() {
-            self.at = At::End;
-        }
-        Some(piece)
+        self.ready.pop_front().map(Ok)
     }
 }

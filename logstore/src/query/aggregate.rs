@@ -42,7 +42,8 @@ pub(super) fn each_match(
     sink: &mut impl Sink,
 ) -> Result<bool, QueryError> {
     let hides = query.hides() && !view.hidden.is_empty();
-    for piece in view.pieces.iter() {
+    let unsealed = view.unsealed()?;
+    for piece in view.pieces.iter().chain(&unsealed.pieces) {
         let (min, max) = piece.times();
         if min > query.until || max < query.since {
             continue;
@@ -75,7 +76,7 @@ pub(super) fn each_match(
         }
     }
     let mut hot = view.hot_rows();
-    for unit in view.hot.iter().filter(|unit| unit.min <= query.until && unit.max >= query.since) {
+    for unit in unsealed.units.iter().filter(|unit| unit.min <= query.until && unit.max >= query.since) {
         if Instant::now() >= ends {
             return Ok(false);
         }

@@ -34,6 +34,16 @@ impl Bits {
         }
     }
 
+    /// Unsets the rows for which it does not hold.
+    pub(crate) fn retain(&mut self, holds: impl Fn(usize) -> bool) {
+        let gone: Vec<usize> = self.rows().filter(|row| !holds(*row)).collect();
+        for row in gone {
+            if let Some(word) = self.0.get_mut(row / 64) {
+                *word &= !(1 << (row % 64));
+            }
+        }
+    }
+
     pub(crate) fn has(&self, row: usize) -> bool {
         self.0.get(row / 64).is_some_and(|word| word >> (row % 64) & 1 == 1)
     }

@@ -303,8 +303,22 @@ impl Compiler<'_, '_> {
     /// The rows that hold the text in any text field.
     fn anywhere(&self, needle: &Needle) -> Result<Predicate, Fault> {
         let test = [Test::Contains(needle.clone())];
-        let searched = self.log.fields().iter().filter(|field| field.is_searched());
-        Ok(Predicate::any(searched.map(|field| self.tests(field, &test)).collect::<Result<Vec<_>, _>>()?))
+        let fields = || self.log.fields().iter().filter(|field| field.is_searched());
+        let is_text = |number| fields().any(|field| field.number == number && !matches!(field.kind, Kind::Address));
+        let in_texts = needle.ascii().map_or(Ok(true), |ascii| self.segment.may_hold_text(is_text, ascii))?;
+        let mut parts = Vec::new();
+        for field in fields() {
+            let may_hold = if matches!(field.kind, Kind::Address) {
+                needle.may_be_in_an_address()
+            } else {
+                // Ids of ours are made when they are asked for, and are in no filter.
+                in_texts || (self.log.holds_ids(field.number) && needle.may_be_in_an_id())
+            };
+            if may_hold {
+                parts.push(self.tests(field, &test)?);
+            }
+        }
+        Ok(Predicate::any(parts))
     }
 }
 

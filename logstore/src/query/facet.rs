@@ -1,16 +1,22 @@
 //! The most frequent values of fields among the matches.
 
 use std::cmp::Reverse;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Query;
 use super::aggregate::each_match;
 use super::page::view_of;
 use super::tally::Tally;
+use super::top;
 use crate::entry::Field;
 use crate::error::QueryError;
 use crate::json;
+use crate::segment::LISTED;
 use crate::shared::Shared;
+
+/// For more values than this all of them are counted: the lists of segments are too short to tell.
+const TOP_LISTED: usize = LISTED / 2;
 
 /// The most frequent values of fields.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,18 +42,32 @@ pub struct Facet {
 pub(crate) fn facets(shared: &Shared, query: &Query, fields: &[Field], top: usize) -> Result<Facets, QueryError> {
     let ends = Instant::now() + query.deadline;
     let mut tally = Tally::new(query.log, &shared.ids, fields.iter().copied().map(Some).collect(), None);
-    let (complete, quarantined) =
-        view_of(shared, query.log, |view| Ok((each_match(query, view, ends, &mut tally)?, view.broken())))?;
-    let values = tally.counts.into_iter().map(|counts| counts.into_values().flatten().collect::<Vec<_>>());
-    let facets =
-        fields.iter().zip(values).map(|(field, values)| Facet { field: field.name, values: best(values, top) });
-    Ok(Facets { facets: facets.collect(), exact: tally.is_exact && complete && quarantined.is_empty(), quarantined })
+    if top <= TOP_LISTED {
+        tally = tally.putting_off();
+    }
+    view_of(shared, query.log, |view| {
+        let mut complete = each_match(query, view, ends, &mut tally)?;
+        let mut facets = Vec::with_capacity(fields.len());
+        for (at, field) in fields.iter().enumerate() {
+            let mut values = Vec::new();
+            complete &= top::values(view, ends, &mut tally, at, field, top, &mut values)?;
+            facets.push(Facet { field: field.name, values: best(values, top) });
+        }
+        let quarantined = view.broken();
+        Ok(Facets { facets, exact: tally.is_exact && complete && quarantined.is_empty(), quarantined })
+    })
 }
 
 /// Ties in the order of the values, so that equal questions get equal answers.
-fn best(mut values: Vec<(Box<str>, u64)>, top: usize) -> Vec<(String, u64)> {
-    values.sort_unstable_by(|one, other| (Reverse(one.1), &one.0).cmp(&(Reverse(other.1), &other.0)));
-    values.into_iter().take(top).map(|(value, rows)| (value.into(), rows)).collect()
+fn best(mut values: Vec<(Arc<str>, u64)>, top: usize) -> Vec<(String, u64)> {
+    let order =
+        |one: &(Arc<str>, u64), other: &(Arc<str>, u64)| (Reverse(one.1), &one.0).cmp(&(Reverse(other.1), &other.0));
+    if values.len() > top {
+        values.select_nth_unstable_by(top, order);
+        values.truncate(top);
+    }
+    values.sort_unstable_by(order);
+    values.into_iter().map(|(value, rows)| (value.as_ref().into(), rows)).collect()
 }
 
 impl Facets {

@@ -1,12 +1,12 @@
 //! Matches over time.
 
-use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Query;
 use super::aggregate::each_match;
 use super::page::view_of;
-use super::tally::Tally;
+use super::tally::{Counts, Tally};
 use crate::entry::Field;
 use crate::error::{BadParameter, QueryError};
 use crate::json;
@@ -36,8 +36,8 @@ pub struct Histogram {
 pub struct Bucket {
     /// Its beginning, microseconds since 1970; a multiple of the step.
     pub time: i64,
-    /// Matches by value; an empty one is absence. Without a field there is one count, `total`.
-    pub counts: BTreeMap<String, u64>,
+    /// Matches by value, ascending; an empty one is absence. Without a field there is one count, `total`.
+    pub counts: Vec<(Arc<str>, u64)>,
 }
 
 /// Counts the matches of each step, of each value of a field if there is one.
@@ -52,15 +52,20 @@ pub(crate) fn histogram(
     let mut tally = Tally::new(query.log, &shared.ids, vec![by.copied()], Some(step_us));
     let (complete, quarantined) =
         view_of(shared, query.log, |view| Ok((each_match(query, view, ends, &mut tally)?, view.broken())))?;
-    let mut buckets: BTreeMap<i64, BTreeMap<String, u64>> = BTreeMap::new();
-    for (time, values) in tally.counts.into_iter().flatten() {
-        let name = |value: Box<str>| if by.is_none() { "total".to_owned() } else { value.into() };
-        buckets.entry(time).or_default().extend(values.into_iter().map(|(value, rows)| (name(value), rows)));
-    }
+    let mut cells: Vec<_> = tally.counts.iter().flat_map(Counts::each).collect();
+    cells.sort_unstable();
+    let total = Arc::<str>::from("total");
+    let named = |value: &Arc<str>| Arc::clone(if by.is_none() { &total } else { value });
+    let buckets: Vec<Bucket> = cells
+        .chunk_by(|one, other| one.0 == other.0)
+        .map(|cells| Bucket {
+            time: cells.first().map_or(0, |(time, ..)| *time),
+            counts: cells.iter().map(|(_, value, rows)| (named(value), *rows)).collect(),
+        })
+        .collect();
     if buckets.len() > BUCKETS_MAX {
         return Err(QueryError::TooMany);
     }
-    let buckets = buckets.into_iter().map(|(time, counts)| Bucket { time, counts }).collect();
     Ok(Histogram { step, buckets, complete: complete && quarantined.is_empty(), quarantined })
 }
 

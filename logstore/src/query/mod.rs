@@ -18,6 +18,7 @@ mod ranker;
 mod search;
 mod tally;
 mod text;
+mod top;
 
 use std::time::Duration;
 
@@ -40,7 +41,8 @@ pub(crate) use facet::facets;
 pub use facet::{Facet, Facets};
 pub(crate) use histogram::histogram;
 pub use histogram::{Bucket, Histogram, STEP_MIN};
-pub(crate) use page::{newest, rows_at, run};
+pub(crate) use key::Rank;
+pub(crate) use page::{Listed, list, newest, rows_at, run};
 
 /// Largest page.
 pub const LIMIT_MAX: usize = 1000;
@@ -161,9 +163,21 @@ impl Query {
         Ok(())
     }
 
-    /// The same question in pages of another size, each found within this time and without counting all matches.
+    /// The same question in its own order, in pages of another size, each found within this time and without counting
+    /// all matches.
     pub(crate) fn in_pages(self, limit: usize, deadline: Duration) -> Self {
-        Self { limit, deadline, count: false, ..self }
+        let turn = |cursor: Cursor| if cursor.backwards { cursor.turned() } else { cursor };
+        Self { limit, deadline, count: false, cursor: self.cursor.map(turn), ..self }
+    }
+
+    /// What goes on behind an entry, or with it, in the direction of the query.
+    pub(crate) fn cursor(&self, rank: &Rank, inclusive: bool) -> String {
+        self.cursor_at(rank, inclusive, self.backwards()).encode()
+    }
+
+    fn cursor_at(&self, rank: &Rank, inclusive: bool, backwards: bool) -> Cursor {
+        let sort = self.sort.place(self.log);
+        Cursor { log: self.log, sort, order: self.order, backwards, inclusive, rank: rank.clone() }
     }
 
     /// The fields of an answer, in the order of the contract.

@@ -2,7 +2,6 @@
 
 use std::time::Instant;
 
-use super::cursor::Cursor;
 use super::key::Rank;
 use super::search::{Answer, Search};
 use super::{Page, Query, aggregate, fold};
@@ -54,6 +53,30 @@ fn page(query: &Query, view: &View<'_>, ends: Instant) -> Result<Page, QueryErro
     Ok(Page { rows, folds: Vec::new(), next_cursor, prev_cursor, total, complete, quarantined })
 }
 
+/// What comes next, without what the entries hold.
+pub(crate) struct Listed {
+    /// In order, at most as many as the query's limit.
+    pub(crate) found: Vec<Rank>,
+    /// Whether more come after them.
+    pub(crate) more: bool,
+    /// Where the deadline stopped the search, after all that were found.
+    pub(crate) cut: Option<Rank>,
+}
+
+/// Lists what comes next and lets `look` see it.
+pub(crate) fn list<T>(
+    shared: &Shared,
+    query: &Query,
+    look: impl FnOnce(&View<'_>, Listed) -> Result<T, QueryError>,
+) -> Result<T, QueryError> {
+    view_of(shared, query.log, |view| {
+        let Answer { mut found, cut } = after_offset(query, view, Instant::now() + query.deadline)?;
+        let more = found.len() > query.limit;
+        found.truncate(query.limit);
+        look(view, Listed { found, more, cut })
+    })
+}
+
 /// The entries of the page and one more. Those before it are passed over some at a time, so that far pages take time
 /// and no memory.
 fn after_offset(query: &Query, view: &View<'_>, ends: Instant) -> Result<Answer, QueryError> {
@@ -87,14 +110,7 @@ pub(crate) fn rows_at(shared: &Shared, log: Log, positions: &[u64]) -> Result<Ve
 
 /// To the next page and to the previous one.
 fn cursors(query: &Query, answer: &Answer, more: bool) -> (Option<String>, Option<String>) {
-    let at = |rank: &Rank, inclusive, backwards| Cursor {
-        log: query.log,
-        sort: query.sort.place(query.log),
-        order: query.order,
-        backwards,
-        inclusive,
-        rank: rank.clone(),
-    };
+    let at = |rank: &Rank, inclusive, backwards| query.cursor_at(rank, inclusive, backwards);
     let backwards = query.backwards();
     let ahead = match (answer.found.last(), &answer.cut) {
         (Some(last), _) if more => Some(at(last, false, backwards)),

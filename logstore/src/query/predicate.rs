@@ -159,10 +159,11 @@ impl Predicate {
             Self::All(parts) => {
                 let mut bits = Bits::first(rows);
                 for part in parts {
-                    if bits.is_empty() {
-                        break;
+                    match bits.count() {
+                        0 => break,
+                        1..=FEW => part.thin(segment, page, &mut bits)?,
+                        _ => bits.and(&part.page(segment, page)?),
                     }
-                    bits.and(&part.page(segment, page)?);
                 }
                 bits
             }
@@ -179,6 +180,22 @@ impl Predicate {
                 bits
             }
         })
+    }
+}
+
+/// So few rows of a page are tested one by one.
+const FEW: u64 = 64;
+
+impl Predicate {
+    /// Leaves those of a few rows that are meant.
+    fn thin(&self, segment: &Segment<'_>, page: usize, bits: &mut Bits) -> Result<(), Fault> {
+        if let Self::Codes { column, set } = self {
+            let codes = segment.codes(*column, page)?;
+            bits.retain(|row| codes.get(row).is_some_and(|code| set.has(code)));
+        } else {
+            bits.and(&self.page(segment, page)?);
+        }
+        Ok(())
     }
 }
 

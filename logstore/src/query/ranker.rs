@@ -107,11 +107,28 @@ impl<'s, 'a> Ranker<'s, 'a> {
 
     /// The rank of a row, if it may come before `floor` and the walk takes it.
     pub(crate) fn rank(&self, row: usize, walk: &Walk, floor: Option<&Rank>) -> Result<Option<Rank>, Fault> {
-        let seq = self.segment.header.first + row as u64;
         let Some(key) = self.key(row, walk, floor)? else { return Ok(None) };
-        let rank = Rank { key, seq };
+        Ok(self.rank_of(row, key, walk, floor))
+    }
+
+    /// The same for a row whose key is known.
+    pub(crate) fn rank_of(&self, row: usize, key: Key, walk: &Walk, floor: Option<&Rank>) -> Option<Rank> {
+        let rank = Rank { key, seq: self.segment.header.first + row as u64 };
         let wanted = walk.takes(&rank) && floor.is_none_or(|floor| walk.is_before(&rank, floor));
-        Ok(wanted.then_some(rank))
+        wanted.then_some(rank)
+    }
+
+    /// As they are stored, the times of a page that are sorted by.
+    pub(crate) fn times(&self, page: usize) -> Result<Option<&[u64]>, Fault> {
+        match &self.way {
+            Way::Numbers { number: TIME, absent: None } => self.segment.numbers(TIME, page).map(Some),
+            Way::Constant(_)
+            | Way::Keys { .. }
+            | Way::Texts { .. }
+            | Way::Numbers { .. }
+            | Way::Positions
+            | Way::Slow => Ok(None),
+        }
     }
 
     fn key(&self, row: usize, walk: &Walk, floor: Option<&Rank>) -> Result<Option<Key>, Fault> {

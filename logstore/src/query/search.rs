@@ -3,8 +3,6 @@
 //! Segments and chunks of rows are visited in the order in which they can hold the best entry that is still wanted,
 //! and the best entries so far are kept. The first that can hold none better than the worst of them ends the search.
 
-use std::cmp::Ordering;
-use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -16,11 +14,11 @@ use super::ranker::{Ranker, best_of_segment};
 use super::{Query, Sort};
 use crate::entry::{Field, TIME};
 use crate::error::QueryError;
-use crate::piece::Piece;
+use crate::piece::{Piece, time};
 use crate::row::Stored;
 use crate::segment::{Fault, PAGE, Segment};
 use crate::timeline::Unit;
-use crate::view::{HotRows, View};
+use crate::view::{HotRows, Unsealed, View};
 
 /// A search that could not be cut short where its deadline ended fails after so many times that.
 const PATIENCE: u32 = 5;
@@ -33,31 +31,43 @@ pub(crate) struct Answer {
     pub(crate) cut: Option<Rank>,
 }
 
-/// A matching entry. The greatest is the one that comes last.
-struct Found {
-    rank: Rank,
+/// The first entries so far, and some that may be among them.
+struct Best {
     order: Order,
+    wanted: usize,
+    ranks: Vec<Rank>,
+    /// So many are wanted that come before this or are it.
+    worst: Option<Rank>,
 }
 
-impl PartialEq for Found {
-    fn eq(&self, other: &Self) -> bool {
-        self.rank == other.rank
+impl Best {
+    fn keep(&mut self, rank: Rank) {
+        self.ranks.push(rank);
+        // Turned out together, which costs less than one at a time; the first time at once, so that there is a bound.
+        let room = if self.worst.is_none() { 0 } else { self.wanted.max(ROOM_MIN) };
+        if self.ranks.len() >= self.wanted.saturating_add(room) {
+            self.turn_out();
+        }
+    }
+
+    fn turn_out(&mut self) {
+        let Some(last) = self.wanted.checked_sub(1).filter(|last| *last < self.ranks.len()) else { return };
+        let (_, worst, _) = self.ranks.select_nth_unstable_by(last, |one, other| self.order.compare(one, other));
+        self.worst = Some(worst.clone());
+        self.ranks.truncate(self.wanted);
+    }
+
+    /// In order.
+    fn sorted(mut self) -> Vec<Rank> {
+        // They come in long runs that are in order already.
+        self.ranks.sort_by(|one, other| self.order.compare(one, other));
+        self.ranks.truncate(self.wanted);
+        self.ranks
     }
 }
 
-impl Eq for Found {}
-
-impl PartialOrd for Found {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Found {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.order.compare(&self.rank, &other.rank)
-    }
-}
+/// Entries that are kept beside those that are wanted, at least.
+const ROOM_MIN: usize = 64;
 
 /// Where entries are.
 enum Place<'v> {
@@ -69,22 +79,28 @@ pub(crate) struct Search<'q, 'v, 'a> {
     query: &'q Query,
     view: &'v View<'a>,
     walk: Walk,
-    wanted: usize,
     ends: Instant,
-    best: BinaryHeap<Found>,
+    best: Best,
 }
 
 impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
     /// Of the first `wanted` entries of a walk.
     pub(crate) fn new(query: &'q Query, view: &'v View<'a>, walk: Walk, wanted: usize, ends: Instant) -> Self {
-        Self { query, view, walk, wanted, ends, best: BinaryHeap::new() }
+        let best = Best { order: walk.order, wanted, ranks: Vec::new(), worst: None };
+        Self { query, view, walk, ends, best }
     }
 
     pub(crate) fn run(mut self) -> Result<Answer, QueryError> {
         let mut cut = None;
-        let places = self.places();
+        // By time alone few rows are looked at.
+        let unsealed = if self.is_by_time() && self.query.is_unfiltered() {
+            Unsealed { pieces: Vec::new(), units: self.view.hot.clone() }
+        } else {
+            self.view.unsealed()?
+        };
+        let places = self.places(&unsealed);
         let first = places.first().and_then(|(best, _)| best.clone());
-        let mut hot = self.view.hot_rows();
+        let mut hot = None;
         for (best, place) in places {
             if self.worst().is_some_and(|worst| best.as_ref().is_some_and(|best| self.walk.is_before(worst, best))) {
                 break;
@@ -104,10 +120,11 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
             }
             match place {
                 Place::Sealed(piece) => self.look_into(piece)?,
-                Place::Hot(unit) => self.look_at(&mut hot, unit)?,
+                Place::Hot(unit) if self.look_at_times(unit) => (),
+                Place::Hot(unit) => self.look_at(hot.get_or_insert_with(|| self.view.hot_rows()), unit)?,
             }
         }
-        let mut found: Vec<Rank> = self.best.into_sorted_vec().into_iter().map(|found| found.rank).collect();
+        let mut found = self.best.sorted();
         if let Some(cut) = &cut {
             // What comes after the cut may have better entries before it.
             found.retain(|rank| self.walk.is_before(rank, cut));
@@ -120,16 +137,25 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
     }
 
     /// All places that may hold wanted entries, the most promising first; those of which nothing is known before them.
-    fn places(&self) -> Vec<(Option<Rank>, Place<'v>)> {
+    fn places<'p>(&self, unsealed: &'p Unsealed) -> Vec<(Option<Rank>, Place<'p>)>
+    where
+        'v: 'p,
+    {
         let order = self.walk.order;
         let rank = |key: Key| Rank::before(order, key);
+        // Of equal keys those of the piece's own rows.
+        let within = |piece: &Piece, key: Key| match order {
+            Order::Ascending => Rank { key, seq: piece.first },
+            Order::Descending => Rank { key, seq: piece.end() - 1 },
+        };
         let times = |(min, max): (i64, i64)| min <= self.query.until && max >= self.query.since;
-        let sealed = self.view.pieces.iter().filter(|piece| times(piece.times())).filter_map(|piece| {
+        let pieces = self.view.pieces.iter().chain(&unsealed.pieces);
+        let sealed = pieces.filter(|piece| times(piece.times())).filter_map(|piece| {
             let bound = |order| piece.header().and_then(|header| best_of_segment(header, self.query.sort, order));
             let wanted = !bound(order.reversed()).is_some_and(|last| self.walk.is_past(&last));
-            wanted.then(|| (bound(order).map(rank), Place::Sealed(piece)))
+            wanted.then(|| (bound(order).map(|key| within(piece, key)), Place::Sealed(piece)))
         });
-        let hot = self.view.hot.iter().filter(|unit| times((unit.min, unit.max))).filter_map(|unit| {
+        let hot = unsealed.units.iter().filter(|unit| times((unit.min, unit.max))).filter_map(|unit| {
             if !self.is_by_time() {
                 return Some((None, Place::Hot(unit)));
             }
@@ -148,16 +174,26 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
         places
     }
 
-    /// The last of a full page.
+    /// What comes after this is not wanted.
     fn worst(&self) -> Option<&Rank> {
-        if self.best.len() >= self.wanted { self.best.peek().map(|worst| &worst.rank) } else { None }
+        self.best.worst.as_ref()
     }
 
-    fn keep(&mut self, rank: Rank) {
-        self.best.push(Found { rank, order: self.walk.order });
-        if self.best.len() > self.wanted {
-            self.best.pop();
+    /// Where time alone decides, rows need not be read. False where it does not, or the times are not known.
+    fn look_at_times(&mut self, unit: &Unit) -> bool {
+        if !self.is_by_time() || !self.query.is_unfiltered() {
+            return false;
         }
+        let Some(times) = self.view.times(unit) else { return false };
+        let hides = self.query.hides();
+        for (time, seq) in times.into_iter().zip(unit.first..).filter(|(time, _)| *time >= unit.min) {
+            let rank = Rank { key: Key::Time(time), seq };
+            let seen = (self.query.since..=self.query.until).contains(&time) && !(hides && self.view.hidden.has(seq));
+            if seen && self.is_wanted(&rank) {
+                self.best.keep(rank);
+            }
+        }
+        true
     }
 
     fn look_at(&mut self, hot: &mut HotRows<'_>, unit: &Unit) -> Result<(), QueryError> {
@@ -174,7 +210,7 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
             if query.takes(&Candidate { seq, bytes, id: &|| view.ids.id(view.log, seq) }) {
                 let rank = Rank { key: query.sort.key(view.log, view.ids, seq, Stored::of(bytes)), seq };
                 if self.is_wanted(&rank) {
-                    self.keep(rank);
+                    self.best.keep(rank);
                 }
             }
             Ok(())
@@ -187,7 +223,7 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
 
     fn look_into(&mut self, piece: &Arc<Piece>) -> Result<(), QueryError> {
         let view = self.view;
-        let before = self.best.len();
+        let before = self.best.ranks.len();
         let read = view.segment(piece, |segment| {
             let predicate = compile(self.query, segment, view.ids)?;
             if predicate == Predicate::Constant(false) {
@@ -199,8 +235,9 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
             }
             self.look_into_pages(segment, &predicate, &ranker)
         })?;
-        if read.is_none() && self.best.len() != before {
-            self.best.retain(|found| !piece.positions().contains(&found.rank.seq));
+        if read.is_none() && self.best.ranks.len() != before {
+            self.best.ranks.retain(|rank| !piece.positions().contains(&rank.seq));
+            self.best.worst = None;
         }
         Ok(())
     }
@@ -256,9 +293,15 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
 
     /// Rows that come later in a segment come first where the largest do: fewer are kept and turned out again.
     fn take_rows(&mut self, rows: &[usize], page: usize, ranker: &Ranker<'_, '_>) -> Result<(), Fault> {
+        let times = ranker.times(page)?;
         let take = |search: &mut Self, row: usize| {
-            let rank = ranker.rank(page * PAGE + row, &search.walk, search.worst())?;
-            rank.into_iter().for_each(|rank| search.keep(rank));
+            let rank = match times.and_then(|times| times.get(row)) {
+                Some(stored) => {
+                    ranker.rank_of(page * PAGE + row, Key::Time(time(*stored)), &search.walk, search.worst())
+                }
+                None => ranker.rank(page * PAGE + row, &search.walk, search.worst())?,
+            };
+            rank.into_iter().for_each(|rank| search.best.keep(rank));
             Ok(())
         };
         match self.walk.order {
@@ -276,15 +319,15 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
             return Ok(false);
         }
         let rows = segment.extremes(field.number, largest)?;
-        if rows.len() < self.wanted && (rows.len() as u64) < segment.header.rows {
+        if rows.len() < self.best.wanted && (rows.len() as u64) < segment.header.rows {
             return Ok(false);
         }
-        for (number, row) in &rows {
+        for (number, row) in rows.iter() {
             let rank = Rank { key: Key::Number(*number), seq: segment.header.first + *row as u64 };
             if !self.is_wanted(&rank) {
                 break;
             }
-            self.keep(rank);
+            self.best.keep(rank);
         }
         Ok(true)
     }

@@ -1,6 +1,7 @@
 //! Counts matches by time and by the values of fields.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
@@ -13,7 +14,7 @@ use crate::id::Ids;
 use crate::json;
 use crate::piece::time;
 use crate::row::{Stored, Value, value_of};
-use crate::segment::{Fault, HOUR, PAGE, Segment, Shape};
+use crate::segment::{Fault, HOUR, PAGE, Segment, Shape, Word};
 
 /// Different values that are counted at once, and bytes that they take. Past either the rarest are given up, and the
 /// answer is not exact.
@@ -21,7 +22,43 @@ const CELLS_MAX: usize = 1 << 20;
 const BYTES_MAX: usize = 128 << 20;
 
 /// Rows by the beginning of the time step and by value.
-pub(super) type Counts = FxHashMap<i64, FxHashMap<Box<str>, u64>>;
+#[derive(Default)]
+pub(super) struct Counts {
+    places: FxHashMap<Arc<str>, u32>,
+    /// By their places.
+    names: Vec<Arc<str>>,
+    /// By time step and place of the name.
+    cells: FxHashMap<(i64, u32), u64>,
+    /// What the names take.
+    bytes: usize,
+}
+
+impl Counts {
+    fn place(&mut self, name: &str) -> u32 {
+        if let Some(place) = self.places.get(name) {
+            return *place;
+        }
+        let (place, name) = (self.names.len() as u32, Arc::<str>::from(name));
+        self.bytes += cost(&name);
+        self.names.push(Arc::clone(&name));
+        self.places.insert(name, place);
+        place
+    }
+
+    /// Leaves out what has fewer rows.
+    fn give_up(&mut self, least: u64) {
+        let Self { places: _, names, cells, bytes: _ } = std::mem::take(self);
+        for ((bucket, place), rows) in cells.into_iter().filter(|(_, rows)| *rows >= least) {
+            let place = names.get(place as usize).map_or(0, |name| self.place(name));
+            self.cells.insert((bucket, place), rows);
+        }
+    }
+
+    /// In any order.
+    pub(super) fn each(&self) -> impl Iterator<Item = (i64, &Arc<str>, u64)> {
+        self.cells.iter().filter_map(|((bucket, place), rows)| Some((*bucket, self.names.get(*place as usize)?, *rows)))
+    }
+}
 
 /// Counts of one question.
 pub(super) struct Tally<'q> {
@@ -33,26 +70,53 @@ pub(super) struct Tally<'q> {
     pub(super) step: Option<i64>,
     /// By the place of the field.
     pub(super) counts: Vec<Counts>,
+    /// By the place of the field: first positions of segments whose dictionaries are not counted yet. None: none is put
+    /// off.
+    pub(super) put_off: Option<Vec<Vec<u64>>>,
     pub(super) is_exact: bool,
-    /// What the counts take.
-    bytes: usize,
     /// Of the segment at hand.
-    open: Vec<Counts>,
+    open: Vec<Cell>,
+}
+
+/// Rows of a field's value in a time step.
+struct Cell {
+    field: usize,
+    bucket: i64,
+    /// Of the name.
+    place: u32,
+    rows: u64,
 }
 
 impl<'q> Tally<'q> {
     pub(super) fn new(log: Log, ids: &'q Ids, fields: Vec<Option<Field>>, step: Option<i64>) -> Self {
-        let none = vec![Counts::default(); fields.len()];
-        Self { log, ids, fields, step, counts: none.clone(), is_exact: true, bytes: 0, open: none }
+        let counts = fields.iter().map(|_| Counts::default()).collect();
+        Self { log, ids, fields, step, counts, put_off: None, is_exact: true, open: Vec::new() }
+    }
+
+    /// The same, but for values of large dictionaries where all of a segment matches.
+    pub(super) fn putting_off(mut self) -> Self {
+        self.put_off = Some(vec![Vec::new(); self.fields.len()]);
+        self
     }
 
     fn bucket(&self, time: i64) -> i64 {
         self.step.map_or(0, |step| time.div_euclid(step).saturating_mul(step))
     }
 
-    fn add(&mut self, at: usize, bucket: i64, value: &str, rows: u64) {
-        if let Some(counts) = self.open.get_mut(at) {
-            add(counts, bucket, value, rows);
+    fn place(&mut self, field: usize, name: &str) -> u32 {
+        self.counts.get_mut(field).map_or(0, |counts| counts.place(name))
+    }
+
+    fn add(&mut self, field: usize, bucket: i64, place: u32, rows: u64) {
+        if rows > 0 {
+            self.open.push(Cell { field, bucket, place, rows });
+        }
+    }
+
+    fn add_named(&mut self, field: usize, bucket: i64, name: &str, rows: u64) {
+        if rows > 0 {
+            let place = self.place(field, name);
+            self.add(field, bucket, place, rows);
         }
     }
 
@@ -60,7 +124,7 @@ impl<'q> Tally<'q> {
     fn values(&mut self, segment: &Segment<'_>, at: usize, field: Option<Field>) -> Result<bool, Fault> {
         let rows = segment.header.rows;
         let Some(field) = field else {
-            self.add(at, 0, "", rows);
+            self.add_named(at, 0, "", rows);
             return Ok(true);
         };
         if matches!(field.kind, Kind::Id | Kind::Position) {
@@ -68,31 +132,36 @@ impl<'q> Tally<'q> {
         }
         let named = |raw| name(value_of(&field, raw));
         let Some(column) = segment.header.column(field.number) else {
-            self.add(at, 0, &named(None), rows);
+            self.add_named(at, 0, &named(None), rows);
             return Ok(true);
         };
         match &column.shape {
-            Shape::Constant(word) => self.add(at, 0, &named(Some(word.raw())), rows),
+            Shape::Constant(word) => self.add_named(at, 0, &named(Some(word.raw())), rows),
             Shape::Small { values, absent } => {
-                self.add(at, 0, &named(None), *absent);
+                self.add_named(at, 0, &named(None), *absent);
                 for (word, rows) in values {
-                    self.add(at, 0, &named(Some(word.raw())), *rows);
+                    self.add_named(at, 0, &named(Some(word.raw())), *rows);
                 }
             }
             Shape::Large { absent, .. } => {
-                let (counts, dictionary) = (segment.counts(field.number)?, segment.dictionary(field.number)?);
-                // Once to see that all of it can be read; what is counted then need not be taken back.
-                dictionary.each(|_, _| ())?;
-                let Some(settled) = self.counts.get_mut(at) else { return Ok(true) };
-                self.bytes += add(settled, 0, &named(None), *absent);
-                dictionary.each(|code, value| {
-                    let rows = counts.get(code).copied().unwrap_or_default();
-                    self.bytes += add(settled, 0, &name(value_of(&field, Some(Raw::Bytes(value)))), rows);
-                })?;
+                self.add_named(at, 0, &named(None), *absent);
+                match self.put_off.as_mut().and_then(|put_off| put_off.get_mut(at)) {
+                    Some(put_off) => put_off.push(segment.header.first),
+                    None => self.dictionary(segment, at, &field)?,
+                }
             }
             Shape::Numbers(_) | Shape::Ids { .. } | Shape::Raw { .. } => return Ok(false),
         }
         Ok(true)
+    }
+
+    /// All values of a large dictionary.
+    pub(super) fn dictionary(&mut self, segment: &Segment<'_>, at: usize, field: &Field) -> Result<(), Fault> {
+        let counts = segment.counts(field.number)?;
+        segment.dictionary(field.number)?.each(|code, value| {
+            let rows = counts.get(code).copied().unwrap_or_default();
+            self.add_named(at, 0, &name(value_of(field, Some(Raw::Bytes(value)))), rows);
+        })
     }
 
     /// A whole segment in steps of hours: the hours are counted already.
@@ -105,22 +174,26 @@ impl<'q> Tally<'q> {
             return Ok(false);
         }
         let hours = segment.hours()?;
-        for (place, hour) in hours.hours.iter().enumerate() {
+        let named = |raw| field.map_or(Cow::Borrowed(""), |field| name(value_of(&field, raw)));
+        let Some(Shape::Small { values, absent }) = shape else {
+            let only = shape.and_then(|shape| shape.words().next()).map(Word::raw);
+            let place = self.place(at, &named(only));
+            for hour in &hours.hours {
+                self.add(at, self.bucket(hour.hour.saturating_mul(HOUR)), place, hour.rows);
+            }
+            return Ok(true);
+        };
+        let number = field.map_or(0, |field| field.number);
+        if !hours.has(number) {
+            return Ok(false);
+        }
+        let absent = (*absent > 0).then_some(None);
+        let raws = absent.into_iter().chain(values.iter().map(|(word, _)| Some(word.raw())));
+        let places: Vec<u32> = raws.map(|raw| self.place(at, &named(raw))).collect();
+        for (hour, counts) in hours.of(number) {
             let bucket = self.bucket(hour.hour.saturating_mul(HOUR));
-            match (field, shape) {
-                (None, _) => self.add(at, bucket, "", hour.rows),
-                (Some(field), Some(Shape::Small { values, absent })) => {
-                    let Some(counts) = hours.of(field.number, place) else { return Ok(false) };
-                    let absent = (*absent > 0).then_some(None);
-                    let raws = absent.into_iter().chain(values.iter().map(|(word, _)| Some(word.raw())));
-                    for (raw, rows) in raws.zip(counts) {
-                        self.add(at, bucket, &name(value_of(&field, raw)), *rows);
-                    }
-                }
-                (Some(field), shape) => {
-                    let raw = if let Some(Shape::Constant(word)) = shape { Some(word.raw()) } else { None };
-                    self.add(at, bucket, &name(value_of(&field, raw)), hour.rows);
-                }
+            for (place, rows) in places.iter().zip(counts) {
+                self.add(at, bucket, *place, u64::from(*rows));
             }
         }
         Ok(true)
@@ -152,9 +225,17 @@ impl<'q> Tally<'q> {
             length += 1;
         }
         run.into_iter().for_each(|cell| *local.entry(cell).or_default() += length);
+        let mut places: FxHashMap<usize, u32> = FxHashMap::default();
         for ((bucket, code), rows) in local {
-            let value = group.name(self.log, self.ids, code)?;
-            self.add(at, bucket, &value, rows);
+            let place = match places.get(&code) {
+                Some(place) => *place,
+                None => {
+                    let place = self.place(at, &group.name(self.log, self.ids, code)?);
+                    places.insert(code, place);
+                    place
+                }
+            };
+            self.add(at, bucket, place, rows);
         }
         Ok(())
     }
@@ -162,7 +243,11 @@ impl<'q> Tally<'q> {
 
 impl Tally<'_> {
     fn cells(&self) -> usize {
-        self.counts.iter().flat_map(|counts| counts.values()).map(FxHashMap::len).sum()
+        self.counts.iter().map(|counts| counts.cells.len()).sum()
+    }
+
+    fn bytes(&self) -> usize {
+        self.counts.iter().map(|counts| counts.bytes).sum()
     }
 }
 
@@ -206,36 +291,31 @@ impl Sink for Tally<'_> {
                     | Kind::Json => name(Stored::of(bytes).value(&field)),
                 },
             };
-            self.add(at, self.bucket(time), &value, 1);
+            self.add_named(at, self.bucket(time), &value, 1);
         }
         Ok(())
     }
 
     fn settle(&mut self) -> Result<(), QueryError> {
-        for (settled, open) in self.counts.iter_mut().zip(&mut self.open) {
-            for (bucket, values) in open.drain() {
-                for (value, rows) in values {
-                    self.bytes += add(settled, bucket, &value, rows);
-                }
+        for Cell { field, bucket, place, rows } in self.open.drain(..) {
+            if let Some(counts) = self.counts.get_mut(field) {
+                *counts.cells.entry((bucket, place)).or_default() += rows;
             }
         }
         let mut least = 1;
-        while self.cells() > CELLS_MAX || self.bytes > BYTES_MAX {
+        while self.cells() > CELLS_MAX || self.bytes() > BYTES_MAX {
             if self.step.is_some() {
                 return Err(QueryError::TooMany);
             }
             self.is_exact = false;
             least *= 2;
-            let values = self.counts.iter_mut().flat_map(|counts| counts.values_mut());
-            values.for_each(|values| values.retain(|_, rows| *rows >= least));
-            let kept = self.counts.iter().flat_map(|counts| counts.values()).flat_map(|values| values.keys());
-            self.bytes = kept.map(|value| cost(value)).sum();
+            self.counts.iter_mut().for_each(|counts| counts.give_up(least));
         }
         Ok(())
     }
 
     fn forget(&mut self) {
-        self.open.iter_mut().for_each(Counts::clear);
+        self.open.clear();
     }
 }
 
@@ -295,7 +375,7 @@ impl<'s, 'a> Group<'s, 'a> {
 }
 
 /// A value as the name of a count; absence has an empty one.
-fn name(value: Option<Value<'_>>) -> Cow<'_, str> {
+pub(super) fn name(value: Option<Value<'_>>) -> Cow<'_, str> {
     match value {
         None => Cow::Borrowed(""),
         Some(Value::Id(id)) => Cow::Owned(id.to_string()),
@@ -309,20 +389,6 @@ fn name(value: Option<Value<'_>>) -> Cow<'_, str> {
 /// What a value takes in memory, about.
 fn cost(value: &str) -> usize {
     value.len() + 64
-}
-
-/// Gives the bytes that this takes: a text is copied only where it comes for the first time.
-fn add(counts: &mut Counts, bucket: i64, value: &str, rows: u64) -> usize {
-    if rows == 0 {
-        return 0;
-    }
-    let values = counts.entry(bucket).or_default();
-    if let Some(known) = values.get_mut(value) {
-        *known += rows;
-        return 0;
-    }
-    values.insert(value.into(), rows);
-    cost(value)
 }
 
 #[cfg(test)]
@@ -345,10 +411,11 @@ mod tests {
             }
             tally.settle()?;
         }
-        let values = tally.counts.first().and_then(|counts| counts.get(&0)).unwrap();
-        assert_eq!(tally.bytes, values.keys().map(|value| cost(value)).sum::<usize>());
-        assert!(tally.cells() <= CELLS_MAX && tally.bytes <= BYTES_MAX, "{} values", values.len());
-        Ok((tally.is_exact, values.len(), values.get(path(0).as_str()).copied()))
+        let values: Vec<_> = tally.counts.first().unwrap().each().collect();
+        assert_eq!(tally.bytes(), values.iter().map(|(_, value, _)| cost(value)).sum::<usize>());
+        assert!(tally.cells() <= CELLS_MAX && tally.bytes() <= BYTES_MAX, "{} values", values.len());
+        let first = values.iter().find(|(_, value, _)| ***value == *path(0)).map(|(_, _, rows)| *rows);
+        Ok((tally.is_exact, values.len(), first))
     }
 
     #[test]

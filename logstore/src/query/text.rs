@@ -13,11 +13,16 @@ const COMMON: &[u8] = b"etaoinsrlcdhum0123456789/.-";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Needle {
     lower: String,
+    /// Place and value of a byte that few texts have.
+    rarest: Option<(usize, u8)>,
 }
 
 impl Needle {
     pub(crate) fn new(text: &str) -> Self {
-        Self { lower: text.to_lowercase() }
+        let lower = text.to_lowercase();
+        // The rarer the byte that is looked for, the fewer places are compared.
+        let rarest = lower.bytes().enumerate().min_by_key(|(_, byte)| COMMON.contains(byte));
+        Self { lower, rarest }
     }
 
     pub(crate) fn is_in(&self, text: &str) -> bool {
@@ -34,11 +39,8 @@ impl Needle {
             return true;
         }
         let needle = self.lower.as_bytes();
-        // The rarer the byte that is looked for, the fewer places are compared.
-        let Some((place, rarest)) = needle.iter().enumerate().min_by_key(|(_, byte)| COMMON.contains(byte)) else {
-            return true;
-        };
-        memchr2_iter(*rarest, rarest.to_ascii_uppercase(), bytes).any(|at| {
+        let Some((place, rarest)) = self.rarest else { return true };
+        memchr2_iter(rarest, rarest.to_ascii_uppercase(), bytes).any(|at| {
             let found = at.checked_sub(place).and_then(|from| bytes.get(from..from + needle.len()));
             found.is_some_and(|found| found.eq_ignore_ascii_case(needle))
         })

@@ -11,6 +11,7 @@ use memchr::memmem::Finder;
 
 use super::Fault;
 use super::bytes::{Read, put_length, put_text};
+use super::filter;
 use super::frames::{Press, unpress};
 use super::part::{Part, Parts, Stored};
 use crate::cache::{Decoded, Kind};
@@ -127,7 +128,12 @@ impl<'a> Dictionary<'a> {
     /// Calls `see` with the code of every value that holds the lower-case needle of ASCII, ASCII letters in any case.
     pub(crate) fn each_with(&self, needle: &Finder<'_>, mut see: impl FnMut(usize)) -> Result<(), Fault> {
         let mut lower = Vec::new();
+        let filters = if needle.needle().len() < 3 { None } else { Some(self.filters()?) };
         for at in 0..self.blocks.len() {
+            let filter = filters.as_ref().and_then(|filters| filters.chunks(filter::BLOCK_BYTES).nth(at));
+            if filter.is_some_and(|filter| !filter::may_contain(filter, needle.needle())) {
+                continue;
+            }
             let block = self.block(at)?;
             lower.clear();
             lower.extend_from_slice(&block.bytes);
@@ -135,6 +141,18 @@ impl<'a> Dictionary<'a> {
             block.each_with(needle, &lower, |within| see(at * BLOCK + within));
         }
         Ok(())
+    }
+
+    /// Of each block which trigrams are in it: made when texts are looked for the first time, and on no disk.
+    fn filters(&self) -> Result<Arc<Vec<u8>>, Fault> {
+        let decoded = self.parts.decoded(self.column, Kind::Blocks, 0, &mut || {
+            let mut filters = vec![0; self.blocks.len() * filter::BLOCK_BYTES];
+            for (at, filter) in filters.chunks_mut(filter::BLOCK_BYTES).enumerate() {
+                filter::add_trigrams(&self.block(at)?.bytes, filter);
+            }
+            Ok(Decoded::Blocks(Arc::new(filters)))
+        })?;
+        if let Decoded::Blocks(filters) = decoded { Ok(filters) } else { Err(Fault::Damaged("a filter is none")) }
     }
 
     /// Calls `see` with every code and value, in order.

@@ -2,6 +2,7 @@
 
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::Fault;
 use super::dictionary::shared;
 
 /// Bits of the filter of exact values, per value; with four of them set about one stranger in a hundred gets through.
@@ -63,6 +64,28 @@ pub(super) fn trigrams(values: &[&[u8]]) -> Vec<u8> {
     bits
 }
 
+/// Bytes of the filter of the trigrams of one block of a dictionary.
+pub(super) const BLOCK_BYTES: usize = 1024;
+
+/// Adds the trigrams of a text, letters of ASCII in lower case.
+pub(super) fn add_trigrams(text: &[u8], filter: &mut [u8]) {
+    let length = filter.len();
+    each_trigram(text).for_each(|trigram| set(filter, place(trigram, length)));
+}
+
+/// Adds what another filter of trigrams knows. The smaller of the two says of all places that come down to one of its
+/// own what it says of that.
+pub(super) fn join(all: &mut Vec<u8>, other: &[u8]) -> Result<(), Fault> {
+    if !other.len().is_power_of_two() {
+        return Err(Fault::Damaged("a filter of a segment has no such size"));
+    }
+    while all.len() < other.len() {
+        all.extend_from_within(..);
+    }
+    all.chunks_mut(other.len()).for_each(|all| all.iter_mut().zip(other).for_each(|(all, other)| *all |= other));
+    Ok(())
+}
+
 /// Whether a text with this lower-case needle may be among the values. True for needles too short to tell.
 pub(super) fn may_contain(trigrams: &[u8], needle: &[u8]) -> bool {
     each_trigram(needle).all(|trigram| is_set(trigrams, place(trigram, trigrams.len())))
@@ -104,6 +127,23 @@ mod tests {
         assert!(values.iter().all(|value| may_hold(&filter, value)));
         let through = (0..5000).filter(|at| may_hold(&filter, format!("other{at}@example.net").as_bytes())).count();
         assert!(through < 150, "{through} of 5000 strangers");
+    }
+
+    #[test]
+    fn filters_of_different_sizes_are_joined() {
+        let many: Vec<String> = (0..9000).map(|at| format!("{at:05}/{}", at * 7)).collect();
+        let many = trigrams(&many.iter().map(String::as_bytes).collect::<Vec<_>>());
+        let few = trigrams(&[b"/projects/zebra"]);
+        assert!(many.len() > few.len());
+        for [one, other] in [[&many, &few], [&few, &many]] {
+            let mut all = one.clone();
+            join(&mut all, other).unwrap();
+            for needle in ["zebra", "00077/", "/63"] {
+                assert!(may_contain(&all, needle.as_bytes()), "{needle}");
+            }
+            assert!(!may_contain(&all, b"nowhere-to-be-found"));
+        }
+        assert!(join(&mut few.clone(), &[0; 3]).is_err());
     }
 
     #[test]

@@ -77,6 +77,11 @@ pub(crate) enum Word {
 }
 
 impl Word {
+    /// The text, if it is one.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        if let Self::Bytes(bytes) = self { Some(bytes) } else { None }
+    }
+
     /// As it stands in an entry.
     pub(crate) fn raw(&self) -> Raw<'_> {
         match self {
@@ -171,6 +176,16 @@ impl Header {
 }
 
 impl Shape {
+    /// The values that stand here.
+    pub(crate) fn words(&self) -> impl Iterator<Item = &Word> {
+        let (one, few) = match self {
+            Self::Constant(word) => (Some(word), [].as_slice()),
+            Self::Small { values, .. } => (None, values.as_slice()),
+            Self::Large { .. } | Self::Numbers(_) | Self::Ids { .. } | Self::Raw { .. } => (None, [].as_slice()),
+        };
+        one.into_iter().chain(few.iter().map(|(word, _)| word))
+    }
+
     fn encode(&self, out: &mut Vec<u8>) {
         match self {
             Self::Constant(Word::Number(number)) => {

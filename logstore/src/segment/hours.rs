@@ -30,14 +30,25 @@ pub(crate) struct Hour {
 pub(crate) struct Hours {
     pub(crate) hours: Vec<Hour>,
     /// Per column its number and, hour after hour, the rows of each code.
-    columns: Vec<(u32, usize, Vec<u64>)>,
+    columns: Vec<(u32, usize, Vec<u32>)>,
 }
 
 impl Hours {
-    /// Rows of each code in an hour, by its place; none if the column is not counted.
-    pub(crate) fn of(&self, column: u32, hour: usize) -> Option<&[u64]> {
-        let (_, codes, counts) = self.columns.iter().find(|(number, ..)| *number == column)?;
-        counts.get(hour * codes..(hour + 1) * codes)
+    /// Memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        let counts: usize = self.columns.iter().map(|(_, _, counts)| counts.len() * size_of::<u32>()).sum();
+        counts + self.hours.len() * size_of::<Hour>()
+    }
+
+    /// Whether a column is counted.
+    pub(crate) fn has(&self, column: u32) -> bool {
+        self.columns.iter().any(|(number, ..)| *number == column)
+    }
+
+    /// Hours, and the rows of each code of a column in each of them; nothing if the column is not counted.
+    pub(crate) fn of(&self, column: u32) -> impl Iterator<Item = (&Hour, &[u32])> {
+        let counted = self.columns.iter().filter(move |(number, ..)| *number == column);
+        counted.flat_map(|(_, codes, counts)| self.hours.iter().zip(counts.chunks((*codes).max(1))))
     }
 }
 
@@ -100,7 +111,10 @@ pub(super) fn decode(part: &[u8]) -> Result<Hours, Fault> {
     for _ in 0..read.length()? {
         let number = u32::try_from(read.number()?).map_err(|_| Fault::Damaged("a column has no such number"))?;
         let codes = read.length()?;
-        let counts = (0..hours.len().saturating_mul(codes)).map(|_| read.number()).collect::<Result<_, _>>()?;
+        let count = |read: &mut Read<'_>| {
+            u32::try_from(read.number()?).map_err(|_| Fault::Damaged("an hour has more rows than a segment"))
+        };
+        let counts = (0..hours.len().saturating_mul(codes)).map(|_| count(&mut read)).collect::<Result<_, _>>()?;
         columns.push((number, codes, counts));
     }
     Ok(Hours { hours, columns })

@@ -63,6 +63,7 @@ pub(crate) trait Parts {
 pub(crate) enum Stored<'a> {
     Pinned(DBPinnableSlice<'a>),
     Owned(Vec<u8>),
+    Borrowed(&'a [u8]),
 }
 
 const CHECK_BYTES: usize = 4;
@@ -74,6 +75,7 @@ impl Stored<'_> {
         let (body, check) = match &self {
             Self::Pinned(bytes) => split(bytes),
             Self::Owned(bytes) => split(bytes),
+            Self::Borrowed(bytes) => split(bytes),
         };
         if check == checksum(body) { Ok(self) } else { Err(Fault::Damaged("a part of a segment has been changed")) }
     }
@@ -86,6 +88,7 @@ impl Deref for Stored<'_> {
         match self {
             Self::Pinned(bytes) => split(bytes).0,
             Self::Owned(bytes) => split(bytes).0,
+            Self::Borrowed(bytes) => split(bytes).0,
         }
     }
 }

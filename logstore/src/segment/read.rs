@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use super::dictionary::Dictionary;
 use super::encode::is_narrow;
-use super::header::{Header, Shape};
+use super::frequent::Frequent;
+use super::header::{Header, Shape, Word};
 use super::hours::{self, Hours};
 use super::pages::{Codes, decode_codes, decode_numbers};
 use super::part::{Part, Parts, Stored};
@@ -16,12 +17,11 @@ use crate::cache::{Decoded, Kind};
 pub(crate) struct Segment<'a> {
     pub(crate) header: Arc<Header>,
     parts: &'a dyn Parts,
-    /// By the place of the column in the header.
-    columns: Vec<Loaded<'a>>,
+    /// By the place of the column in the header; most of them are never asked for.
+    columns: Vec<OnceCell<Box<Loaded<'a>>>>,
 }
 
 /// What has been read of a column.
-#[derive(Default)]
 struct Loaded<'a> {
     dictionary: OnceCell<Dictionary<'a>>,
     pages: OnceCell<Stored<'a>>,
@@ -29,17 +29,22 @@ struct Loaded<'a> {
     numbers: Vec<OnceCell<Arc<Vec<u64>>>>,
 }
 
+impl Loaded<'_> {
+    fn new(pages: usize) -> Self {
+        Self {
+            dictionary: OnceCell::new(),
+            pages: OnceCell::new(),
+            codes: std::iter::repeat_with(OnceCell::new).take(pages).collect(),
+            numbers: std::iter::repeat_with(OnceCell::new).take(pages).collect(),
+        }
+    }
+}
+
 const NO_COLUMN: Fault = Fault::Damaged("a segment lacks a column");
 
 impl<'a> Segment<'a> {
     pub(crate) fn new(header: Arc<Header>, parts: &'a dyn Parts) -> Self {
-        let pages = header.pages();
-        let empty = || Loaded {
-            codes: std::iter::repeat_with(OnceCell::new).take(pages).collect(),
-            numbers: std::iter::repeat_with(OnceCell::new).take(pages).collect(),
-            ..Loaded::default()
-        };
-        let columns = header.columns.iter().map(|_| empty()).collect();
+        let columns = header.columns.iter().map(|_| OnceCell::new()).collect();
         Self { header, parts, columns }
     }
 
@@ -89,6 +94,41 @@ impl<'a> Segment<'a> {
         get_or_try(&loaded.dictionary, || Dictionary::open(self.parts, number, Part::Strays))
     }
 
+    /// Whether a text with this lower-case needle may be in any of these columns. One look for all of them, and none
+    /// at the disk when others have looked for texts before.
+    pub(crate) fn may_hold_text(&self, columns: impl Fn(u32) -> bool, needle: &[u8]) -> Result<bool, Fault> {
+        if needle.len() < 3 {
+            return Ok(true);
+        }
+        let decoded =
+            self.parts.decoded(0, Kind::Texts, 0, &mut || Ok(Decoded::Texts(Arc::new(self.trigrams_of(&columns)?))))?;
+        let Decoded::Texts(trigrams) = decoded else { return Err(NO_COLUMN) };
+        Ok(filter::may_contain(&trigrams, needle))
+    }
+
+    /// The trigrams of all texts of these columns in one filter.
+    fn trigrams_of(&self, is_meant: &impl Fn(u32) -> bool) -> Result<Vec<u8>, Fault> {
+        let meant = || self.header.columns.iter().filter(|column| is_meant(column.number));
+        let words = meant().flat_map(|column| column.shape.words());
+        let mut all = filter::trigrams(&words.filter_map(Word::bytes).collect::<Vec<_>>());
+        for column in meant() {
+            match column.shape {
+                Shape::Large { .. } => filter::join(&mut all, &self.parts.part(column.number, Part::Trigrams)?)?,
+                Shape::Ids { strays: 1.., .. } => {
+                    let mut texts = Vec::new();
+                    self.strays(column.number)?.each(|_, text| texts.push(text.to_owned()))?;
+                    filter::join(&mut all, &filter::trigrams(&texts.iter().map(Vec::as_slice).collect::<Vec<_>>()))?;
+                }
+                Shape::Constant(_)
+                | Shape::Small { .. }
+                | Shape::Numbers(_)
+                | Shape::Ids { .. }
+                | Shape::Raw { .. } => (),
+            }
+        }
+        Ok(all)
+    }
+
     /// Whether a value may be in the dictionary of a column.
     pub(crate) fn may_hold(&self, number: u32, value: &[u8]) -> Result<bool, Fault> {
         Ok(filter::may_hold(&self.parts.part(number, Part::Exact)?, value))
@@ -120,20 +160,35 @@ impl<'a> Segment<'a> {
         (0..self.dictionary(number)?.len()).map(|_| read.number()).collect()
     }
 
+    /// The values of a dictionary of its own that most rows have.
+    pub(crate) fn frequent(&self, number: u32) -> Result<Arc<Frequent>, Fault> {
+        let decoded = self.parts.decoded(number, Kind::Frequent, 0, &mut || {
+            Ok(Decoded::Frequent(Arc::new(Frequent::of(self.dictionary(number)?, &self.counts(number)?)?)))
+        })?;
+        if let Decoded::Frequent(frequent) = decoded { Ok(frequent) } else { Err(NO_COLUMN) }
+    }
+
     /// The smallest or the largest numbers of a column with their rows, in order.
-    pub(crate) fn extremes(&self, number: u32, largest: bool) -> Result<Vec<(u64, usize)>, Fault> {
-        extremes::decode(&self.parts.part(number, Part::Extremes)?, largest)
+    pub(crate) fn extremes(&self, number: u32, largest: bool) -> Result<Arc<Vec<(u64, usize)>>, Fault> {
+        let decoded = self.parts.decoded(number, Kind::Extremes, usize::from(largest), &mut || {
+            let part = self.parts.part(number, Part::Extremes)?;
+            Ok(Decoded::Extremes(Arc::new(extremes::decode(&part, largest)?)))
+        })?;
+        if let Decoded::Extremes(rows) = decoded { Ok(rows) } else { Err(NO_COLUMN) }
     }
 
     /// Rows by hour.
-    pub(crate) fn hours(&self) -> Result<Hours, Fault> {
-        hours::decode(&self.parts.part(0, Part::Hours)?)
+    pub(crate) fn hours(&self) -> Result<Arc<Hours>, Fault> {
+        let decoded = self.parts.decoded(0, Kind::Hours, 0, &mut || {
+            Ok(Decoded::Hours(Arc::new(hours::decode(&self.parts.part(0, Part::Hours)?)?)))
+        })?;
+        if let Decoded::Hours(hours) = decoded { Ok(hours) } else { Err(NO_COLUMN) }
     }
 
     fn loaded(&self, number: u32) -> Result<(&Shape, &Loaded<'a>), Fault> {
         let at = self.header.columns.binary_search_by_key(&number, |column| column.number).map_err(|_| NO_COLUMN)?;
-        let (column, loaded) = (self.header.columns.get(at), self.columns.get(at));
-        column.zip(loaded).map(|(column, loaded)| (&column.shape, loaded)).ok_or(NO_COLUMN)
+        let (column, loaded) = self.header.columns.get(at).zip(self.columns.get(at)).ok_or(NO_COLUMN)?;
+        Ok((&column.shape, loaded.get_or_init(|| Box::new(Loaded::new(self.header.pages())))))
     }
 
     fn pages<'s>(&self, loaded: &'s Loaded<'a>, number: u32, part: Part) -> Result<&'s Stored<'a>, Fault> {

@@ -3,6 +3,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::entry::{Common, Entry, Log, RequestEntry};
+use crate::export::Format;
+use crate::row::Row;
 
 fn entry<'a>(path: Option<&'a str>, metadata: Option<&'a str>) -> RequestEntry<'a> {
     RequestEntry {
@@ -54,7 +56,7 @@ fn stored(entry: &RequestEntry<'_>) -> Row {
 fn read(row: &Row) -> Vec<(String, String)> {
     let mut text = String::new();
     header(Log::Requests.fields(), &mut text);
-    super::row(row, Log::Requests.fields(), &mut text);
+    Format::Csv.write(Log::Requests.fields(), row, &mut text);
     assert!(text.split_inclusive("\r\n").all(|line| !line.trim_end_matches("\r\n").contains(['\r', '\n'])));
     let mut reader = ::csv::Reader::from_reader(text.as_bytes());
     let names = reader.headers().unwrap().clone();
@@ -131,7 +133,7 @@ fn a_projection_has_its_fields_only() {
         .collect();
     let mut text = String::new();
     header(&fields, &mut text);
-    row(&stored(&entry(Some("/x"), None)), &fields, &mut text);
+    Format::Csv.write(&fields, &stored(&entry(Some("/x"), None)), &mut text);
     assert_eq!(text, "seq,path,metadata\r\n7,/x,\r\n");
 }
 

@@ -62,7 +62,7 @@ pub(crate) fn time(row: &Row) -> i64 {
 /// Cells of the histogram of a field by the hour, and entries in all of them.
 pub(crate) fn hours(store: &Store, query: &Query, by: &str) -> Result<(usize, u64), String> {
     let histogram = store.histogram(query, HOUR, Log::Requests.field(by)).map_err(|error| error.to_string())?;
-    let counts = || histogram.buckets.iter().flat_map(|bucket| bucket.counts.values());
+    let counts = || histogram.buckets.iter().flat_map(|bucket| &bucket.counts).map(|(_, rows)| rows);
     Ok((counts().count(), counts().sum()))
 }
 

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 use tempfile::TempDir;
 use vestibule_bench::traffic::Span;
 
+use crate::question::Question;
+
 /// Microseconds since 1970 of 1 September 2026, when the traffic begins.
 const START: i64 = 1_788_220_800_000_000;
 
 const DAYS: u32 = 90;
 
 const USAGE: &str = "known: --entries N, --rounds N, --data DIR, --lean, --cpu, --smoke, --json FILE, \
-                     --peers ENGINE,ENGINE --python PYTHON --script peers.py";
+                     --only QUESTION,QUESTION, --peers ENGINE,ENGINE --python PYTHON --script peers.py";
 
 #[derive(Debug)]
 pub(crate) struct Plan {
@@ -29,6 +31,8 @@ pub(crate) struct Plan {
     pub(crate) script: PathBuf,
     /// Where every single figure goes.
     pub(crate) json: Option<PathBuf>,
+    /// Names of the questions to ask; none: all of them.
+    only: Vec<String>,
     data: Option<PathBuf>,
     /// Gone with the plan.
     scratch: TempDir,
@@ -46,6 +50,7 @@ impl Plan {
             python: "python3".into(),
             script: "tests/bench/peers.py".into(),
             json: None,
+            only: Vec::new(),
             data: None,
             scratch: tempfile::Builder::new().prefix("vestibule-store-").tempdir().unwrap(),
         };
@@ -58,9 +63,8 @@ impl Plan {
                 "--lean" => plan.is_lean = true,
                 "--cpu" => plan.is_by_cpu = true,
                 "--json" => plan.json = Some(value().into()),
-                "--peers" => {
-                    plan.peers = value().split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
-                }
+                "--peers" => plan.peers = names(&value()),
+                "--only" => plan.only = names(&value()),
                 "--python" => plan.python = value().into(),
                 "--script" => plan.script = value().into(),
                 "--smoke" => (plan.entries, plan.rounds, plan.steady_seconds) = (20_000, 1, 1),
@@ -68,6 +72,11 @@ impl Plan {
             }
         }
         plan
+    }
+
+    /// Whether a question is asked.
+    pub(crate) fn asks(&self, question: Question) -> bool {
+        self.only.is_empty() || self.only.iter().any(|name| name == question.name())
     }
 
     pub(crate) const fn span(&self) -> Span {
@@ -82,4 +91,8 @@ impl Plan {
     pub(crate) fn scratch(&self) -> PathBuf {
         self.scratch.path().to_owned()
     }
+}
+
+fn names(list: &str) -> Vec<String> {
+    list.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
