@@ -77,7 +77,12 @@ impl<'a> Fields<'a> {
         Self { rest: bytes, last: 0 }
     }
 
-    #[inline]
+    /// Bytes that were not read yet.
+    pub(crate) const fn rest(&self) -> usize {
+        self.rest.len()
+    }
+
+    #[inline(always)]
     fn read(&mut self) -> Option<(u32, Raw<'a>)> {
         let tag = self.varint()?;
         let (field, wire) = (tag >> 3, tag & 7);
@@ -99,7 +104,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Nearly all are one or two bytes long: tags, lengths of short texts, status codes.
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self) -> Option<u64> {
         match *self.rest {
             [byte, ref rest @ ..] if byte < 0x80 => {
@@ -114,6 +119,7 @@ impl<'a> Fields<'a> {
         }
     }
 
+    #[inline(never)]
     fn long_varint(&mut self) -> Option<u64> {
         let mut number = 0;
         for shift in (0..64).step_by(7) {

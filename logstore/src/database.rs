@@ -77,6 +77,17 @@ pub(crate) fn column(db: &DB, column: Column) -> Arc<BoundColumnFamily<'_>> {
     db.cf_handle(column.name()).expect("every column is made when the database is opened")
 }
 
+/// Writes out what is in memory and in the write-ahead log, and drops rows that were sealed after they were written out:
+/// opening finds nothing to do again.
+pub(crate) fn write_out(db: &DB) {
+    for of in Column::ALL {
+        if let Err(error) = db.flush_cf(&column(db, of)) {
+            return tracing::warn!(%error, column = of.name(), "entries stay in the write-ahead log");
+        }
+    }
+    db.compact_range_cf(&column(db, Column::Hot), None::<&[u8]>, None::<&[u8]>);
+}
+
 /// Makes the folder, closes it to others, and sees whether it takes a file.
 fn make_folder(dir: &Path) -> io::Result<()> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(dir)?;

@@ -29,7 +29,7 @@ const AGE: i64 = 6 * 3_600_000_000;
 const ROWS_MIN: u64 = 256;
 
 /// Rows in memory that are written out after sealing, in bytes.
-const HOT_BYTES: u64 = 64 << 20;
+const HOT_BYTES: u64 = 96 << 20;
 
 /// Until the store is closed.
 pub(crate) fn run(shared: &Arc<Shared>) {

@@ -370,7 +370,10 @@ impl Handle {
         }
         // Waits for the queries that still read.
         let db = self.shared.db.write().take();
-        let saved = db.map_or(Ok(()), |db| self.shared.counters.save(&db));
+        let saved = db.as_ref().map_or(Ok(()), |db| self.shared.counters.save(db));
+        if let (Ok(()), Ok(()), Some(db)) = (&ended, &saved, &db) {
+            database::write_out(db);
+        }
         ended.and(saved)
     }
 }

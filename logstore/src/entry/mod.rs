@@ -10,6 +10,7 @@ pub(crate) mod own;
 pub mod words;
 
 use std::net::IpAddr;
+use std::ops::RangeInclusive;
 use std::sync::LazyLock;
 
 pub use field::{Field, Kind};
@@ -65,6 +66,14 @@ impl Log {
     /// Whether a field holds ids that [`crate::RequestIds`] makes, or none that come twice.
     pub(crate) const fn holds_ids(self, number: u32) -> bool {
         number == 2 || (matches!(self, Self::Access) && number == 20)
+    }
+
+    /// Fields that tend to repeat together, ascending: what is known of a client, how requests end, who asks for what.
+    pub(crate) const fn runs(self) -> &'static [RangeInclusive<u32>] {
+        match self {
+            Self::Requests => &[3..=9, 24..=29, 30..=36],
+            Self::Access | Self::Audit => &[],
+        }
     }
 
     /// Position in tables of one item per log.

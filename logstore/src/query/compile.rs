@@ -312,7 +312,7 @@ impl Compiler<'_, '_> {
                 needle.may_be_in_an_address()
             } else {
                 // Ids of ours are made when they are asked for, and are in no filter.
-                in_texts || (self.log.holds_ids(field.number) && needle.may_be_in_an_id())
+                in_texts || (is_id(self.log, field) && needle.may_be_in_an_id())
             };
             if may_hold {
                 parts.push(self.tests(field, &test)?);
@@ -366,4 +366,9 @@ fn beyond(prefix: &[u8]) -> Option<Vec<u8>> {
     let mut end = prefix.get(..=kept)?.to_vec();
     *end.last_mut()? += 1;
     Some(end)
+}
+
+/// Whether values of ours are kept as numbers there.
+fn is_id(log: Log, field: &Field) -> bool {
+    matches!(field.kind, Kind::Id) || log.holds_ids(field.number)
 }

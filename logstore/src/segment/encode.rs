@@ -29,7 +29,7 @@ const SMALL_BYTES: usize = 4096;
 pub(crate) fn encode(log: Log, first: u64, rows: &[&[u8]], ids: &Ids) -> Vec<Made> {
     let mut making = Making { log, press: Press::new(), made: Vec::new(), columns: Vec::new(), small: BTreeMap::new() };
     let mut times = Vec::new();
-    for (number, gathered) in gather(rows, |number| log.holds_ids(number)) {
+    for (number, gathered) in gather(rows, log.runs(), |number| log.holds_ids(number)) {
         let shape = match gathered {
             Gathered::Empty => continue,
             Gathered::Numbers { rows, absent } if number == TIME => {
@@ -189,18 +189,18 @@ impl Making {
 
     fn small(&mut self, number: u32, words: Vec<Word>, codes: Vec<u16>) -> Shape {
         let (codes, counts, absent) = numbered(codes, words.len());
+        let by_code: Vec<u64> = (absent > 0).then_some(absent).into_iter().chain(counts.iter().copied()).collect();
         let values: Vec<(Word, u64)> = words.into_iter().zip(counts).collect();
         if let ([(only, _)], 0) = (values.as_slice(), absent) {
             return Shape::Constant(only.clone());
         }
-        let all = values.len() + usize::from(absent > 0);
         let pages = encode_codes(&codes, is_narrow(values.len(), absent), &mut self.press);
         self.add(number, Part::Codes, pages);
-        let rare = rare::encode(&codes, all);
+        let rare = rare::encode(&codes, &by_code);
         if !rare.is_empty() {
             self.add(number, Part::Rare, rare);
         }
-        self.small.insert(number, (all, codes));
+        self.small.insert(number, (by_code.len(), codes));
         Shape::Small { values, absent }
     }
 }

@@ -1,6 +1,7 @@
 //! Rows into columns.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use crate::codec::{Fields, Raw, put_bytes, put_number};
 use crate::id::{self, Scrambled};
@@ -15,15 +16,22 @@ pub(super) const ABSENT: u16 = u16::MAX;
 /// Rows that are read before their values go to their columns: what a column needs stays in the processor's cache.
 const TOGETHER: usize = 64;
 
-/// Rows as columns, by number. Column 0 holds whole rows that cannot be read.
-pub(super) fn gather<'a>(rows: &[&'a [u8]], are_unique: impl Fn(u32) -> bool) -> BTreeMap<u32, Gathered<'a>> {
+/// Rows as columns, by number. Column 0 holds whole rows that cannot be read. `runs` are numbers of fields that tend to
+/// repeat together, ascending: where they do, they are looked up once for all of them.
+pub(super) fn gather<'a>(
+    rows: &[&'a [u8]],
+    runs: &[RangeInclusive<u32>],
+    are_unique: impl Fn(u32) -> bool,
+) -> BTreeMap<u32, Gathered<'a>> {
     let mut columns: Vec<Column<'a>> = Vec::new();
+    let mut runs: Vec<Run> = runs.iter().map(|fields| Run::of(fields.clone())).collect();
     let mut fields = Vec::new();
     for (chunk, first) in rows.chunks(TOGETHER).zip((0..).step_by(TOGETHER)) {
         for (row, bytes) in (first..).zip(chunk) {
             if read(bytes, &mut fields) {
-                note(&mut columns, row, &fields, &are_unique);
+                note(&mut columns, &mut runs, (row, *bytes), &fields, &are_unique);
             } else {
+                runs.iter_mut().for_each(|run| run.push(&[]));
                 let at = place(&mut columns, 0, 0, || false);
                 if let Some(column) = columns.get_mut(at) {
                     column.gathered.push_whole(row, bytes);
@@ -38,7 +46,14 @@ pub(super) fn gather<'a>(rows: &[&'a [u8]], are_unique: impl Fn(u32) -> bool) ->
         gathered.fill(rows.len());
         (number, gathered)
     });
-    gathered.collect()
+    gathered.chain(runs.into_iter().flat_map(Run::columns)).collect()
+}
+
+/// A field of a row, and where it ends there.
+struct Read<'a> {
+    number: u32,
+    raw: Raw<'a>,
+    end: usize,
 }
 
 struct Column<'a> {
@@ -48,24 +63,77 @@ struct Column<'a> {
     noted: Vec<(usize, Raw<'a>)>,
 }
 
-fn note<'a>(columns: &mut Vec<Column<'a>>, row: usize, fields: &[(u32, Raw<'a>)], are_unique: &impl Fn(u32) -> bool) {
-    // Numbers ascend within a row, and rows are alike: the next column is nearly always the one that follows.
-    let mut at = 0;
-    for (number, raw) in fields {
-        at = place(columns, *number, at, || are_unique(*number));
-        if let Some(column) = columns.get_mut(at) {
-            column.noted.push((row, *raw));
-        }
-        at += 1;
+/// Fields that repeat together: per row the place of their bytes among the distinct ones.
+struct Run {
+    fields: RangeInclusive<u32>,
+    rows: Vec<u16>,
+    distinct: Words,
+}
+
+impl Run {
+    fn of(fields: RangeInclusive<u32>) -> Self {
+        Self { fields, rows: Vec::new(), distinct: Words::default() }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let place = self.distinct.place(bytes);
+        self.rows.push(place);
+    }
+
+    /// The columns of its fields: those of the distinct ones, spread over the rows.
+    fn columns<'a>(self) -> Vec<(u32, Gathered<'a>)> {
+        let distinct: Vec<&[u8]> = (0..self.distinct.len()).filter_map(|at| self.distinct.get(at)).collect();
+        let columns = gather(&distinct, &[], |_| false);
+        columns.into_iter().map(|(number, gathered)| (number, gathered.spread(&self.rows))).collect()
     }
 }
 
+/// Gives the fields of a row to their runs and to their columns.
+fn note<'a>(
+    columns: &mut Vec<Column<'a>>,
+    runs: &mut [Run],
+    row: (usize, &[u8]),
+    mut fields: &[Read<'a>],
+    are_unique: &impl Fn(u32) -> bool,
+) {
+    let (row, bytes) = row;
+    let (mut at, mut start) = (0, 0);
+    let mut note_alone = |fields: &[Read<'a>]| {
+        for Read { number, raw, .. } in fields {
+            // Numbers ascend within a row, and rows are alike: the next column is nearly always the one that follows.
+            at = place(columns, *number, at, || are_unique(*number));
+            if let Some(column) = columns.get_mut(at) {
+                column.noted.push((row, *raw));
+            }
+            at += 1;
+        }
+    };
+    let mut take = |is_taken: &dyn Fn(u32) -> bool| {
+        let taken = fields.iter().take_while(|field| is_taken(field.number)).count();
+        let (taken, rest) = fields.split_at_checked(taken).unwrap_or_default();
+        fields = rest;
+        taken
+    };
+    for run in runs {
+        let before = take(&|number| number < *run.fields.start());
+        start = before.last().map_or(start, |field| field.end);
+        note_alone(before);
+        let end = take(&|number| number <= *run.fields.end()).last().map_or(start, |field| field.end);
+        run.push(bytes.get(start..end).unwrap_or_default());
+        start = end;
+    }
+    note_alone(take(&|_| true));
+}
+
 /// The fields of a row; false if a column cannot be made of each of them.
-fn read<'a>(row: &'a [u8], fields: &mut Vec<(u32, Raw<'a>)>) -> bool {
+fn read<'a>(row: &'a [u8], fields: &mut Vec<Read<'a>>) -> bool {
     fields.clear();
-    for field in Fields::of(row) {
+    let mut unread = Fields::of(row);
+    while let Some(field) = unread.next() {
         match field {
-            Ok((number, raw)) if number < COLUMNS_MAX => fields.push((number, raw)),
+            Ok((number, raw)) if number < COLUMNS_MAX => {
+                fields.push(Read { number, raw, end: row.len() - unread.rest() });
+            }
             Ok(_) | Err(_) => return false,
         }
     }
@@ -205,6 +273,29 @@ impl<'a> Gathered<'a> {
         }
     }
 
+    /// Of distinct rows, all rows: by the place of each among them.
+    fn spread<'b>(self, rows: &[u16]) -> Gathered<'b> {
+        match self {
+            Self::Empty | Self::Ids { .. } => Gathered::Empty,
+            Self::Numbers { rows: known, absent } => {
+                let mut are_absent = vec![false; known.len()];
+                absent.iter().for_each(|at| are_absent.iter_mut().skip(*at).take(1).for_each(|absent| *absent = true));
+                let is_absent = |at: &u16| are_absent.get(usize::from(*at)).copied().unwrap_or(true);
+                let absent = rows.iter().enumerate().filter(|(_, at)| is_absent(at)).map(|(row, _)| row).collect();
+                let number = |at: &u16| known.get(usize::from(*at)).copied().unwrap_or(0);
+                Gathered::Numbers { rows: rows.iter().map(number).collect(), absent }
+            }
+            Self::Words { rows: known, words } => {
+                let word = |at: &u16| known.get(usize::from(*at)).copied().unwrap_or(ABSENT);
+                Gathered::Words { rows: rows.iter().map(word).collect(), words }
+            }
+            Self::Mixed { rows: known } => {
+                let value = |at: &u16| known.get(usize::from(*at)).cloned().flatten();
+                Gathered::Mixed { rows: rows.iter().map(value).collect() }
+            }
+        }
+    }
+
     const fn len(&self) -> usize {
         match self {
             Self::Empty => 0,
@@ -247,4 +338,69 @@ fn as_stored(number: u32, raw: Raw<'_>) -> Vec<u8> {
         Raw::Bytes(bytes) => put_bytes(number, bytes, &mut out),
     }
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a column says of a row, as it stands in an entry.
+    fn value(number: u32, gathered: &Gathered<'_>, row: usize) -> Option<Vec<u8>> {
+        match gathered {
+            Gathered::Empty => None,
+            Gathered::Numbers { rows, absent } => {
+                (!absent.contains(&row)).then(|| as_stored(number, Raw::Number(rows[row])))
+            }
+            Gathered::Ids { rows, .. } => rows[row].map(|text| as_stored(number, Raw::Bytes(text))),
+            Gathered::Words { rows, words } => {
+                words.get(usize::from(rows[row])).map(|text| as_stored(number, Raw::Bytes(text)))
+            }
+            Gathered::Mixed { rows } => rows[row].clone(),
+        }
+    }
+
+    fn rows() -> Vec<Vec<u8>> {
+        let row = |at: u64| {
+            let mut row = Vec::new();
+            put_number(1, at, &mut row);
+            put_bytes(2, format!("id {at}").as_bytes(), &mut row);
+            match at % 11 {
+                0 => (),
+                // A text where others have a number.
+                1 => put_bytes(4, b"four", &mut row),
+                _ => {
+                    put_bytes(3, format!("three {}", at % 5).as_bytes(), &mut row);
+                    put_number(4, at % 3, &mut row);
+                }
+            }
+            if at % 7 > 0 {
+                put_number(6, at % 2, &mut row);
+                put_bytes(8, b"eight", &mut row);
+            }
+            if at % 50 == 49 {
+                row.push(0xff);
+            }
+            row
+        };
+        (0..300).map(row).collect()
+    }
+
+    #[test]
+    fn columns_are_the_same_whatever_is_looked_up_together() {
+        let rows = rows();
+        let slices: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+        let alone = gather(&slices, &[], |number| number == 2);
+        for runs in [vec![3..=4], vec![1..=1, 3..=6], vec![0..=1, 3..=3, 4..=9], vec![6..=7, 9..=12]] {
+            let together = gather(&slices, &runs, |number| number == 2);
+            assert_eq!(together.keys().collect::<Vec<_>>(), alone.keys().collect::<Vec<_>>(), "{runs:?}");
+            for (number, gathered) in &together {
+                assert_eq!(gathered.len(), rows.len());
+                for row in 0..rows.len() {
+                    let expected = value(*number, &alone[number], row);
+                    assert_eq!(value(*number, gathered, row), expected, "{runs:?}: field {number} of row {row}");
+                }
+            }
+        }
+        assert!(matches!(alone[&4], Gathered::Mixed { .. }) && alone.contains_key(&0));
+    }
 }

@@ -7,20 +7,21 @@ use super::bytes::{Read, put_length};
 const ROWS_MAX: usize = 64;
 
 /// Part: per code the number of its rows, 0 where there are more than 64, then the distance of each from the one
-/// before. Empty if no code is rare.
-pub(super) fn encode(codes: &[u16], values: usize) -> Vec<u8> {
-    let mut rows: Vec<Vec<usize>> = vec![Vec::new(); values];
+/// before. Empty if no code is rare. `counts` are the rows of each code.
+pub(super) fn encode(codes: &[u16], counts: &[u64]) -> Vec<u8> {
+    let is_rare = |count: &u64| *count <= ROWS_MAX as u64;
+    if !counts.iter().any(is_rare) {
+        return Vec::new();
+    }
+    let mut rows: Vec<Option<Vec<usize>>> = counts.iter().map(|count| is_rare(count).then(Vec::new)).collect();
     for (row, code) in codes.iter().enumerate() {
-        if let Some(rows) = rows.get_mut(usize::from(*code)).filter(|rows| rows.len() <= ROWS_MAX) {
+        if let Some(Some(rows)) = rows.get_mut(usize::from(*code)) {
             rows.push(row);
         }
     }
-    if rows.iter().all(|rows| rows.len() > ROWS_MAX) {
-        return Vec::new();
-    }
     let mut out = Vec::new();
     for rows in &rows {
-        let rows = if rows.len() > ROWS_MAX { &[] } else { rows.as_slice() };
+        let rows = rows.as_deref().unwrap_or_default();
         put_length(rows.len(), &mut out);
         let mut before = 0;
         for row in rows {

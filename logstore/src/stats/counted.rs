@@ -120,7 +120,8 @@ impl<'a> Counted<'a> {
     pub(super) fn of(bytes: &'a [u8]) -> Self {
         let mut counted = Self::default();
         let mut is_allowed = false;
-        for (field, raw) in Fields::of(bytes).map_while(Result::ok) {
+        let fields = Fields::of(bytes).map_while(Result::ok);
+        for (field, raw) in fields.take_while(|(field, _)| *field <= BYTES_OUT) {
             match (field, raw) {
                 (TIME, Raw::Number(time)) => counted.time = time.cast_signed(),
                 (SOURCE_IP, Raw::Bytes(ip)) => counted.ip = ip,

@@ -12,25 +12,26 @@ pub(super) struct Keys {
     bytes: Vec<u8>,
 }
 
+/// Sixteen bytes, so that many are found in a processor's cache.
 #[derive(Debug)]
 struct Counted {
-    group: u32,
-    start: usize,
-    length: usize,
     count: u64,
+    start: u32,
+    length: u16,
+    group: u16,
 }
 
 /// A key, its hash made once.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Key<'k> {
-    group: u32,
+    group: u16,
     key: &'k [u8],
     hash: u16,
 }
 
 impl<'k> Key<'k> {
-    pub(super) fn of(group: u32, key: &'k [u8]) -> Self {
-        Self { group, key, hash: hash(group, key) }
+    pub(super) fn of(group: u16, key: &'k [u8]) -> Self {
+        Self { group, key, hash: hash(group.into(), key) }
     }
 }
 
@@ -42,15 +43,17 @@ impl Keys {
         self.all.get_mut(place).map(|counted| &mut counted.count)
     }
 
-    /// Adds a key that is not there.
+    /// Adds a key that is not there. One that is too long is not: only a damaged disk has such.
     pub(super) fn insert(&mut self, key: &Key<'_>, count: u64) {
-        self.places.add(key.hash);
-        self.all.push(Counted { group: key.group, start: self.bytes.len(), length: key.key.len(), count });
-        self.bytes.extend_from_slice(key.key);
+        if let (Ok(start), Ok(length)) = (u32::try_from(self.bytes.len()), u16::try_from(key.key.len())) {
+            self.places.add(key.hash);
+            self.all.push(Counted { count, start, length, group: key.group });
+            self.bytes.extend_from_slice(key.key);
+        }
     }
 
     /// Every key with its count, by group; those of one group as they came.
-    pub(super) fn by_group(&self) -> Vec<(u32, &[u8], u64)> {
+    pub(super) fn by_group(&self) -> Vec<(u16, &[u8], u64)> {
         let mut all: Vec<_> = self.all.iter().map(|it| (it.group, self.key(it), it.count)).collect();
         all.sort_by_key(|(group, ..)| *group);
         all
@@ -64,7 +67,8 @@ impl Keys {
     }
 
     fn key(&self, counted: &Counted) -> &[u8] {
-        self.bytes.get(counted.start..counted.start + counted.length).unwrap_or_default()
+        let start = counted.start as usize;
+        self.bytes.get(start..start + usize::from(counted.length)).unwrap_or_default()
     }
 }
 
@@ -77,7 +81,7 @@ mod tests {
     #[test]
     fn keys_are_counted_by_group() {
         let (mut keys, mut expected) = (Keys::default(), BTreeMap::new());
-        for at in 0..5000_u32 {
+        for at in 0..5000_u16 {
             let (group, name) = (at % 7, (at % 900).to_string());
             *expected.entry((group, name.clone())).or_insert(0) += 1;
             let key = Key::of(group, name.as_bytes());

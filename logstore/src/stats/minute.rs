@@ -22,7 +22,7 @@ const VERSION: u8 = 1;
 
 /// Group of the circuits' names: each is counted with the place of its cell. The groups after it are those of the
 /// cells, one for each dimension.
-const NAMES: u32 = 0;
+const NAMES: u16 = 0;
 
 /// Place of the cell of circuits for which there was no room; the others follow it.
 const REST: u64 = 0;
@@ -141,13 +141,13 @@ impl Minute {
     }
 }
 
-/// Of a cell's keys of one dimension.
-fn group(place: u64, of: Dimension) -> u32 {
+/// Of a cell's keys of one dimension. There is room for a thousand circuits.
+fn group(place: u64, of: Dimension) -> u16 {
     let group = place.saturating_mul(Dimension::ALL.len() as u64).saturating_add(of.index() as u64 + 1);
-    u32::try_from(group).unwrap_or(u32::MAX)
+    u16::try_from(group).unwrap_or(u16::MAX)
 }
 
-type Group<'k> = &'k [(u32, &'k [u8], u64)];
+type Group<'k> = &'k [(u16, &'k [u8], u64)];
 
 /// Takes the keys of a group from the front of all.
 fn take_group<'k>(place: u64, of: Dimension, keys: &mut Group<'k>) -> Group<'k> {

@@ -27,12 +27,12 @@ use crate::request_ids::RESERVED;
 use crate::sealer;
 use crate::shared::Shared;
 
-/// Entries of one batch, but for the rest of a block. What is done with them finds them in the processor's cache.
-const BATCH: usize = 1024;
+/// Entries of one batch, but for the rest of a block.
+const BATCH: usize = 4096;
 
 /// Attempts and audit entries of one batch, but for the rest of a block, so that a flood of them does not starve the
 /// requests.
-const BATCH_DECISIONS: usize = 512;
+const BATCH_DECISIONS: usize = 2048;
 
 /// Without entries for this long the writer sleeps.
 const IDLE: Duration = Duration::from_secs(1);

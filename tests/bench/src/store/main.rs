@@ -31,6 +31,10 @@ use peer::Peer;
 use plan::Plan;
 use question::Subjects;
 
+/// As in the gateway.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The traffic is the same in every run.
 const SEED: u64 = 1;
 
