@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache as Kept;
+use rustc_hash::FxBuildHasher;
 
 use crate::entry::Log;
 use crate::piece::Piece;
-use crate::segment::{Block, Codes, Frequent, Hours};
+use crate::segment::{Block, Codes, Directory, Frequent, Hours};
 
 /// Bytes that are kept; what was not used for the longest time goes. Those used least often would go later to keep
 /// what one kind of question needs, and the next kind would wait long for its room.
@@ -21,6 +22,7 @@ const OVERHEAD: usize = 128;
 pub(crate) enum Decoded {
     Codes(Arc<Codes>),
     Numbers(Arc<Vec<u64>>),
+    Directory(Arc<Directory>),
     Block(Arc<Block>),
     /// The filter of the trigrams of all texts.
     Texts(Arc<Vec<u8>>),
@@ -41,6 +43,7 @@ pub(crate) type Place = (Log, u64, u32, Kind, usize);
 pub(crate) enum Kind {
     Codes,
     Numbers,
+    Directory,
     Block,
     Texts,
     Blocks,
@@ -51,13 +54,13 @@ pub(crate) enum Kind {
 }
 
 /// Decoded pieces of all segments.
-pub(crate) struct Cache(Kept<Place, Decoded>);
+pub(crate) struct Cache(Kept<Place, Decoded, FxBuildHasher>);
 
 impl Default for Cache {
     fn default() -> Self {
         let weigher = |_: &Place, decoded: &Decoded| u32::try_from(decoded.bytes() + OVERHEAD).unwrap_or(u32::MAX);
         let kept = Kept::builder().max_capacity(BYTES_MAX).weigher(weigher);
-        Self(kept.eviction_policy(EvictionPolicy::lru()).build())
+        Self(kept.eviction_policy(EvictionPolicy::lru()).build_with_hasher(FxBuildHasher))
     }
 }
 
@@ -97,6 +100,7 @@ impl Decoded {
         match self {
             Self::Codes(codes) => codes.bytes(),
             Self::Numbers(numbers) => numbers.len() * 8,
+            Self::Directory(directory) => directory.bytes(),
             Self::Block(block) => block.bytes(),
             Self::Texts(trigrams) | Self::Blocks(trigrams) => trigrams.len(),
             Self::Extremes(rows) => rows.len() * size_of::<(u64, usize)>(),

@@ -52,8 +52,7 @@ pub(crate) fn histogram(
     let mut tally = Tally::new(query.log, &shared.ids, vec![by.copied()], Some(step_us));
     let (complete, quarantined) =
         view_of(shared, query.log, |view| Ok((each_match(query, view, ends, &mut tally)?, view.broken())))?;
-    let mut cells: Vec<_> = tally.counts.iter().flat_map(Counts::each).collect();
-    cells.sort_unstable();
+    let cells = tally.counts.first().map(Counts::sorted).unwrap_or_default();
     let total = Arc::<str>::from("total");
     let named = |value: &Arc<str>| Arc::clone(if by.is_none() { &total } else { value });
     let buckets: Vec<Bucket> = cells

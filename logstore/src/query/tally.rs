@@ -54,6 +54,21 @@ impl Counts {
         }
     }
 
+    /// By time step, then by name.
+    pub(super) fn sorted(&self) -> Vec<(i64, &Arc<str>, u64)> {
+        let mut names: Vec<(&Arc<str>, usize)> = self.names.iter().zip(0..).collect();
+        names.sort_unstable();
+        let mut ranks = vec![0; names.len()];
+        for (rank, (_, place)) in names.iter().enumerate() {
+            ranks.iter_mut().skip(*place).take(1).for_each(|known| *known = rank);
+        }
+        let rank = |place: u32| ranks.get(place as usize).copied().unwrap_or_default();
+        let cells = self.cells.iter().map(|((bucket, place), rows)| (*bucket, rank(*place), *rows));
+        let mut cells: Vec<(i64, usize, u64)> = cells.collect();
+        cells.sort_unstable();
+        cells.iter().filter_map(|(bucket, rank, rows)| Some((*bucket, names.get(*rank)?.0, *rows))).collect()
+    }
+
     /// In any order.
     pub(super) fn each(&self) -> impl Iterator<Item = (i64, &Arc<str>, u64)> {
         self.cells.iter().filter_map(|((bucket, place), rows)| Some((*bucket, self.names.get(*place as usize)?, *rows)))

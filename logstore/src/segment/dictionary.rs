@@ -14,6 +14,7 @@ use super::bytes::{Read, put_length, put_text};
 use super::filter;
 use super::frames::{Press, unpress};
 use super::part::{Part, Parts, Stored};
+use super::read::get_or_try;
 use crate::cache::{Decoded, Kind};
 
 /// Values of a block.
@@ -61,18 +62,52 @@ pub(super) fn shared(one: &[u8], other: &[u8]) -> usize {
 
 /// A dictionary, blocks of it decoded as they are asked for.
 pub(crate) struct Dictionary<'a> {
-    part: Stored<'a>,
     parts: &'a dyn Parts,
     column: u32,
-    values: usize,
-    blocks: Vec<Place>,
+    kind: Part,
+    /// Fetched when a block is to be decoded.
+    part: OnceCell<Stored<'a>>,
+    directory: Arc<Directory>,
     read: Vec<OnceCell<Arc<Block>>>,
 }
 
-/// Where a block and its first value stand in the part.
+/// What leads to the blocks of a dictionary.
+pub(crate) struct Directory {
+    values: usize,
+    blocks: Vec<Place>,
+    /// The first value of each block, one after the other.
+    firsts: Vec<u8>,
+}
+
+/// Where the first value of a block stands among those, and the block in the part.
 struct Place {
     first: Range<usize>,
     block: Range<usize>,
+}
+
+impl Directory {
+    /// Memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.firsts.len() + self.blocks.len() * size_of::<Place>()
+    }
+
+    fn of(part: &[u8]) -> Result<Self, Fault> {
+        let mut read = Read::of(part);
+        let values = read.length()?;
+        let mut directory =
+            Self { values, blocks: Vec::with_capacity(values.div_ceil(BLOCK).min(1 << 16)), firsts: Vec::new() };
+        for _ in 0..values.div_ceil(BLOCK) {
+            let start = directory.firsts.len();
+            directory.firsts.extend_from_slice(read.text()?);
+            directory.blocks.push(Place { first: start..directory.firsts.len(), block: 0..read.length()? });
+        }
+        let mut at = part.len() - read.rest().len();
+        for place in &mut directory.blocks {
+            place.block = at..at + place.block.end;
+            at = place.block.end;
+        }
+        Ok(directory)
+    }
 }
 
 /// The values of one block.
@@ -84,27 +119,19 @@ pub(crate) struct Block {
 
 impl<'a> Dictionary<'a> {
     pub(super) fn open(parts: &'a dyn Parts, column: u32, part: Part) -> Result<Self, Fault> {
-        let part = parts.part(column, part)?;
-        let mut read = Read::of(&part);
-        let values = read.length()?;
-        let mut blocks = Vec::with_capacity(values.div_ceil(BLOCK).min(1 << 16));
-        for _ in 0..values.div_ceil(BLOCK) {
-            let first = read.text()?;
-            let end = part.len() - read.rest().len();
-            blocks.push(Place { first: end - first.len()..end, block: 0..read.length()? });
-        }
-        let mut at = part.len() - read.rest().len();
-        for place in &mut blocks {
-            place.block = at..at + place.block.end;
-            at = place.block.end;
-        }
-        let read = blocks.iter().map(|_| OnceCell::new()).collect();
-        Ok(Self { part, parts, column, values, blocks, read })
+        let fetched = OnceCell::new();
+        let decoded = parts.decoded(column, Kind::Directory, part as usize, &mut || {
+            let directory = Directory::of(get_or_try(&fetched, || parts.part(column, part))?)?;
+            Ok(Decoded::Directory(Arc::new(directory)))
+        })?;
+        let Decoded::Directory(directory) = decoded else { return Err(Fault::Damaged("a directory is none")) };
+        let read = directory.blocks.iter().map(|_| OnceCell::new()).collect();
+        Ok(Self { parts, column, kind: part, part: fetched, directory, read })
     }
 
     /// Number of values.
     pub(crate) fn len(&self) -> usize {
-        self.values
+        self.directory.values
     }
 
     /// The value of a code.
@@ -115,8 +142,8 @@ impl<'a> Dictionary<'a> {
 
     /// The first code whose value is not less, and whether it is this very value.
     pub(crate) fn place(&self, value: &[u8]) -> Result<(usize, bool), Fault> {
-        let after =
-            self.blocks.partition_point(|place| self.part.get(place.first.clone()).unwrap_or_default() <= value);
+        let Directory { blocks, firsts, values: _ } = &*self.directory;
+        let after = blocks.partition_point(|place| firsts.get(place.first.clone()).unwrap_or_default() <= value);
         let Some(at) = after.checked_sub(1) else {
             return Ok((0, false));
         };
@@ -129,7 +156,7 @@ impl<'a> Dictionary<'a> {
     pub(crate) fn each_with(&self, needle: &Finder<'_>, mut see: impl FnMut(usize)) -> Result<(), Fault> {
         let mut lower = Vec::new();
         let filters = if needle.needle().len() < 3 { None } else { Some(self.filters()?) };
-        for at in 0..self.blocks.len() {
+        for at in 0..self.read.len() {
             let filter = filters.as_ref().and_then(|filters| filters.chunks(filter::BLOCK_BYTES).nth(at));
             if filter.is_some_and(|filter| !filter::may_contain(filter, needle.needle())) {
                 continue;
@@ -146,9 +173,10 @@ impl<'a> Dictionary<'a> {
     /// Of each block which trigrams are in it: made when texts are looked for the first time, and on no disk.
     fn filters(&self) -> Result<Arc<Vec<u8>>, Fault> {
         let decoded = self.parts.decoded(self.column, Kind::Blocks, 0, &mut || {
-            let mut filters = vec![0; self.blocks.len() * filter::BLOCK_BYTES];
+            let mut filters = vec![0; self.read.len() * filter::BLOCK_BYTES];
             for (at, filter) in filters.chunks_mut(filter::BLOCK_BYTES).enumerate() {
-                filter::add_trigrams(&self.block(at)?.bytes, filter);
+                // Blocks are not kept for this: all of them would drive out what questions need.
+                filter::add_trigrams(&self.decode(at)?.bytes, filter);
             }
             Ok(Decoded::Blocks(Arc::new(filters)))
         })?;
@@ -157,7 +185,7 @@ impl<'a> Dictionary<'a> {
 
     /// Calls `see` with every code and value, in order.
     pub(crate) fn each(&self, mut see: impl FnMut(usize, &[u8])) -> Result<(), Fault> {
-        for at in 0..self.blocks.len() {
+        for at in 0..self.read.len() {
             let block = self.block(at)?;
             for (within, value) in block.values().enumerate() {
                 see(at * BLOCK + within, value);
@@ -171,13 +199,17 @@ impl<'a> Dictionary<'a> {
         if let Some(block) = cell.get() {
             return Ok(block);
         }
-        let decoded = self.parts.decoded(self.column, Kind::Block, at, &mut || {
-            let place = self.blocks.get(at).map(|place| place.block.clone()).unwrap_or_default();
-            let block = self.part.get(place).ok_or(Fault::Damaged("a dictionary of a segment ends too early"))?;
-            Ok(Decoded::Block(Arc::new(Block::decode(&unpress(block)?, BLOCK.min(self.values - at * BLOCK))?)))
-        })?;
+        let decoded =
+            self.parts.decoded(self.column, Kind::Block, at, &mut || Ok(Decoded::Block(Arc::new(self.decode(at)?))))?;
         let Decoded::Block(block) = decoded else { return Err(Fault::Damaged("a block is none")) };
         Ok(cell.get_or_init(|| block))
+    }
+
+    fn decode(&self, at: usize) -> Result<Block, Fault> {
+        let part = get_or_try(&self.part, || self.parts.part(self.column, self.kind))?;
+        let place = self.directory.blocks.get(at).map(|place| place.block.clone()).unwrap_or_default();
+        let block = part.get(place).ok_or(Fault::Damaged("a dictionary of a segment ends too early"))?;
+        Block::decode(&unpress(block)?, BLOCK.min(self.len() - at * BLOCK))
     }
 }
 

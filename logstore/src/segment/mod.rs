@@ -26,7 +26,7 @@ mod rebuild;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use dictionary::{Block, Dictionary};
+pub(crate) use dictionary::{Block, Dictionary, Directory};
 pub(crate) use encode::{Made, TIME_SIGN, encode};
 pub(crate) use fault::Fault;
 pub(crate) use frequent::{Frequent, LISTED};

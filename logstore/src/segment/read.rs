@@ -197,7 +197,7 @@ impl<'a> Segment<'a> {
 }
 
 /// What the cell holds; made if it is empty.
-fn get_or_try<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T, Fault>) -> Result<&T, Fault> {
+pub(super) fn get_or_try<T>(cell: &OnceCell<T>, make: impl FnOnce() -> Result<T, Fault>) -> Result<&T, Fault> {
     if let Some(known) = cell.get() {
         return Ok(known);
     }
