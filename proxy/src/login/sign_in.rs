@@ -187,12 +187,8 @@ fn shown(visit: &Visit<'_>, status: StatusCode, back: &str, email: &str, problem
 
 /// In the order of the circuit's `login`.
 fn providers(visit: &Visit<'_>, back: &str) -> Vec<ProviderLink> {
-    let providers = match &visit.gate.circuit().access {
-        Access::Public => return Vec::new(),
-        Access::Members(ways) | Access::Allowlist { allow: _, ways } => ways.providers.iter(),
-    };
     let another = wants_another(visit.query);
-    let links = providers.filter_map(|name| {
+    let links = sso::providers(visit).iter().filter_map(|name| {
         let label = visit.gate.provider_label(name.as_str())?.clone();
         Some(ProviderLink { label, address: return_path::provider(name.as_str(), back, another) })
     });

@@ -10,7 +10,7 @@ use vestibule_auth::session::State;
 use vestibule_auth::{Reason, Session, SessionFilter};
 
 use super::fields::{BadForm, Encoding, Fields, encoding};
-use super::{Answer, asked, bad_form, own_site};
+use super::{Answer, asked, bad_form, own_site, sso};
 use crate::attempt::{self, Scene};
 use crate::pages::{LogoutPage, SignedOutPage};
 use crate::reply::Reply;
@@ -63,7 +63,7 @@ pub(super) async fn end(visit: &Visit<'_>, body: &[u8]) -> Answer {
     let provider = if fields.back().is_none() { at_provider(visit).await } else { None };
     let mut answer = match visit.session {
         Some(session) if !ended(visit, session).await => Answer::refused(visit, Reason::LogUnavailable, "/"),
-        Some(_) | None => Answer::to(visit, gone(encoding, &fields, provider.as_deref()), None),
+        Some(_) | None => Answer::to(visit, gone(visit, encoding, &fields, provider.as_deref()), None),
     };
     answer.reply.headers.push((SET_COOKIE, cookie::clear(visit.secure)));
     answer
@@ -100,7 +100,7 @@ async fn ended(visit: &Visit<'_>, session: &Session) -> bool {
 }
 
 /// A browser goes on to the provider, which sends it back to the page that says so.
-fn gone(encoding: Encoding, fields: &Fields, provider: Option<&str>) -> Reply {
+fn gone(visit: &Visit<'_>, encoding: Encoding, fields: &Fields, provider: Option<&str>) -> Reply {
     #[derive(Serialize)]
     struct Gone<'a> {
         signed_out: bool,
@@ -109,9 +109,11 @@ fn gone(encoding: Encoding, fields: &Fields, provider: Option<&str>) -> Reply {
     }
     match (encoding, fields.back()) {
         (Encoding::Json, _) => respond::json(StatusCode::OK, &Gone { signed_out: true, provider_logout_url: provider }),
-        (Encoding::Form, Some(back)) => {
+        // Without the word a provider would take the same account again.
+        (Encoding::Form, Some(back)) if !sso::providers(visit).is_empty() => {
             respond::redirect(StatusCode::SEE_OTHER, &return_path::sign_in_as_another(back))
         }
+        (Encoding::Form, Some(back)) => respond::redirect(StatusCode::SEE_OTHER, &return_path::sign_in(back)),
         (Encoding::Form, None) => respond::redirect(StatusCode::SEE_OTHER, provider.unwrap_or(SIGNED_OUT)),
     }
 }

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
 use vestibule_auth::sso::{Begin, Begun, Finished, Started, Step};
 use vestibule_auth::{Kind, Method, Outcome, Reason, Refusal, SignIn};
-use vestibule_config::{Access, Circuit};
+use vestibule_config::{Access, Circuit, Name};
 
 use super::callback::{self, Parameters};
 use super::fields::Encoding;
@@ -37,6 +37,14 @@ pub(super) fn sole_provider(access: &Access) -> Option<&str> {
     match access {
         Access::Public => None,
         Access::Members(ways) | Access::Allowlist { allow: _, ways } => ways.sole_provider().map(|name| name.as_str()),
+    }
+}
+
+/// Of the circuit's `login`, in its order.
+pub(super) fn providers<'a>(visit: &Visit<'a>) -> &'a [Name] {
+    match &visit.gate.circuit().access {
+        Access::Public => &[],
+        Access::Members(ways) | Access::Allowlist { allow: _, ways } => &ways.providers,
     }
 }
 

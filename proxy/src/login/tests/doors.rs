@@ -33,11 +33,12 @@ async fn a_query_is_no_credential() {
     let rig = Rig::new(&settings(""));
     let query = Some("email=maya@example.net&password=correct+horse&pin=123456");
     let answer = Ask { query, ..Ask::get("wiki", "/.vestibule/login") }.send(&rig).await;
-    assert_eq!((answer.status(), answer.header("set-cookie")), (200, None));
+    assert_eq!((answer.status(), sessions(&rig)), (200, 0));
+    assert!(answer.header("set-cookie").unwrap().starts_with("__Host-vestibule-browser="), "it opens nothing");
     assert!(!answer.text().contains("123456") && !answer.text().contains("correct"), "{}", answer.text());
     let answer = Ask { query, ..Ask::post("wiki", "/.vestibule/login", "return=/") }.send(&rig).await;
     assert_eq!((answer.status(), answer.json()["detail"].as_str()), (400, Some("password or pin is missing")));
-    assert_eq!(rig.entries(Log::Access, &[]).len(), 0);
+    assert_eq!(rig.entries(Log::Access, &[("result.not", "")]).len(), 0, "nothing was decided");
 }
 
 #[tokio::test]
