@@ -15,6 +15,8 @@ use crate::cache::Cache as Cached;
 use crate::keyed::{Keyed, Purpose};
 use crate::limit::{Check, Key, Limiter, Numbers, Registry, check_all};
 use crate::lockout::{Attempt, FailureKey, Failures, Limits};
+use crate::error::Error;
+use crate::state::State;
 use crate::verdict::{Budget, Kind, Reason, Refusal};
 
 /// Longest wait of an attempt at a circuit that is tried too often.
@@ -111,6 +113,24 @@ impl History {
         let family = [u8::from(address.to_canonical().is_ipv6())];
         let address = [&family[..], &group].concat();
         join(self.keyed.hash(purpose, name.as_bytes()), self.keyed.hash(Purpose::Address, &address))
+    }
+
+    pub(crate) fn unlock(&self, account: &str, state: &State) -> Result<usize, Error> {
+        let unlocked = self.failures.forget(&self.of_account(account));
+        self.failures.flush()?;
+        state.sync()?;
+        Ok(unlocked)
+    }
+
+    pub(crate) fn locked<'a>(&self, accounts: impl Iterator<Item = &'a str>) -> Vec<(&'a str, Timestamp)> {
+        let locked = self.failures.locked();
+        let until = |account| locked.iter().filter(|(key, _)| key.starts_with(&self.of_account(account))).map(|(_, until)| *until).max();
+        accounts.filter_map(|account| Some((account, until(account)?))).collect()
+    }
+
+    /// What the keys of an account begin with, whatever the address is.
+    fn of_account(&self, account: &str) -> [u8; 16] {
+        self.keyed.hash(Purpose::Account, account.to_lowercase().as_bytes())
     }
 
     fn of_circuit(&self, circuit: &str) -> FailureKey {
@@ -244,7 +264,7 @@ impl Attempts {
 
     /// It was not. When this returns the count outlives the process, and a lock the power too: killing the process
     /// gives nobody another try.
-    pub(crate) async fn failed(&self, admitted: Admitted, state: &Arc<crate::state::State>) {
+    pub(crate) async fn failed(&self, admitted: Admitted, state: &Arc<State>) {
         let Some(locked) = admitted.attempt.map(Attempt::fail) else { return };
         let (failures, state) = (self.history.failures.clone(), state.clone());
         let write = move || failures.flush().and_then(|()| if locked { state.sync() } else { Ok(()) });

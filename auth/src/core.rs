@@ -8,6 +8,7 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use crate::attempts::History;
+use crate::bans::Bans;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::geo::{GeoDb, Version};
@@ -32,6 +33,7 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     pub(crate) limits: Registry,
     pub(crate) uses: Arc<Uses>,
+    pub(crate) bans: Bans,
     pub(crate) back_channel: Arc<dyn BackChannel>,
     pub(crate) directories: Directories,
     pub(crate) starts: Starts,
@@ -62,6 +64,7 @@ impl Core {
         let core = Self {
             limits: Registry::new(clock.clone()),
             uses: Arc::new(Uses::open(state.clone())?),
+            bans: Bans::open(state.clone(), clock.clone())?,
             clock,
             state,
             keyed,

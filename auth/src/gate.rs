@@ -154,6 +154,9 @@ impl Gate {
     }
 
     fn address_rules(&self, request: &RequestView<'_>, place: Option<&Place>) -> Option<Refusal> {
+        if self.core.bans.hold(request.client) {
+            return Some(Refusal { reason: Reason::IpBanned, kind: Kind::Forbidden, rule: "bans".to_owned() });
+        }
         if let Some(key) = self.networks.refuses(request.client) {
             return Some(self.refuse(Reason::IpRestricted, Kind::Forbidden, key));
         }

@@ -6,6 +6,7 @@
 
 mod account;
 mod attempts;
+pub mod bans;
 mod cache;
 pub mod caller;
 pub mod clock;
@@ -75,6 +76,25 @@ impl Auth {
     /// Sessions of all circuits.
     pub fn sessions(&self) -> &Sessions {
         &self.core.sessions
+    }
+
+    /// Networks that are kept out.
+    pub fn bans(&self) -> &bans::Bans {
+        &self.core.bans
+    }
+
+    /// Lets an account try again from everywhere, now. How many addresses it was locked from; on disk when this returns
+    /// (one sync: call it where blocking is allowed).
+    ///
+    /// # Errors
+    /// When the state database refuses.
+    pub fn unlock(&self, account: &str) -> Result<usize, Error> {
+        self.core.history.unlock(account, &self.core.state)
+    }
+
+    /// The accounts among these that are locked somewhere, and until when at the latest.
+    pub fn locked<'a>(&self, accounts: impl Iterator<Item = &'a str>) -> Vec<(&'a str, jiff::Timestamp)> {
+        self.core.history.locked(accounts)
     }
 
     /// Last uses of tokens.

@@ -144,6 +144,30 @@ impl Failures {
         if batch.is_empty() { Ok(()) } else { self.state.write(batch) }
     }
 
+    /// Forgets the failures of all keys that begin like this. How many of them were locked.
+    pub(crate) fn forget(&self, prefix: &[u8]) -> usize {
+        let now = millis(self.clock.elapsed());
+        let mut table = self.table.lock();
+        let Counts { entries, dirty, .. } = &mut *table;
+        let mut locked = 0;
+        for (key, entry) in entries.iter_mut().filter(|(key, _)| key.starts_with(prefix)) {
+            locked += usize::from(entry.locked_until.is_some_and(|until| until > now));
+            entry.failures.clear();
+            entry.locked_until = None;
+            dirty.insert(*key);
+        }
+        locked
+    }
+
+    /// Keys that are locked now, and until when.
+    pub(crate) fn locked(&self) -> Vec<(FailureKey, Timestamp)> {
+        let (now, offset) = (millis(self.clock.elapsed()), wall_offset(&*self.clock));
+        let table = self.table.lock();
+        let until = |entry: &Entry| entry.locked_until.filter(|until| *until > now);
+        let locked = table.entries.iter().filter_map(|(key, entry)| Some((*key, until(entry)?)));
+        locked.filter_map(|(key, until)| Some((key, Timestamp::from_millisecond(until + offset).ok()?))).collect()
+    }
+
     /// Drops what says nothing any more.
     pub(crate) fn sweep(&self) {
         let now = millis(self.clock.elapsed());

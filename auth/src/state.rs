@@ -25,6 +25,8 @@ pub(crate) enum Table {
     ByPerson = b'p' as isize,
     /// Key: 32 bytes of `lockout`. Value: JSON of its entry.
     Failure = b'f' as isize,
+    /// Key: the ban's id. Value: JSON of `bans::Ban`.
+    Ban = b'x' as isize,
     /// Key: name of a token with its kind. Value: JSON of `uses::Last`.
     TokenUse = b't' as isize,
 }

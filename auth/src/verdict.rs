@@ -112,6 +112,8 @@ macro_rules! reasons {
 reasons! {
     /// On the block list, or not on the allow list.
     IpRestricted = "ip_restricted",
+    /// Kept out by an administrator.
+    IpBanned = "ip_banned",
     /// Country blocked or not allowed.
     CountryRestricted = "country_restricted",
     /// Country rules without a database.

@@ -142,6 +142,11 @@ pub(crate) fn display_duration(duration: Duration) -> String {
     }
 }
 
+/// Reads a duration as files write it: a whole number and a unit.
+pub fn parse_duration(text: &str) -> Option<Duration> {
+    duration(text, TIMES).ok()
+}
+
 /// A duration in seconds and longer units, or also in milliseconds.
 pub(crate) fn duration_with_ms(text: &str) -> Result<Duration, Wrong> {
     let times: Vec<(&str, u64)> = std::iter::once(MILLISECOND).chain(TIMES.iter().copied()).collect();

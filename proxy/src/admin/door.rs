@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lc_rs::digest::{SHA256, digest};
+use axum::body::{Body, Bytes};
 use axum::extract::{Query, Request};
 use axum::response::Response;
 use http::header::{
@@ -23,6 +25,11 @@ use super::{Answer, Port, ROUTES, Route};
 use crate::audit::{Actor, ActorKind};
 use crate::request_id;
 
+/// Of what a request brings.
+const BODY_BYTES: usize = 64 << 10;
+/// Until all of it is there.
+const BODY_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The other end of the connection, put there by the listener.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Peer(pub(super) IpAddr);
@@ -40,6 +47,8 @@ pub(crate) struct Call {
     pub(crate) parameters: Vec<(String, String)>,
     /// As sent.
     pub(crate) headers: HeaderMap,
+    /// As sent, at most [`BODY_BYTES`].
+    pub(crate) body: Bytes,
     /// The token that opened.
     pub(crate) pass: Pass,
     path: String,
@@ -107,7 +116,7 @@ impl Call {
 pub(super) async fn admit(port: Arc<Port>, route: Option<&'static Route>, request: Request) -> Response {
     let request_id = request_id::next(&port.state.request_ids);
     let id = request_id.to_str().unwrap_or_default();
-    let mut response = match answer(&port, route, request.into_parts().0, id).await {
+    let mut response = match answer(&port, route, request, id).await {
         Ok(response) => response,
         Err(problem) => {
             port.state.metrics.admin_refused(problem.reason);
@@ -132,9 +141,10 @@ const FIXED_HEADERS: [(HeaderName, &str); 5] = [
 async fn answer(
     port: &Arc<Port>,
     route: Option<&'static Route>,
-    request: Parts,
+    request: Request,
     request_id: &str,
 ) -> Result<Response, Problem> {
+    let (request, body) = request.into_parts();
     let least = match route.map(|route| &route.answer) {
         Some(Answer::Open(answer)) => return Ok(answer(port)),
         Some(Answer::Token(least, _)) => *least,
@@ -161,6 +171,7 @@ async fn answer(
         logs,
         log,
         parameters,
+        body: read(body).await?,
         headers: request.headers,
         pass,
         path,
@@ -204,6 +215,13 @@ fn enter(
         }
         (logs, _) => Ok((pass, logs.clone())),
     }
+}
+
+/// What somebody sends who may.
+async fn read(body: Body) -> Result<Bytes, Problem> {
+    let whole = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES)).await;
+    let too_long = |_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is longer than 64 KiB");
+    whole.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long"))?.map_err(too_long)
 }
 
 fn actor(port: &Port, request: &Parts, request_id: &str) -> Actor {

@@ -1,5 +1,6 @@
 //! The auditor's and operator's port: one table of routes, one door before all of them.
 
+mod bans;
 mod circuits;
 mod config;
 mod counts;
@@ -81,6 +82,9 @@ pub(crate) const ROUTES: &[Route] = &[
     reads("/api/v1/sessions/{id}", |call| Box::pin(sessions::one(call))),
     changes(Method::DELETE, "/api/v1/sessions", |call| Box::pin(sessions::end(call))),
     changes(Method::DELETE, "/api/v1/sessions/{id}", |call| Box::pin(sessions::end_one(call))),
+    reads("/api/v1/bans", |call| Box::pin(ready(bans::list(&call)))),
+    changes(Method::POST, "/api/v1/bans", |call| Box::pin(bans::add(call))),
+    changes(Method::DELETE, "/api/v1/bans/{id}", |call| Box::pin(bans::remove(call))),
     changes(Method::POST, "/api/v1/config/reload", |call| Box::pin(config::reload(call))),
     view("/api/events/proxy", LogName::Requests, Role::Reader, netbird::list, netbird::problem),
     view(ACCESS_REQUESTS, LogName::Access, Role::Reader, cloudflare::list, cloudflare::problem),

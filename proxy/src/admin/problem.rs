@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use vestibule_logstore::{BadParameter, QueryError, Unavailable};
 
 /// Every [`Problem::reason`].
-pub(crate) const REASONS: [&str; 11] = [
+pub(crate) const REASONS: [&str; 14] = [
     "unauthorized",
     "forbidden",
     "misdirected",
@@ -20,6 +20,9 @@ pub(crate) const REASONS: [&str; 11] = [
     "busy",
     "internal",
     "log_unavailable",
+    "full",
+    "too_large",
+    "too_slow",
 ];
 
 /// Why a request was not answered with what it asked for.

@@ -76,7 +76,15 @@ impl Client {
 
     /// Any answer is good here, a refusal too; see [`Answer::json`].
     pub(super) fn send(&self, method: Method, path: &str, query: &[(&str, &str)]) -> Result<Answer, Failure> {
-        let request = self.request(method, path, query)?;
+        self.answer(self.request(method, path, query)?)
+    }
+
+    /// With a body.
+    pub(super) fn send_json(&self, method: Method, path: &str, body: &Value) -> Result<Answer, Failure> {
+        self.answer(self.request(method, path, &[])?.json(body))
+    }
+
+    fn answer(&self, request: RequestBuilder) -> Result<Answer, Failure> {
         self.wait(async { Answer::read(request.send().await?).await })?.map_err(|error| self.unreachable(error))
     }
 

@@ -3,6 +3,7 @@
 //! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 4 server not reachable, 130 interrupted.
 //! A pipe that the reader closed ends a command quietly with 0. No secret is ever a flag.
 
+mod ban;
 mod check;
 mod client;
 mod completions;
@@ -94,6 +95,8 @@ enum Command {
     Session(session::Args),
     /// List tokens
     Token(token::Args),
+    /// Keep networks out, let networks and locked accounts in again
+    Ban(ban::Args),
     /// Read the logs of the running server
     Logs(logs::Args),
     /// Count the requests of the last hours
@@ -130,6 +133,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Hash(args) => hash::run(&args, global, output),
         Command::Session(args) => session::run(&args, global, output),
         Command::Token(args) => token::run(&args, global, output),
+        Command::Ban(args) => ban::run(&args, global, output),
         Command::Logs(args) => logs::run(&args, global, output),
         Command::Stats(args) => stats::run(&args, global, output),
         Command::Export(args) => export::run(&args, global, output),

@@ -9,7 +9,7 @@ use crate::reply::Mark;
 pub(super) fn status(reason: Reason) -> StatusCode {
     use Reason as R;
     match reason {
-        R::IpRestricted | R::CountryRestricted | R::GeoUnavailable | R::CrossSite => StatusCode::FORBIDDEN,
+        R::IpRestricted | R::IpBanned | R::CountryRestricted | R::GeoUnavailable | R::CrossSite => StatusCode::FORBIDDEN,
         R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => {
             StatusCode::FORBIDDEN
         }
@@ -40,7 +40,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
 pub(super) fn mark(reason: Reason) -> Mark {
     use Reason as R;
     match reason {
-        R::IpRestricted | R::CountryRestricted | R::GeoUnavailable => Mark::Rule,
+        R::IpRestricted | R::IpBanned | R::CountryRestricted | R::GeoUnavailable => Mark::Rule,
         R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit | R::ConnectionLimit => Mark::Rule,
         R::CircuitNotFound | R::CircuitExpired => Mark::NoRoute,
         R::NoCredentials | R::MissingSession | R::SessionExpired | R::SessionRevoked | R::AccountMismatch => Mark::Auth,
@@ -60,7 +60,7 @@ pub(super) fn mark(reason: Reason) -> Mark {
 pub(crate) fn sentence(reason: Reason) -> &'static str {
     use Reason as R;
     match reason {
-        R::IpRestricted => "This service is not open to your network address.",
+        R::IpRestricted | R::IpBanned => "This service is not open to your network address.",
         R::CountryRestricted => "This service is not open to your country.",
         R::GeoUnavailable => "The country rules of this service cannot be checked at present.",
         R::NoCredentials => "Sign in to use this service.",
