@@ -373,7 +373,7 @@ mod tests {
                     put_number(4, at % 3, &mut row);
                 }
             }
-            if at % 7 > 0 {
+            if !at.is_multiple_of(7) {
                 put_number(6, at % 2, &mut row);
                 put_bytes(8, b"eight", &mut row);
             }

@@ -81,8 +81,9 @@ mod tests {
     #[test]
     fn keys_are_counted_by_group() {
         let (mut keys, mut expected) = (Keys::default(), BTreeMap::new());
-        for at in 0..5000_u16 {
-            let (group, name) = (at % 7, (at % 900).to_string());
+        // So many groups that some have the same hash for the same name.
+        for at in 0..20_000_u16 {
+            let (group, name) = (at % 700, (at % 9).to_string());
             *expected.entry((group, name.clone())).or_insert(0) += 1;
             let key = Key::of(group, name.as_bytes());
             match keys.count_mut(&key) {
