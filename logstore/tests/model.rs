@@ -65,11 +65,18 @@ struct Model {
 }
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| {
+    let model = filled(ENTRIES);
+    seal(&model.store, ENTRIES as i64 * 1_000_000 - 600_000_000);
+    model
+});
+
+/// So many entries, none of them in a segment unless they fill one.
+fn filled(entries: usize) -> Model {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options()).unwrap();
     let told = prop::collection::vec(told(), 3000).new_tree(&mut TestRunner::deterministic()).unwrap().current();
     let ids = store.request_ids();
-    for at in 0..ENTRIES {
+    for at in 0..entries {
         // Each is told more than once, in ever other company.
         let told = told.get(at * 31 % told.len()).unwrap();
         let id = match told.request_id {
@@ -101,10 +108,9 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
     drop(store);
     let store = Store::open(dir.path(), options()).unwrap();
     let rows = everything(&store);
-    assert_eq!(rows.len(), ENTRIES);
-    seal(&store, ENTRIES as i64 * 1_000_000 - 600_000_000);
+    assert_eq!(rows.len(), entries);
     Model { store, rows, _dir: dir }
-});
+}
 
 /// Entries as they stand in the rows, before anything is sealed by age.
 fn everything(store: &Store) -> Vec<Row> {
@@ -373,6 +379,29 @@ proptest! {
             let before: usize = pieces[..=at].iter().map(|piece| piece.text.len()).sum();
             prop_assert_eq!(before + rest.len(), expected.len());
         }
+    }
+}
+
+/// Pages of rows become segments in memory meanwhile: those that are asked about for the second time.
+#[test]
+fn rows_that_are_not_sealed_answer_the_same_however_often_they_are_asked() {
+    let model = filled(10_500);
+    assert_eq!(model.store.segments(Log::Requests), 0);
+    for (condition, sort) in CONDITIONS.iter().zip(SORTS.iter().cycle()) {
+        let filter = parse(&[*condition]);
+        let matching: Vec<&Row> = model.rows.iter().filter(|row| filter.matches(row)).collect();
+        let query = parse(&[*condition, ("sort", sort), ("order", "desc"), ("limit", "100"), ("count", "true")]);
+        for _ in 0..2 {
+            let page = model.store.query(&query).unwrap();
+            assert_eq!(page.total, Some(matching.len() as u64), "{condition:?}");
+            let expected = sorted(&matching, sort, false);
+            assert_eq!(seqs(&page.rows), seqs(expected.into_iter().take(100)), "{condition:?} by {sort}");
+            page.rows.iter().for_each(|row| assert_eq!(row, &model.rows[row.seq as usize]));
+        }
+        let statuses = Log::Requests.field("status_code").unwrap();
+        let hours = model.store.histogram(&filter, Duration::from_secs(3600), Some(statuses)).unwrap();
+        let counted: u64 = hours.buckets.iter().flat_map(|bucket| &bucket.counts).map(|(_, rows)| rows).sum();
+        assert_eq!(counted, matching.len() as u64, "{condition:?}");
     }
 }
 
