@@ -382,6 +382,39 @@ proptest! {
     }
 }
 
+/// In one segment a value is at the top, in the other just below the values that are listed.
+#[test]
+fn a_value_at_the_top_is_counted_where_it_is_not_listed_too() {
+    const SEGMENT: usize = 32_768;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options()).unwrap();
+    let filled = |values: &[(String, usize)]| {
+        let rows = values.iter().flat_map(|(value, rows)| std::iter::repeat_n(value.clone(), *rows));
+        rows.chain((0..SEGMENT).map(|at| format!("/low/{}", at % 900))).take(SEGMENT).collect::<Vec<_>>()
+    };
+    let middle = (0..140).map(|at| (format!("/middle/{at:03}"), 80));
+    let first: Vec<_> = [("/a".to_owned(), 2000), ("/b".to_owned(), 1990)].into_iter().chain(middle).collect();
+    let first = filled(&[first, vec![("/x".to_owned(), 70)]].concat());
+    let second = filled(&[("/x".to_owned(), 1950), ("/b".to_owned(), 20)]);
+    for (at, path) in first.iter().chain(&second).enumerate() {
+        while store.queue_depth() > 10_000 {
+            std::thread::yield_now();
+        }
+        store.append(&Entry::Request(&request(at as i64, path)));
+    }
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while store.segments(Log::Requests) < 2 {
+        assert!(std::time::Instant::now() < deadline, "{} segments", store.segments(Log::Requests));
+        std::thread::yield_now();
+    }
+
+    let found = store.facets(&parse(&[]), &[*Log::Requests.field("path").unwrap()], 3).unwrap();
+
+    let expected = [("/x", 2020), ("/b", 2010), ("/a", 2000)].map(|(value, rows)| (value.to_owned(), rows));
+    assert!(found.exact);
+    assert_eq!(found.facets[0].values, expected);
+}
+
 /// Pages of rows become segments in memory meanwhile: those that are asked about for the second time.
 #[test]
 fn rows_that_are_not_sealed_answer_the_same_however_often_they_are_asked() {
