@@ -18,6 +18,8 @@ pub(crate) struct Piece {
     /// Position of its first row.
     pub(crate) first: u64,
     pub(crate) rows: u64,
+    /// The earliest and the latest time; all of time if that is not known.
+    pub(crate) times: (i64, i64),
     header: Option<Arc<Header>>,
     /// Its parts, if it is not on disk.
     memory: Option<Arc<InMemory>>,
@@ -31,7 +33,12 @@ pub(crate) type Pieces = Arc<Vec<Arc<Piece>>>;
 impl Piece {
     pub(crate) fn new(header: Header) -> Self {
         let (first, rows) = (header.first, header.rows);
-        Self { first, rows, header: Some(Arc::new(header)), memory: None, fault: OnceLock::new() }
+        let times = match header.column(TIME).map(|column| &column.shape) {
+            Some(Shape::Numbers(numbers)) => (time(numbers.span.0), time(numbers.span.1)),
+            // Entries without a time are of 1970.
+            Some(_) | None => (0, 0),
+        };
+        Self { first, rows, times, header: Some(Arc::new(header)), memory: None, fault: OnceLock::new() }
     }
 
     /// One that is not on disk.
@@ -40,7 +47,7 @@ impl Piece {
     }
 
     fn broken(first: u64, rows: u64, fault: String) -> Self {
-        Self { first, rows, header: None, memory: None, fault: fault.into() }
+        Self { first, rows, times: (i64::MIN, i64::MAX), header: None, memory: None, fault: fault.into() }
     }
 
     /// Its parts, if it is not on disk.
@@ -82,16 +89,6 @@ impl Piece {
     /// Bytes on disk, as far as known.
     pub(crate) fn bytes(&self) -> u64 {
         self.header.as_ref().map_or(0, |header| header.bytes)
-    }
-
-    /// The earliest and the latest time; all of time if that is not known.
-    pub(crate) fn times(&self) -> (i64, i64) {
-        let shape = self.header.as_ref().and_then(|header| header.column(TIME)).map(|column| &column.shape);
-        match shape {
-            Some(Shape::Numbers(numbers)) => (time(numbers.span.0), time(numbers.span.1)),
-            _ if self.header.is_some() => (0, 0),
-            _ => (i64::MIN, i64::MAX),
-        }
     }
 }
 

@@ -108,14 +108,14 @@ fn due(contents: &Contents, log: Log, keep: &Keep, now: Timestamp) -> Option<Pru
         Some(_) | None => 0,
     };
     let to = if hot > 0 { contents.timeline.first() + hot as u64 } else { gone.last()?.end() };
-    let sealed = gone.iter().filter(|piece| piece.fault().is_none()).map(|piece| piece.times().1);
+    let sealed = gone.iter().filter(|piece| piece.fault().is_none()).map(|piece| piece.times.1);
     let last_time = sealed.chain(times.iter().take(hot).copied()).max().unwrap_or_default();
     Some(Prune { log, from: contents.first, to, last_time, cause })
 }
 
 /// Segments before the last one that is old. One that cannot be read goes with those after it.
 fn old(pieces: &[Arc<Piece>], cutoff: i64) -> usize {
-    let is_old = |piece: &Arc<Piece>| piece.fault().is_none() && piece.times().1 < cutoff;
+    let is_old = |piece: &Arc<Piece>| piece.fault().is_none() && piece.times.1 < cutoff;
     let stays = |piece: &&Arc<Piece>| piece.fault().is_none() && !is_old(piece);
     let run = pieces.iter().position(|piece| stays(&piece)).unwrap_or(pieces.len());
     pieces.get(..run).unwrap_or_default().iter().rposition(is_old).map_or(0, |last| last + 1)

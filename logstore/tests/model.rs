@@ -65,11 +65,18 @@ struct Model {
 }
 
 static MODEL: LazyLock<Model> = LazyLock::new(|| {
+    let model = filled(ENTRIES);
+    seal(&model.store, ENTRIES as i64 * 1_000_000 - 600_000_000);
+    model
+});
+
+/// So many entries, none of them in a segment unless they fill one.
+fn filled(entries: usize) -> Model {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path(), options()).unwrap();
     let told = prop::collection::vec(told(), 3000).new_tree(&mut TestRunner::deterministic()).unwrap().current();
     let ids = store.request_ids();
-    for at in 0..ENTRIES {
+    for at in 0..entries {
         // Each is told more than once, in ever other company.
         let told = told.get(at * 31 % told.len()).unwrap();
         let id = match told.request_id {
@@ -101,10 +108,9 @@ static MODEL: LazyLock<Model> = LazyLock::new(|| {
     drop(store);
     let store = Store::open(dir.path(), options()).unwrap();
     let rows = everything(&store);
-    assert_eq!(rows.len(), ENTRIES);
-    seal(&store, ENTRIES as i64 * 1_000_000 - 600_000_000);
+    assert_eq!(rows.len(), entries);
     Model { store, rows, _dir: dir }
-});
+}
 
 /// Entries as they stand in the rows, before anything is sealed by age.
 fn everything(store: &Store) -> Vec<Row> {
@@ -379,6 +385,62 @@ proptest! {
             let before: usize = pieces[..=at].iter().map(|piece| piece.text.len()).sum();
             prop_assert_eq!(before + rest.len(), expected.len());
         }
+    }
+}
+
+/// In one segment a value is at the top, in the other just below the values that are listed.
+#[test]
+fn a_value_at_the_top_is_counted_where_it_is_not_listed_too() {
+    const SEGMENT: usize = 32_768;
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options()).unwrap();
+    let filled = |values: &[(String, usize)]| {
+        let rows = values.iter().flat_map(|(value, rows)| std::iter::repeat_n(value.clone(), *rows));
+        rows.chain((0..SEGMENT).map(|at| format!("/low/{}", at % 900))).take(SEGMENT).collect::<Vec<_>>()
+    };
+    let middle = (0..140).map(|at| (format!("/middle/{at:03}"), 80));
+    let first: Vec<_> = [("/a".to_owned(), 2000), ("/b".to_owned(), 1990)].into_iter().chain(middle).collect();
+    let first = filled(&[first, vec![("/x".to_owned(), 70)]].concat());
+    let second = filled(&[("/x".to_owned(), 1950), ("/b".to_owned(), 20)]);
+    for (at, path) in first.iter().chain(&second).enumerate() {
+        while store.queue_depth() > 10_000 {
+            std::thread::yield_now();
+        }
+        store.append(&Entry::Request(&request(at as i64, path)));
+    }
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
+    while store.segments(Log::Requests) < 2 {
+        assert!(std::time::Instant::now() < deadline, "{} segments", store.segments(Log::Requests));
+        std::thread::yield_now();
+    }
+
+    let found = store.facets(&parse(&[]), &[*Log::Requests.field("path").unwrap()], 3).unwrap();
+
+    let expected = [("/x", 2020), ("/b", 2010), ("/a", 2000)].map(|(value, rows)| (value.to_owned(), rows));
+    assert!(found.exact);
+    assert_eq!(found.facets[0].values, expected);
+}
+
+/// Pages of rows become segments in memory meanwhile: those that are asked about for the second time.
+#[test]
+fn rows_that_are_not_sealed_answer_the_same_however_often_they_are_asked() {
+    let model = filled(10_500);
+    assert_eq!(model.store.segments(Log::Requests), 0);
+    for (condition, sort) in CONDITIONS.iter().zip(SORTS.iter().cycle()) {
+        let filter = parse(&[*condition]);
+        let matching: Vec<&Row> = model.rows.iter().filter(|row| filter.matches(row)).collect();
+        let query = parse(&[*condition, ("sort", sort), ("order", "desc"), ("limit", "100"), ("count", "true")]);
+        for _ in 0..2 {
+            let page = model.store.query(&query).unwrap();
+            assert_eq!(page.total, Some(matching.len() as u64), "{condition:?}");
+            let expected = sorted(&matching, sort, false);
+            assert_eq!(seqs(&page.rows), seqs(expected.into_iter().take(100)), "{condition:?} by {sort}");
+            page.rows.iter().for_each(|row| assert_eq!(row, &model.rows[row.seq as usize]));
+        }
+        let statuses = Log::Requests.field("status_code").unwrap();
+        let hours = model.store.histogram(&filter, Duration::from_secs(3600), Some(statuses)).unwrap();
+        let counted: u64 = hours.buckets.iter().flat_map(|bucket| &bucket.counts).map(|(_, rows)| rows).sum();
+        assert_eq!(counted, matching.len() as u64, "{condition:?}");
     }
 }
 

@@ -11,7 +11,7 @@ use crate::entry::{Field, Kind, Log};
 use crate::id::Ids;
 use crate::piece::time;
 use crate::row::{Value, value_of};
-use crate::segment::{Codes, Column, Fault, PAGE, STRAY, Segment, Shape};
+use crate::segment::{Column, Fault, PAGE, STRAY, Segment, Shape};
 
 /// What has been written of a segment's columns, for its next lines. Holds each distinct value that any line had.
 pub(super) struct Cells {
@@ -79,9 +79,8 @@ const NO_CELL: Fault = Fault::Damaged("a row of a segment has no value");
 
 /// What of a page the cells of its lines are made from.
 enum Page<'p> {
-    Codes(&'p Codes),
-    /// By the place of the line.
-    Joined(Vec<u64>),
+    /// What has been written already, by the place of the line.
+    Written(Vec<Place>),
     Numbers(&'p [u64]),
     Ids(Vec<Uuid>),
     Requests(&'p [u64], Vec<Uuid>),
@@ -146,10 +145,12 @@ impl<'s> Lines<'s, '_> {
         self.join(rows)?;
         let mut written = 0;
         for rows in rows.chunk_by(|one, other| one / PAGE == other / PAGE) {
-            let pages = self.cells.cells.iter().map(|cell| self.page(cell, rows)).collect::<Result<Vec<_>, _>>()?;
+            let (segment, ids, log, format) = (self.segment, self.ids, self.log, self.format);
+            let page = |cell| page(segment, ids, log, format, cell, rows);
+            let pages = self.cells.cells.iter_mut().map(page).collect::<Result<Vec<_>, _>>()?;
             for (at, row) in rows.iter().enumerate() {
-                for (cell, page) in self.cells.cells.iter_mut().zip(&pages) {
-                    put(self.segment, self.format, cell, page, (at, *row), text)?;
+                for (cell, page) in self.cells.cells.iter().zip(&pages) {
+                    put(segment, format, cell, page, (at, *row), text)?;
                 }
                 text.push(&self.cells.end);
                 written += 1;
@@ -159,31 +160,6 @@ impl<'s> Lines<'s, '_> {
             }
         }
         Ok(written)
-    }
-
-    fn page(&self, cell: &Cell, rows: &[usize]) -> Result<Page<'s>, Fault> {
-        let (number, page) = (cell.field.number, rows.first().map_or(0, |row| row / PAGE));
-        Ok(match &cell.way {
-            Way::Coded(_) => Page::Codes(self.segment.codes(number, page)?),
-            Way::Joined(joined) => {
-                let mut keys = vec![0; rows.len()];
-                for member in &joined.members {
-                    add_codes(self.segment, member, rows, &mut keys)?;
-                }
-                Page::Joined(keys)
-            }
-            Way::Numbers { .. } | Way::Times => Page::Numbers(self.segment.numbers(number, page)?),
-            Way::Positions => Page::Positions,
-            Way::Ids => {
-                let first = self.segment.header.first;
-                Page::Ids(self.ids.ids(self.log, rows.iter().map(|row| first + *row as u64)))
-            }
-            Way::Requests { .. } => {
-                let numbers = self.segment.numbers(number, page)?;
-                let counters = rows.iter().map(|row| numbers.get(row % PAGE).copied().unwrap_or_default());
-                Page::Requests(numbers, self.ids.requests(counters))
-            }
-        })
     }
 
     /// Joins neighbours whose values go together in the first lines.
@@ -201,6 +177,52 @@ impl<'s> Lines<'s, '_> {
         self.cells.cells = joining.end();
         Ok(())
     }
+}
+
+/// What of a page cells of its lines are made from. Texts are looked up before the lines are put together, many at a
+/// time: the next one need not wait for the last.
+fn page<'s>(
+    segment: &'s Segment<'_>,
+    ids: &Ids,
+    log: Log,
+    format: Format,
+    cell: &mut Cell,
+    rows: &[usize],
+) -> Result<Page<'s>, Fault> {
+    let Cell { field, before, way } = cell;
+    let (number, page) = (field.number, rows.first().map_or(0, |row| row / PAGE));
+    Ok(match way {
+        Way::Coded(known) => {
+            let codes = segment.codes(number, page)?;
+            let place = |row: &usize| {
+                let code = codes.get(row % PAGE).ok_or(NO_CELL)?;
+                match known.places.get(code).copied().ok_or(NO_CELL)? {
+                    UNKNOWN => known.add(segment, format, field, before, code),
+                    place => Ok(place),
+                }
+            };
+            Page::Written(rows.iter().map(place).collect::<Result<_, _>>()?)
+        }
+        Way::Joined(joined) => {
+            let mut keys = vec![0; rows.len()];
+            for member in &joined.members {
+                add_codes(segment, member, rows, &mut keys)?;
+            }
+            let place = |key| match joined.places.get(&key) {
+                Some(place) => Ok(*place),
+                None => joined.add(segment, format, key),
+            };
+            Page::Written(keys.into_iter().map(place).collect::<Result<_, _>>()?)
+        }
+        Way::Numbers { .. } | Way::Times => Page::Numbers(segment.numbers(number, page)?),
+        Way::Positions => Page::Positions,
+        Way::Ids => Page::Ids(ids.ids(log, rows.iter().map(|row| segment.header.first + *row as u64))),
+        Way::Requests { .. } => {
+            let numbers = segment.numbers(number, page)?;
+            let counters = rows.iter().map(|row| numbers.get(row % PAGE).copied().unwrap_or_default());
+            Page::Requests(numbers, ids.requests(counters))
+        }
+    })
 }
 
 /// Finds neighbours that go together.
@@ -323,28 +345,18 @@ fn way<'c>(column: Option<&'c Column>, field: &Field, format: Format) -> Result<
 fn put(
     segment: &Segment<'_>,
     format: Format,
-    cell: &mut Cell,
+    cell: &Cell,
     page: &Page<'_>,
     (at, row): (usize, usize),
     text: &mut Text,
 ) -> Result<(), Fault> {
     let Cell { field, before, way } = cell;
     match (way, page) {
-        (Way::Coded(known), Page::Codes(codes)) => {
-            let code = codes.get(row % PAGE).ok_or(NO_CELL)?;
-            let mut place = known.places.get(code).copied().ok_or(NO_CELL)?;
-            if place == UNKNOWN {
-                place = known.add(segment, format, field, before, code)?;
-            }
-            text.push_part(&known.text, place);
-        }
-        (Way::Joined(joined), Page::Joined(keys)) => {
-            let key = *keys.get(at).ok_or(NO_CELL)?;
-            let place = match joined.places.get(&key) {
-                Some(place) => *place,
-                None => joined.add(segment, format, key)?,
-            };
-            text.push_part(&joined.text, place);
+        (
+            Way::Coded(Known { text: written, .. }) | Way::Joined(Joined { text: written, .. }),
+            Page::Written(places),
+        ) => {
+            text.push_part(written, *places.get(at).ok_or(NO_CELL)?);
         }
         (Way::Numbers { absent, none }, Page::Numbers(numbers)) => {
             text.push(before);
@@ -387,7 +399,7 @@ fn put(
             | Way::Positions
             | Way::Ids
             | Way::Requests { .. },
-            Page::Codes(_) | Page::Joined(_) | Page::Numbers(_) | Page::Ids(_) | Page::Requests(..) | Page::Positions,
+            Page::Written(_) | Page::Numbers(_) | Page::Ids(_) | Page::Requests(..) | Page::Positions,
         ) => return Err(NO_CELL),
     }
     Ok(())

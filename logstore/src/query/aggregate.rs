@@ -44,7 +44,7 @@ pub(super) fn each_match(
     let hides = query.hides() && !view.hidden.is_empty();
     let unsealed = view.unsealed()?;
     for piece in view.pieces.iter().chain(&unsealed.pieces) {
-        let (min, max) = piece.times();
+        let (min, max) = piece.times;
         if min > query.until || max < query.since {
             continue;
         }

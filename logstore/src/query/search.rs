@@ -150,9 +150,16 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
         };
         let times = |(min, max): (i64, i64)| min <= self.query.until && max >= self.query.since;
         let pieces = self.view.pieces.iter().chain(&unsealed.pieces);
-        let sealed = pieces.filter(|piece| times(piece.times())).filter_map(|piece| {
-            let bound = |order| piece.header().and_then(|header| best_of_segment(header, self.query.sort, order));
-            let wanted = !bound(order.reversed()).is_some_and(|last| self.walk.is_past(&last));
+        let sealed = pieces.filter(|piece| times(piece.times)).filter_map(|piece| {
+            let bound = |order| match order {
+                Order::Ascending if self.is_by_time() => piece.header().map(|_| Key::Time(piece.times.0)),
+                Order::Descending if self.is_by_time() => piece.header().map(|_| Key::Time(piece.times.1)),
+                Order::Ascending | Order::Descending => {
+                    piece.header().and_then(|header| best_of_segment(header, self.query.sort, order))
+                }
+            };
+            let is_past = || bound(order.reversed()).is_some_and(|last| self.walk.is_past(&last));
+            let wanted = self.walk.start.is_none() || !is_past();
             wanted.then(|| (bound(order).map(|key| within(piece, key)), Place::Sealed(piece)))
         });
         let hot = unsealed.units.iter().filter(|unit| times((unit.min, unit.max))).filter_map(|unit| {

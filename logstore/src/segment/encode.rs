@@ -154,7 +154,7 @@ impl Making {
     fn sorted(&mut self, number: u32, words: &[&[u8]], codes: Vec<u16>) -> Shape {
         let bytes: usize = words.iter().map(|word| word.len()).sum();
         if words.len() < SMALL_VALUES && bytes <= SMALL_BYTES {
-            return self.small(number, words.iter().map(|word| Word::Bytes(word.to_vec())).collect(), codes);
+            return self.small(number, words.iter().map(|word| Word::Bytes((*word).into())).collect(), codes);
         }
         let absent = self.large(number, words, codes);
         let kind = self.log.fields().iter().find(|field| field.number == number).map(|field| field.kind);

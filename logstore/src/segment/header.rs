@@ -1,5 +1,9 @@
 //! What is known of a segment without reading it: kept in memory for every segment there is.
 
+use std::cmp::Ordering;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
 use super::bytes::{Read, put_length, put_text};
 use super::{Fault, PAGE};
 use crate::codec::{Raw, put_varint};
@@ -73,7 +77,57 @@ pub(crate) enum Shape {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Word {
     Number(u64),
-    Bytes(Vec<u8>),
+    Bytes(Shared),
+}
+
+/// Bytes among those that all of a header's texts stand in: one allocation for all of them.
+#[derive(Debug, Clone)]
+pub(crate) struct Shared {
+    all: Arc<[u8]>,
+    place: Range<usize>,
+}
+
+impl Shared {
+    /// A text that was just read.
+    fn read(all: &Arc<[u8]>, read: &mut Read<'_>) -> Result<Self, Fault> {
+        let length = read.text()?.len();
+        let end = all.len() - read.rest().len();
+        Ok(Self { all: Arc::clone(all), place: end - length..end })
+    }
+}
+
+impl From<&[u8]> for Shared {
+    fn from(bytes: &[u8]) -> Self {
+        Self { all: bytes.into(), place: 0..bytes.len() }
+    }
+}
+
+impl Deref for Shared {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.all.get(self.place.clone()).unwrap_or_default()
+    }
+}
+
+impl PartialEq for Shared {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Shared {}
+
+impl PartialOrd for Shared {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Shared {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (**self).cmp(&**other)
+    }
 }
 
 impl Word {
@@ -152,7 +206,8 @@ impl Header {
     }
 
     pub(crate) fn decode(first: u64, bytes: &[u8]) -> Result<Self, Fault> {
-        let mut read = Read::of(bytes);
+        let all: Arc<[u8]> = bytes.into();
+        let mut read = Read::of(&all);
         if read.byte()? != VERSION {
             return Err(Fault::Damaged("the header of a segment is of another version"));
         }
@@ -164,7 +219,7 @@ impl Header {
         let mut header = Self { first, rows, bytes, has_hours, columns: Vec::new() };
         for _ in 0..read.length()? {
             let number = u32::try_from(read.number()?).map_err(|_| Fault::Damaged("a column has no such number"))?;
-            let shape = Shape::decode(&mut read, header.pages())?;
+            let shape = Shape::decode(&all, &mut read, header.pages())?;
             header.columns.push(Column { number, shape });
         }
         if header.columns.is_sorted_by(|one, other| one.number < other.number) {
@@ -218,11 +273,11 @@ impl Shape {
         }
     }
 
-    fn decode(read: &mut Read<'_>, pages: usize) -> Result<Self, Fault> {
+    fn decode(all: &Arc<[u8]>, read: &mut Read<'_>, pages: usize) -> Result<Self, Fault> {
         Ok(match read.byte()? {
             CONSTANT_NUMBER => Self::Constant(Word::Number(read.number()?)),
-            CONSTANT_BYTES => Self::Constant(Word::Bytes(read.text()?.to_owned())),
-            tag @ (SMALL_NUMBERS | SMALL_BYTES) => decode_small(read, tag == SMALL_NUMBERS)?,
+            CONSTANT_BYTES => Self::Constant(Word::Bytes(Shared::read(all, read)?)),
+            tag @ (SMALL_NUMBERS | SMALL_BYTES) => decode_small(all, read, tag == SMALL_NUMBERS)?,
             LARGE => {
                 let (values, absent, min) = (read.number()?, read.number()?, read.text()?.to_owned());
                 let has_max = read.byte()? == 1;
@@ -255,7 +310,7 @@ fn encode_small(values: &[(Word, u64)], absent: u64, out: &mut Vec<u8>) {
     }
 }
 
-fn decode_small(read: &mut Read<'_>, are_numbers: bool) -> Result<Shape, Fault> {
+fn decode_small(all: &Arc<[u8]>, read: &mut Read<'_>, are_numbers: bool) -> Result<Shape, Fault> {
     let (absent, count) = (read.number()?, read.length()?);
     let (mut values, mut before) = (Vec::new(), 0_u64);
     for _ in 0..count {
@@ -263,7 +318,7 @@ fn decode_small(read: &mut Read<'_>, are_numbers: bool) -> Result<Shape, Fault> 
             before = before.wrapping_add(read.number()?);
             Word::Number(before)
         } else {
-            Word::Bytes(read.text()?.to_owned())
+            Word::Bytes(Shared::read(all, read)?)
         };
         values.push((value, read.number()?));
     }
