@@ -37,6 +37,9 @@ pub struct Provider {
     pub recheck: Option<Duration>,
 }
 
+/// Beginnings of ids of those who come in by other ways.
+const TAKEN: [&str; 5] = ["local", "shared", "token", "header", "ip"];
+
 /// `issuer` as written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Issuer(Arc<str>);
@@ -67,6 +70,13 @@ pub(crate) type Providers = BTreeMap<Name, Option<Arc<Provider>>>;
 pub(crate) fn check_all(providers: Named<Name, RawProvider>, reading: &mut Reading<'_>) -> Providers {
     let several = providers.0.len() > 1;
     let check = |(At { value: name, span }, provider): (At<Name>, Option<RawProvider>)| {
+        if TAKEN.contains(&name.as_str()) {
+            let message = format!("the name {:?} stands for another way in", name.as_str());
+            reading
+                .findings
+                .error(span, message)
+                .help("write another name: it begins the ids of the provider's people");
+        }
         if several && provider.as_ref().is_some_and(|provider| provider.email_domains.is_absent()) {
             let message = format!("the provider {:?} does not say for whose addresses it speaks", name.as_str());
             let finding = reading.findings.error(span, message);

@@ -147,7 +147,8 @@ fn no_lie_in_a_token_is_believed() {
         let answer = Browser::new(&gateway, "w0.localhost", &address).sign_in("/secret", provider);
         if answer.status == row.status {
             let entries = gateway.logs_when("access", &format!("source_ip={address}&status=failure"), 1);
-            assert_eq!(entries[0]["reason"], row.reason, "{}", row.name);
+            let recorded = entries[0]["reason"].as_str().unwrap_or_default();
+            believed.extend((recorded != row.reason).then(|| format!("{}: recorded as {recorded}", row.name)));
         }
         believed.extend(row.believed(&answer));
     }
@@ -274,11 +275,13 @@ fn no_lie_on_the_back_channel_is_believed() {
         let mut browser = Browser::new(&gateway, &format!("w{number}.localhost"), "203.0.113.1");
         let started = Instant::now();
         let mut answer = browser.get("/secret");
-        if answer.status == 302 {
-            let callback = provider.visit(answer.header("location").unwrap());
+        let location = answer.header("location").filter(|location| location.starts_with(&provider.issuer()));
+        if let Some(location) = location {
+            let callback = provider.visit(location);
             answer = browser.get(path(&callback));
         }
-        assert!(started.elapsed() < Duration::from_secs(14), "{}: every wait has a bound", row.name);
+        let waited = started.elapsed();
+        believed.extend((waited > Duration::from_secs(14)).then(|| format!("{}: {waited:?} were waited", row.name)));
         believed.extend(row.believed(&answer));
     }
     assert!(believed.is_empty(), "{believed:#?}");

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{StatusCode, header};
-use percent_encoding::percent_decode;
+use percent_encoding::{percent_decode, percent_decode_str};
 use vestibule_auth::session::Listed;
 use vestibule_auth::{Method, Reason};
 
@@ -15,8 +15,9 @@ use crate::visit::Visit;
 /// `POST /.vestibule/backchannel-logout/PROVIDER`: the provider's token says whose sessions end, on every circuit. They
 /// are over before the answer.
 pub(super) async fn end(visit: &Visit<'_>, provider: &str, body: &[u8]) -> Answer {
+    let Ok(provider) = percent_decode_str(provider).decode_utf8() else { return not_found(visit) };
     let Some(token) = token(visit, body) else { return refused(visit, StatusCode::BAD_REQUEST, "invalid_request") };
-    match visit.live.policy.back_channel_logout(provider, &token).await {
+    match visit.live.policy.back_channel_logout(&provider, &token).await {
         None => not_found(visit),
         Some(Ok(ended)) => recorded(visit, &ended).await,
         Some(Err(refusal)) if refusal.reason == Reason::SsoError => {

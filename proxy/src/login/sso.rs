@@ -94,6 +94,10 @@ pub(super) async fn begin(visit: &Visit<'_>, provider: &str, back: &str, another
         Err(refusal) => {
             let who = nobody(Some(provider.into()));
             let reply = respond::refusal(&refusal, &asked(visit, back));
+            // Nothing was tried yet: who only opens pages cannot buy disk time.
+            if !visit.state.opened.is_recorded(visit.request.client) {
+                return sign_in::answered(&who, reply, refusal.reason);
+            }
             sign_in::turn_away(visit, &scene, &who, &refusal, reply).await
         }
     }
