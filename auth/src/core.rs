@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::assertion::Assertions;
 use crate::attempts::History;
 use crate::clock::Clock;
 use crate::error::Error;
@@ -32,6 +33,7 @@ pub(crate) struct Core {
     pub(crate) pool: Pool,
     pub(crate) limits: Registry,
     pub(crate) uses: Arc<Uses>,
+    pub(crate) assertions: Assertions,
     pub(crate) back_channel: Arc<dyn BackChannel>,
     pub(crate) directories: Directories,
     pub(crate) starts: Starts,
@@ -62,6 +64,7 @@ impl Core {
         let core = Self {
             limits: Registry::new(clock.clone()),
             uses: Arc::new(Uses::open(state.clone())?),
+            assertions: Assertions::open(state.clone(), clock.now())?,
             clock,
             state,
             keyed,

@@ -27,6 +27,8 @@ pub(crate) enum Table {
     Failure = b'f' as isize,
     /// Key: name of a token with its kind. Value: JSON of `uses::Last`.
     TokenUse = b't' as isize,
+    /// Key: `keys`. Value: JSON of the keys that sign assertions, private halves included.
+    Signing = b'k' as isize,
 }
 
 impl Table {
