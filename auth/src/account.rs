@@ -46,6 +46,12 @@ impl Gate {
         live.judged(self.serial, || self.judge_anew(live))
     }
 
+    /// Whether the sign-in of another circuit's session would be good here too: by its way in, its provider, its account
+    /// and the policy of now. A shared secret is good in its own circuit only.
+    pub(crate) fn would_admit(&self, live: &Live) -> bool {
+        live.session.email.is_some() && self.judge_anew(live).is_ok()
+    }
+
     fn judge_anew(&self, live: &Live) -> Result<Arc<Identity>, Refusal> {
         let groups = match live.session.email.as_deref() {
             None => self.judge_shared(live)?,

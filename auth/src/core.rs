@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
 
+use crate::assertion::Assertions;
 use crate::attempts::History;
 use crate::bans::Bans;
 use crate::clock::Clock;
@@ -34,6 +35,7 @@ pub(crate) struct Core {
     pub(crate) limits: Registry,
     pub(crate) uses: Arc<Uses>,
     pub(crate) bans: Bans,
+    pub(crate) assertions: Assertions,
     pub(crate) back_channel: Arc<dyn BackChannel>,
     pub(crate) directories: Directories,
     pub(crate) starts: Starts,
@@ -65,6 +67,7 @@ impl Core {
             limits: Registry::new(clock.clone()),
             uses: Arc::new(Uses::open(state.clone())?),
             bans: Bans::open(state.clone(), clock.clone())?,
+            assertions: Assertions::open(state.clone(), clock.now())?,
             clock,
             state,
             keyed,

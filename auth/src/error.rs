@@ -34,6 +34,9 @@ pub enum Error {
     /// As many live sessions as are ever kept.
     #[error("there are too many live sessions")]
     TooManySessions,
+    /// A key that signs assertions cannot be made, or the stored one is none.
+    #[error("a signing key cannot be made or read")]
+    SigningKey,
     /// The threads that check passwords cannot be started.
     #[error("threads cannot be started")]
     Threads(#[source] std::io::Error),

@@ -165,7 +165,7 @@ impl Gate {
     }
 
     /// No session on a public circuit: nobody is looked at there.
-    fn session(&self, request: &RequestView<'_>) -> Result<Option<Arc<Live>>, Refusal> {
+    pub(crate) fn session(&self, request: &RequestView<'_>) -> Result<Option<Arc<Live>>, Refusal> {
         if self.list.is_none() {
             return Ok(None);
         }

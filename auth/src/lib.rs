@@ -5,6 +5,7 @@
 //! [`sso::BackChannel`].
 
 mod account;
+pub mod assertion;
 mod attempts;
 pub mod bans;
 mod cache;
@@ -16,6 +17,7 @@ pub mod gate;
 pub mod geo;
 pub mod hash;
 mod keyed;
+mod launcher;
 mod limit;
 mod lockout;
 pub mod machine;
@@ -33,7 +35,9 @@ pub mod verdict;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+pub use assertion::Assertion;
 pub use attempts::LOGIN_LIMITS;
 pub use caller::{Caller, Identity, Method};
 pub use clock::{Clock, Hand, SystemClock};
@@ -102,6 +106,20 @@ impl Auth {
         &self.core.uses
     }
 
+    /// Public keys of the assertions as a JSON Web Key Set: the one that signs, the one before, and the next once it is
+    /// made.
+    pub fn assertion_keys(&self) -> Arc<str> {
+        self.core.assertions.key_set()
+    }
+
+    /// Housekeeping; once a minute is right. A key signs for `age`; its successor is published a day before it signs.
+    ///
+    /// # Errors
+    /// When the state database refuses; then the keys stay as they are.
+    pub fn rotate_assertion_keys(&self, age: Duration) -> Result<(), Error> {
+        self.core.assertions.rotate(self.core.clock.now(), age)
+    }
+
     /// What stands in entries in place of what names a person: the same for the same text as long as the state
     /// database is, and of no use to those who do not have it. `h:` and 16 hex digits.
     pub fn pseudonym(&self, text: &str) -> String {
@@ -118,6 +136,8 @@ impl Auth {
             sessions: core.sessions.store.live_count(),
             cached_sessions: core.sessions.store.cached_count(),
             cached_locations: core.located(),
+            cached_assertions: core.assertions.cached(),
+            signed_assertions: core.assertions.signed(),
             limiter_keys: limiters.iter().map(keys).collect(),
             limiter_evictions: core.limits.evictions(),
             started_sign_ins: core.starts.count(),
@@ -154,6 +174,10 @@ pub struct Figures {
     pub cached_sessions: u64,
     /// Addresses whose place is in memory.
     pub cached_locations: u64,
+    /// Signed assertions in memory.
+    pub cached_assertions: u64,
+    /// Assertions signed since start.
+    pub signed_assertions: u64,
     /// Keys held by each limit, by the limit's name.
     pub limiter_keys: Vec<(String, u64)>,
     /// Keys dropped from a full limiter since start.

@@ -75,6 +75,10 @@ impl Policy {
         self.gates.get(circuit)
     }
 
+    pub(crate) fn gates(&self) -> impl Iterator<Item = &Arc<Gate>> {
+        self.gates.values()
+    }
+
     /// Where an address is, for entries of requests that reach no gate.
     pub fn locate(&self, address: IpAddr) -> Location {
         self.geo.as_ref().map(|geo| Location::clone(&geo.locate(address).location)).unwrap_or_default()

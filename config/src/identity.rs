@@ -12,7 +12,7 @@ pub struct IdentityHeaders {
     pub user: HeaderName,
     /// Default `x-vestibule-groups`.
     pub groups: HeaderName,
-    /// Default `x-vestibule-assertion`. Client copies are removed; the value itself comes later.
+    /// Default `x-vestibule-assertion`.
     pub jwt: HeaderName,
 }
 

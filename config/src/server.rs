@@ -26,6 +26,8 @@ pub struct Server {
     pub shutdown_grace: Duration,
     /// Sign-in over plain HTTP on hosts other than localhost.
     pub insecure_sign_in: bool,
+    /// How long one key signs identity assertions; at least an hour.
+    pub assertion_key_age: Duration,
     /// Bounds of the edge.
     pub limits: Limits,
 }
@@ -61,6 +63,7 @@ shape! {
         trusted_proxies: Vec<At<IpNet>>,
         shutdown_grace: Duration,
         insecure_sign_in: bool,
+        assertion_key_age: At<Duration>,
         listen: Vec<RawListener>,
         limits: RawLimits,
     }
@@ -95,12 +98,25 @@ shape! {
     }
 }
 
+const ASSERTION_KEY_AGE: Duration = Duration::from_secs(90 * 24 * 3600);
+/// Verifiers fetch keys now and then only; what changes oftener is not known to them in time.
+const ASSERTION_KEY_AGE_LEAST: Duration = Duration::from_secs(3600);
+
 /// Smaller heads refuse browsers, larger ones are an attack.
 const HEADER_BYTES: std::ops::RangeInclusive<ByteSize> = ByteSize(1 << 10)..=ByteSize(1 << 20);
 
 impl RawServer {
     pub(crate) fn check(self, reading: &mut Reading<'_>) -> Option<Server> {
-        let Self { table, data_dir, trusted_proxies, shutdown_grace, insecure_sign_in, listen, limits } = self;
+        let Self {
+            table,
+            data_dir,
+            trusted_proxies,
+            shutdown_grace,
+            insecure_sign_in,
+            assertion_key_age,
+            listen,
+            limits,
+        } = self;
         let data_dir = data_dir.required("data_dir", "\"/var/lib/vestibule\"", table, reading);
         if let Field::Given { value: true, key, .. } = insecure_sign_in {
             let message = "people may send their passwords over plain HTTP";
@@ -113,6 +129,7 @@ impl RawServer {
             trusted_proxies: check_trusted(trusted_proxies.or_default(), reading),
             shutdown_grace: shutdown_grace.or(Duration::from_secs(30)),
             insecure_sign_in: insecure_sign_in.or(false),
+            assertion_key_age: check_key_age(assertion_key_age, reading),
             limits: limits.optional().map_or_else(Limits::default, |limits| limits.check(reading)),
         })
     }
@@ -197,6 +214,15 @@ fn check_listeners(
         }
     }
     Some(addresses)
+}
+
+fn check_key_age(age: Field<At<Duration>>, reading: &mut Reading<'_>) -> Duration {
+    let Some(At { value, span }) = age.optional() else { return ASSERTION_KEY_AGE };
+    if value < ASSERTION_KEY_AGE_LEAST {
+        let finding = reading.findings.error(span, "\"assertion_key_age\" is too short");
+        finding.help("write \"1h\" or more, such as \"90d\"");
+    }
+    value
 }
 
 fn check_trusted(networks: Vec<At<IpNet>>, reading: &mut Reading<'_>) -> Vec<IpNet> {

@@ -72,6 +72,7 @@ impl Page<'_> {
         self.set("trusted_proxies", list(&server.trusted_proxies));
         self.set("shutdown_grace", text(display_duration(server.shutdown_grace)));
         self.set("insecure_sign_in", server.insecure_sign_in);
+        self.set("assertion_key_age", text(display_duration(server.assertion_key_age)));
         let limits = &server.limits;
         self.table(&["server", "limits"]);
         self.set("header_bytes", text(limits.header_bytes));

@@ -95,10 +95,11 @@ fn front(state: &State, request: &mut Request, headers: &HeaderMap, route: &Rout
     }
 }
 
-/// A provider tells of logouts from wherever it is.
+/// A provider tells of logouts from wherever it is, and an upstream fetches keys from wherever it is.
 fn is_exempt(request: &Request, refusal: &Refusal) -> bool {
     let by_rule = matches!(refusal.kind, Kind::Forbidden | Kind::Limited(_));
-    by_rule && request.head.uri.path().starts_with(login::BACK_CHANNEL_LOGOUT)
+    let path = request.head.uri.path();
+    by_rule && (path.starts_with(login::BACK_CHANNEL_LOGOUT) || path == login::KEYS)
 }
 
 async fn decide(state: &Arc<State>, request: &mut Request, headers: &HeaderMap, route: &Route) -> Step {

@@ -13,7 +13,7 @@ use vestibule_logstore::Keep;
 use crate::state::State;
 use crate::{attempt, exceeded};
 
-/// Sessions that are over are taken away.
+/// Sessions that are over are taken away, keys that are old give way.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Entries that need not be kept any more are removed, and counters written.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
@@ -37,8 +37,8 @@ impl Housekeeping {
         let mut ticks = every(SWEEP_EVERY);
         loop {
             ticks.tick().await;
-            let auth = self.state.auth.clone();
-            if let Err(error) = tokio::task::spawn_blocking(move || auth.sweep()).await {
+            let state = self.state.clone();
+            if let Err(error) = tokio::task::spawn_blocking(move || sweep(&state)).await {
                 tracing::error!(%error, "sweeping sessions failed");
             }
         }
@@ -105,6 +105,15 @@ impl BackgroundService for Housekeeping {
             self.look_up(),
             exceeded::run(self.state.clone())
         );
+    }
+}
+
+fn sweep(state: &State) {
+    let age = state.live.load().settings.server.assertion_key_age;
+    for (what, done) in [("sessions", state.auth.sweep()), ("keys", state.auth.rotate_assertion_keys(age))] {
+        if let Err(error) = done {
+            tracing::error!(what, error = &error as &dyn std::error::Error, "housekeeping failed");
+        }
     }
 }
 

@@ -73,6 +73,8 @@ struct Snapshot {
     sessions: Gauge,
     cached_sessions: Gauge,
     cached_locations: Gauge,
+    cached_assertions: Gauge,
+    signed_assertions: Counter,
     remembered_refusals: Gauge,
     throttled_addresses: Gauge,
 }
@@ -317,6 +319,8 @@ impl Metrics {
         add(to, "sessions", "Live sessions", &kept.sessions);
         add(to, "sessions_cached", "Sessions in memory", &kept.cached_sessions);
         add(to, "locations_cached", "Addresses whose place is in memory", &kept.cached_locations);
+        add(to, "assertions_cached", "Signed identity assertions in memory", &kept.cached_assertions);
+        add(to, "assertions_signed", "Identity assertions signed", &kept.signed_assertions);
         add(to, "refusals_remembered", "Refused sessions in memory", &kept.remembered_refusals);
         add(to, "admin_throttled_addresses", "Addresses that sent wrong tokens", &kept.throttled_addresses);
     }
@@ -348,6 +352,8 @@ impl Snapshot {
         self.sessions.set(signed(auth.sessions));
         self.cached_sessions.set(signed(auth.cached_sessions));
         self.cached_locations.set(signed(auth.cached_locations));
+        self.cached_assertions.set(signed(auth.cached_assertions));
+        store_in(&self.signed_assertions, auth.signed_assertions);
         self.remembered_refusals.set(signed(remembered_refusals));
         self.throttled_addresses.set(signed(throttled_addresses));
     }

@@ -8,6 +8,8 @@
 mod address;
 // The admin port.
 mod admin;
+// What upstreams can verify.
+mod assertion;
 // The command line.
 mod cli;
 // `vestibule demo` does what it prints.
@@ -28,6 +30,8 @@ mod graph;
 mod headers;
 // Nothing promised is lost by `kill -9`.
 mod kill;
+// The circuits that somebody may open.
+mod launcher;
 // Attempts and requests are limited.
 mod limits;
 // The three logs and their questions.

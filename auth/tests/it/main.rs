@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "an unexpected answer fails the test")]
 #![expect(clippy::panic, reason = "an unexpected answer fails the test")]
 
+mod assertion;
 mod house;
+mod launcher;
 mod limits;
 mod machines;
 mod matrix;

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::{ErrorType, OrErr, Result};
-use vestibule_auth::{Caller, Identity};
+use vestibule_auth::{Assertion, Caller, Identity};
 use vestibule_config::{HostHeader, IdentityHeaders, Upstream};
 
 use crate::client_address::{Client, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID};
@@ -38,6 +38,11 @@ impl Asked<'_> {
     pub(super) fn is_lasting(&self) -> bool {
         !self.request.client.peer_says
     }
+
+    fn assertion(&self, identity: &Arc<Identity>) -> Arc<Assertion> {
+        let location = self.request.location.as_deref().expect("a gate always says where the client is");
+        self.route.gate.assertion(identity, location)
+    }
 }
 
 /// Fields of ours, and of what they are true. Kept only where [`Asked::is_lasting`].
@@ -47,6 +52,7 @@ pub(crate) struct Told {
     /// As the client wrote it.
     host: HeaderValue,
     identity: Option<Arc<Identity>>,
+    assertion: Option<Arc<Assertion>>,
     fields: HeaderMap,
 }
 
@@ -62,10 +68,12 @@ impl Told {
         // Its place: the value is each request's own.
         fields.insert(X_REQUEST_ID, HeaderValue::from_static(""));
         let identity = known(caller).cloned();
-        if let Some(identity) = &identity {
+        let assertion = identity.as_ref().map(|identity| asked.assertion(identity));
+        if let (Some(identity), Some(assertion)) = (&identity, &assertion) {
             set_identity(&mut fields, &route.circuit.identity, identity);
+            fields.insert(route.circuit.identity.jwt.clone(), assertion.value.clone());
         }
-        Ok(Self { route: Arc::clone(route), client: request.client, host, identity, fields })
+        Ok(Self { route: Arc::clone(route), client: request.client, host, identity, assertion, fields })
     }
 
     /// What it says is true of this request too.
@@ -76,6 +84,7 @@ impl Told {
             (Some(_), None) | (None, Some(_)) => false,
         };
         same_identity
+            && self.assertion.as_ref().is_none_or(|assertion| assertion.serves_at(asked.request.time_us))
             && asked.is_lasting()
             && Arc::ptr_eq(&self.route, asked.route)
             && self.client == asked.request.client

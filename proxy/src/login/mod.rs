@@ -1,8 +1,11 @@
-//! Our own paths on the circuits' hosts, `/.vestibule/…`: signing in, signing out, who am I.
+//! Our own paths on the circuits' hosts, `/.vestibule/…`: signing in, signing out, who am I, where may I go, and the keys
+//! by which upstreams know what we say.
 
 mod back_channel;
 mod callback;
 mod fields;
+mod keys;
+mod launcher;
 mod own_site;
 mod sign_in;
 mod sign_out;
@@ -24,6 +27,9 @@ use crate::visit::Visit;
 
 /// What providers call; the rest of the path is a provider's name.
 pub(crate) const BACK_CHANNEL_LOGOUT: &str = "/.vestibule/backchannel-logout/";
+
+/// Public keys of the identity assertions.
+pub(crate) const KEYS: &str = "/.vestibule/jwks.json";
 
 pub(crate) use sso::goes_straight as goes_straight_to_provider;
 
@@ -60,6 +66,11 @@ pub(crate) async fn handle(visit: &Visit<'_>, body: Bytes) -> Answer {
         "logout" => wrong_method(visit, "GET, HEAD, POST"),
         "whoami" if reads => whoami::answer(visit),
         "whoami" => wrong_method(visit, "GET, HEAD"),
+        "jwks.json" if reads => keys::answer(visit),
+        "jwks.json" => wrong_method(visit, "GET, HEAD"),
+        "circuits" if is_public(visit) => not_found(visit),
+        "circuits" if reads => launcher::answer(visit),
+        "circuits" => wrong_method(visit, "GET, HEAD"),
         "callback" if is_public(visit) => not_found(visit),
         "callback" if method == http::Method::GET => sso::finish(visit).await,
         "callback" => wrong_method(visit, "GET"),

@@ -23,12 +23,17 @@ pub(super) fn may_sign_in(visit: &Visit<'_>) -> bool {
 /// Scheme, host and port as the client sees them. The host is one that the configuration names; of what the client
 /// wrote, only the port counts, and that of the scheme itself is left out.
 pub(super) fn origin(visit: &Visit<'_>) -> String {
+    origin_of(visit, visit.request.host)
+}
+
+/// The same of another host, at the client's scheme and port.
+pub(super) fn origin_of(visit: &Visit<'_>, host: &str) -> String {
     let (scheme, own_port) = if visit.secure { ("https", "443") } else { ("http", "80") };
     let port = visit.authority.rsplit_once(':').map(|(_, port)| port);
     let port = port.filter(|port| *port != own_port && port.parse::<u16>().is_ok());
     match port {
-        Some(port) => format!("{scheme}://{}:{port}", visit.request.host),
-        None => format!("{scheme}://{}", visit.request.host),
+        Some(port) => format!("{scheme}://{host}:{port}"),
+        None => format!("{scheme}://{host}"),
     }
 }
 

@@ -42,8 +42,12 @@ pub(super) fn answer(visit: &Visit<'_>) -> Answer {
 }
 
 /// Never a redirect: whoever asks here is a program, whatever its headers say.
-fn unknown(visit: &Visit<'_>) -> Answer {
-    let sent = cookie::is_sent(visit.request.headers, visit.secure);
-    let reason = if sent { Reason::MissingSession } else { Reason::NoCredentials };
+pub(super) fn unknown(visit: &Visit<'_>) -> Answer {
+    let reason = reason_unknown(visit);
     Answer::to(visit, respond::unauthorized(reason, &asked(visit, "/")), Some(reason))
+}
+
+pub(super) fn reason_unknown(visit: &Visit<'_>) -> Reason {
+    let sent = cookie::is_sent(visit.request.headers, visit.secure);
+    if sent { Reason::MissingSession } else { Reason::NoCredentials }
 }

@@ -14,6 +14,7 @@ use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderName, HeaderValue};
+use serde::Serialize;
 
 /// As `base.html` includes it: askama leaves out one newline at the end.
 const STYLE: &str = include_str!("style.css").trim_ascii_end();
@@ -114,6 +115,29 @@ pub(crate) struct LogoutPage<'a> {
 pub(crate) struct SignedOutPage<'a> {
     /// What every page shows.
     pub(crate) frame: Frame<'a>,
+}
+
+/// The circuits that somebody may open.
+#[derive(Template)]
+#[template(path = "launcher.html")]
+pub(crate) struct LauncherPage<'a> {
+    /// What every page shows.
+    pub(crate) frame: Frame<'a>,
+    /// Absent for a shared secret.
+    pub(crate) account: Option<&'a str>,
+    /// By name.
+    pub(crate) circuits: &'a [CircuitLink<'a>],
+}
+
+/// The way to a circuit.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct CircuitLink<'a> {
+    /// As the configuration names it.
+    pub(crate) name: &'a str,
+    /// Its project's.
+    pub(crate) label: Option<&'a str>,
+    /// At the client's scheme and port.
+    pub(crate) url: String,
 }
 
 /// The page's bytes.

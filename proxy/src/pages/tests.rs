@@ -18,6 +18,7 @@ fn nothing_that_a_client_sends_becomes_markup() {
     ];
     let some = Some(HOSTILE);
     let providers = [ProviderLink { label: HOSTILE.into(), address: HOSTILE.to_owned() }];
+    let circuits = [CircuitLink { name: HOSTILE, label: some, url: HOSTILE.to_owned() }];
     let pages = [
         text(&SignInPage {
             frame: frame(),
@@ -31,6 +32,7 @@ fn nothing_that_a_client_sends_becomes_markup() {
         text(&Notice { frame: frame(), title: HOSTILE, message: HOSTILE, wait: some, account: some, retry: HOSTILE }),
         text(&LogoutPage { frame: frame(), account: some }),
         text(&SignedOutPage { frame: frame() }),
+        text(&LauncherPage { frame: frame(), account: some, circuits: &circuits }),
     ];
     for page in pages {
         assert!(!page.contains("<script"), "{page}");
@@ -62,6 +64,7 @@ fn templates_leave_escaping_on_and_need_no_script() {
         include_str!("notice.html"),
         include_str!("logout.html"),
         include_str!("signed_out.html"),
+        include_str!("launcher.html"),
     ] {
         for forbidden in ["|safe", "| safe", "autoescape", "<script", " style=", " onclick", "http:", "https:"] {
             assert!(!template.contains(forbidden), "{forbidden} in {template}");
