@@ -12,10 +12,10 @@ use vestibule_config::Rate;
 use vestibule_config::limit::LoginLimits;
 
 use crate::cache::Cache as Cached;
+use crate::error::Error;
 use crate::keyed::{Keyed, Purpose};
 use crate::limit::{Check, Key, Limiter, Numbers, Registry, check_all};
 use crate::lockout::{Attempt, FailureKey, Failures, Limits};
-use crate::error::Error;
 use crate::state::State;
 use crate::verdict::{Budget, Kind, Reason, Refusal};
 
@@ -124,7 +124,9 @@ impl History {
 
     pub(crate) fn locked<'a>(&self, accounts: impl Iterator<Item = &'a str>) -> Vec<(&'a str, Timestamp)> {
         let locked = self.failures.locked();
-        let until = |account| locked.iter().filter(|(key, _)| key.starts_with(&self.of_account(account))).map(|(_, until)| *until).max();
+        let until = |account| {
+            locked.iter().filter(|(key, _)| key.starts_with(&self.of_account(account))).map(|(_, until)| *until).max()
+        };
         accounts.filter_map(|account| Some((account, until(account)?))).collect()
     }
 

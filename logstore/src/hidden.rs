@@ -79,7 +79,7 @@ impl OpenAttempts {
     /// # Errors
     /// When the disk refuses.
     pub(crate) fn recall(&mut self, sealed: &View<'_>) -> Result<(), QueryError> {
-        let Some(latest) = sealed.pieces.iter().map(|piece| piece.times().1).max() else { return Ok(()) };
+        let Some(latest) = sealed.pieces.iter().map(|piece| piece.times.1).max() else { return Ok(()) };
         let latest = Timestamp::from_microsecond(latest).unwrap_or(Timestamp::MAX);
         let since = latest.checked_sub(RECALLED).unwrap_or(Timestamp::MIN).to_string();
         let parameters = [("status", "initiated,pending"), ("since", &since)];

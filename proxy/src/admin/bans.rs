@@ -53,7 +53,8 @@ pub(super) fn list(call: &Call) -> Result<Response, Problem> {
 /// `POST /api/v1/bans`: `network`, `for`, `note`.
 pub(super) async fn add(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
-    let Wanted { network, period, note } = serde_json::from_slice(&call.body).map_err(|error| bad(&error.to_string()))?;
+    let Wanted { network, period, note } =
+        serde_json::from_slice(&call.body).map_err(|error| bad(&error.to_string()))?;
     let network = network_of(&network)?;
     let until = period.as_deref().map(|period| until(call.actor.started, period)).transpose()?;
     if note.as_ref().is_some_and(|note| note.len() > NOTE_MAX || note.chars().any(char::is_control)) {
@@ -137,8 +138,8 @@ fn of_lock(account: &str, until: Timestamp) -> Value {
 /// A network, or one address. One that would keep everybody out is a slip.
 fn network_of(text: &str) -> Result<IpNet, Problem> {
     let network = text.parse().or_else(|_| text.parse().map(|address: std::net::IpAddr| address.to_canonical().into()));
-    let network: IpNet =
-        network.map_err(|_| Problem::bad_parameter("network", "write an address, or a network such as 203.0.113.0/24"))?;
+    let network: IpNet = network
+        .map_err(|_| Problem::bad_parameter("network", "write an address, or a network such as 203.0.113.0/24"))?;
     if network.trunc() != network {
         return Err(Problem::bad_parameter("network", &format!("write {}", network.trunc())));
     }

@@ -221,7 +221,9 @@ fn enter(
 async fn read(body: Body) -> Result<Bytes, Problem> {
     let whole = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES)).await;
     let too_long = |_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is longer than 64 KiB");
-    whole.map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long"))?.map_err(too_long)
+    whole
+        .map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long"))?
+        .map_err(too_long)
 }
 
 fn actor(port: &Port, request: &Parts, request_id: &str) -> Actor {

@@ -9,7 +9,9 @@ use crate::reply::Mark;
 pub(super) fn status(reason: Reason) -> StatusCode {
     use Reason as R;
     match reason {
-        R::IpRestricted | R::IpBanned | R::CountryRestricted | R::GeoUnavailable | R::CrossSite => StatusCode::FORBIDDEN,
+        R::IpRestricted | R::IpBanned | R::CountryRestricted | R::GeoUnavailable | R::CrossSite => {
+            StatusCode::FORBIDDEN
+        }
         R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => {
             StatusCode::FORBIDDEN
         }
