@@ -35,6 +35,7 @@ fn nothing_but_health_is_open_without_a_token() {
         "/api/v1/logs/audit",
         "/api/v1/sessions",
         "/api/v1/tokens",
+        "/api/v1/bans",
         "/api/v1/circuits",
         "/api/v1/projects",
         "/api/v1/users",

@@ -10,6 +10,8 @@ mod address;
 mod admin;
 // What upstreams can verify.
 mod assertion;
+// Networks that are kept out, accounts that are let in again.
+mod bans;
 // The command line.
 mod cli;
 // `vestibule demo` does what it prints.
@@ -36,6 +38,7 @@ mod launcher;
 mod limits;
 // The three logs and their questions.
 mod logs;
+// Service tokens, keys in a header, trusted addresses.
 mod machines;
 // What entries tell about people.
 mod personal;
