@@ -143,11 +143,12 @@ impl History {
 const PER_IP: &str = "login.per_ip";
 const PER_USER: &str = "login.per_user";
 const PER_CIRCUIT: &str = "login.per_circuit";
+const CALLBACK: &str = "login.callback";
 const FAILURES: &str = "login.failures";
 const SHARED_FAILURES: &str = "login.shared_failures";
 
 /// Names of the limits of signing in, as budgets have them.
-pub const LOGIN_LIMITS: [&str; 5] = [PER_IP, PER_USER, PER_CIRCUIT, FAILURES, SHARED_FAILURES];
+pub const LOGIN_LIMITS: [&str; 6] = [PER_IP, PER_USER, PER_CIRCUIT, CALLBACK, FAILURES, SHARED_FAILURES];
 
 impl Attempts {
     pub(crate) fn new(limits: &LoginLimits, registry: &Registry, history: Arc<History>) -> Self {
@@ -157,7 +158,7 @@ impl Attempts {
             registry.limiter(Numbers { name: name.into(), per: None, count, period, burst: count })
         };
         let callbacks = registry.limiter(Numbers {
-            name: "login.callback".into(),
+            name: CALLBACK.into(),
             per: None,
             count: CALLBACKS,
             period: Duration::from_secs(60),

@@ -202,11 +202,13 @@ fn answers_say_that_they_are_not_to_be_kept_or_framed() {
 }
 
 /// Every list of the API, and what is on it here.
-const LISTS: [(&str, usize); 8] = [
+const LISTS: [(&str, usize); 10] = [
     ("/api/v1/circuits", 5),
     ("/api/v1/projects", 1),
     ("/api/v1/users", 5),
     ("/api/v1/users-seen", 1),
+    ("/api/v1/tokens", 3),
+    ("/api/v1/bans", 1),
     ("/api/v1/sessions?user=maya@example.net", 1),
     ("/api/v1/logs/access?status=success", 1),
     ("/api/v1/logs/requests?path=/.vestibule/login", 1),
@@ -217,6 +219,8 @@ const LISTS: [(&str, usize); 8] = [
 fn every_list_is_lines_for_an_auditor_who_asks_for_them() {
     let house = House::start();
     house.session("mem.localhost", MAYA);
+    let ban = house.gateway.admin_request("POST", "/api/v1/bans").bearer(ADMIN_TOKEN);
+    assert_eq!(ban.json(&serde_json::json!({ "network": "203.0.113.7" })).send().status, 201);
     house.gateway.logs_when("access", "status=success", 1);
     house.gateway.logs_when("requests", "path=/.vestibule/login", 1);
     for (target, count) in LISTS {

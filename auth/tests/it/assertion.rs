@@ -86,7 +86,7 @@ fn verified(house: &House, token: &str, circuit: &str) -> Option<Value> {
 fn is_good(house: &House, token: &str) -> bool {
     let now = house.clock.now().as_second();
     verified(house, token, "wiki").is_some_and(|claims| {
-        let time = |name: &str| claims[name].as_i64().unwrap();
+        let time = |name: &str| claims.get(name).unwrap().as_i64().unwrap();
         (time("nbf")..time("exp")).contains(&now)
     })
 }
@@ -219,7 +219,7 @@ async fn a_key_is_known_before_it_signs_and_until_what_it_signed_is_over() {
     house.clock.advance(Duration::from_secs(1));
     rotate(&house);
     let [old, new] = ids(&house).try_into().unwrap();
-    assert_eq!(first, [old.clone()]);
+    assert_eq!(first, std::slice::from_ref(&old));
     house.clock.advance(DAY - Duration::from_secs(1));
     rotate(&house);
     let last = assertion(&machine(), &policy, "wiki");

@@ -18,7 +18,7 @@ pub(super) fn list(call: &Call) -> Result<Response, Problem> {
     list::of_the_configuration(call, &COLUMNS, rows, &live)
 }
 
-const COLUMNS: [&str; 17] = [
+const COLUMNS: [&str; 19] = [
     "name",
     "project",
     "hosts",
@@ -30,6 +30,8 @@ const COLUMNS: [&str; 17] = [
     "allow",
     "login",
     "shared",
+    "header_auth",
+    "trusted_addresses",
     "ip_allow",
     "ip_block",
     "country_allow",

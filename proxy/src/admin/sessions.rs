@@ -31,12 +31,13 @@ pub(super) async fn list(call: Call) -> Result<Response, Problem> {
     Ok(List { columns: &COLUMNS, rows, complete, beside }.answer(form))
 }
 
-const COLUMNS: [&str; 11] = [
+const COLUMNS: [&str; 12] = [
     "id",
     "circuit",
     "email",
     "user_id",
     "method",
+    "provider",
     "state",
     "created",
     "last_used",
