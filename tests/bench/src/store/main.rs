@@ -33,7 +33,7 @@ use question::Subjects;
 
 /// As in the gateway.
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// The traffic is the same in every run.
 const SEED: u64 = 1;
