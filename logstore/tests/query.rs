@@ -375,3 +375,22 @@ async fn a_histogram_has_at_most_ten_thousand_steps() {
     assert_eq!(steps(10_000).await.unwrap().buckets.len(), 10_000);
     assert!(matches!(steps(10_001).await, Err(vestibule_logstore::QueryError::TooMany)));
 }
+
+#[tokio::test]
+async fn the_most_frequent_paths_count_rows_that_are_not_sealed() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options()).unwrap();
+    for second in 0..10_000 {
+        let path = if second % 10 == 0 { "/often".to_owned() } else { format!("/once/{second}") };
+        store.append(&Entry::Request(&request(second * 1_000_000, &path)));
+        if second % 1_000 == 999 {
+            store.commit(&Entry::Audit(&sample::audit(0, "x.y"))).await.unwrap();
+        }
+    }
+    // What is asked about again is kept in another form than at first.
+    for _ in 0..4 {
+        let found = store.facets(&parse(&[]), &[*Log::Requests.field("path").unwrap()], 1).unwrap();
+        assert!(found.exact);
+        assert_eq!(found.facets.first().unwrap().values, [("/often".to_owned(), 1_000)]);
+    }
+}

@@ -42,10 +42,10 @@ pub struct Facet {
 pub(crate) fn facets(shared: &Shared, query: &Query, fields: &[Field], top: usize) -> Result<Facets, QueryError> {
     let ends = Instant::now() + query.deadline;
     let mut tally = Tally::new(query.log, &shared.ids, fields.iter().copied().map(Some).collect(), None);
-    if top <= TOP_LISTED {
-        tally = tally.putting_off();
-    }
     view_of(shared, query.log, |view| {
+        if top <= TOP_LISTED {
+            tally.put_off(view.pieces.iter().map(|piece| piece.first));
+        }
         let mut complete = each_match(query, view, ends, &mut tally)?;
         let mut facets = Vec::with_capacity(fields.len());
         for (at, field) in fields.iter().enumerate() {

@@ -88,6 +88,8 @@ pub(super) struct Tally<'q> {
     /// By the place of the field: first positions of segments whose dictionaries are not counted yet. None: none is put
     /// off.
     pub(super) put_off: Option<Vec<Vec<u64>>>,
+    /// First positions of the segments that can be, ascending: one of rows that are not sealed is not found again.
+    sealed: Vec<u64>,
     pub(super) is_exact: bool,
     /// Of the segment at hand.
     open: Vec<Cell>,
@@ -105,13 +107,13 @@ struct Cell {
 impl<'q> Tally<'q> {
     pub(super) fn new(log: Log, ids: &'q Ids, fields: Vec<Option<Field>>, step: Option<i64>) -> Self {
         let counts = fields.iter().map(|_| Counts::default()).collect();
-        Self { log, ids, fields, step, counts, put_off: None, is_exact: true, open: Vec::new() }
+        Self { log, ids, fields, step, counts, put_off: None, sealed: Vec::new(), is_exact: true, open: Vec::new() }
     }
 
-    /// The same, but for values of large dictionaries where all of a segment matches.
-    pub(super) fn putting_off(mut self) -> Self {
+    /// Puts off values of large dictionaries of these segments, where all of a segment matches.
+    pub(super) fn put_off(&mut self, sealed: impl Iterator<Item = u64>) {
         self.put_off = Some(vec![Vec::new(); self.fields.len()]);
-        self
+        self.sealed = sealed.collect();
     }
 
     fn bucket(&self, time: i64) -> i64 {
@@ -160,7 +162,8 @@ impl<'q> Tally<'q> {
             }
             Shape::Large { absent, .. } => {
                 self.add_named(at, 0, &named(None), *absent);
-                match self.put_off.as_mut().and_then(|put_off| put_off.get_mut(at)) {
+                let is_sealed = self.sealed.binary_search(&segment.header.first).is_ok();
+                match self.put_off.as_mut().filter(|_| is_sealed).and_then(|put_off| put_off.get_mut(at)) {
                     Some(put_off) => put_off.push(segment.header.first),
                     None => self.dictionary(segment, at, &field)?,
                 }
