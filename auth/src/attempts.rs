@@ -1,5 +1,6 @@
 //! Limits of attempts: asked in one place, before any credential is looked at.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -123,11 +124,13 @@ impl History {
     }
 
     pub(crate) fn locked<'a>(&self, accounts: impl Iterator<Item = &'a str>) -> Vec<(&'a str, Timestamp)> {
-        let locked = self.failures.locked();
-        let until = |account| {
-            locked.iter().filter(|(key, _)| key.starts_with(&self.of_account(account))).map(|(_, until)| *until).max()
-        };
-        accounts.filter_map(|account| Some((account, until(account)?))).collect()
+        let mut latest: HashMap<[u8; 16], Timestamp> = HashMap::new();
+        for (key, until) in self.failures.locked() {
+            let Some(account) = key.first_chunk::<16>() else { continue };
+            let known = latest.entry(*account).or_insert(until);
+            *known = until.max(*known);
+        }
+        accounts.filter_map(|account| Some((account, *latest.get(&self.of_account(account))?))).collect()
     }
 
     /// What the keys of an account begin with, whatever the address is.

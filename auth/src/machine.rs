@@ -198,8 +198,10 @@ impl Gate {
         let wrong = shown.wrong.or_else(|| shown.token.and_then(|token| token.refused_at(now)));
         let mut budget = outside.budget.clone();
         let identity = shown.token.map_or_else(|| self.nobody(shown.method), |token| &token.identity);
-        // What came lately is not counted again, unless it is refused now.
-        let counted = if lately && wrong.is_none() { Ok(()) } else { self.attempts.admit_machine(request.client) };
+        let listed = self.listed(shown);
+        // What came lately is not counted again, unless it is refused now. An address is nothing that could be guessed.
+        let counts = shown.method != Method::Ip && !(lately && wrong.is_none() && listed.is_ok());
+        let counted = if counts { self.attempts.admit_machine(request.client) } else { Ok(()) };
         let (verdict, record) = match (counted, wrong) {
             (Err(refusal), _) => (Verdict::Refuse(refusal), Record::Limited),
             (Ok(()), Some(reason)) => (Verdict::Refuse(self.bad(shown, reason)), Record::Failure),
@@ -207,7 +209,7 @@ impl Gate {
                 Err(refusal) => (Verdict::Refuse(refusal), Record::Nothing),
                 Ok(by_user) => {
                     budget = tightest(budget, by_user);
-                    self.admit_machine(shown, identity, lately)
+                    admitted(listed, identity, lately)
                 }
             },
         };
@@ -253,12 +255,16 @@ impl Gate {
     }
 
     /// A token must be listed; a key and an address are their own allowance.
-    fn admit_machine(&self, shown: &Shown<'_>, identity: &Arc<Identity>, lately: bool) -> (Verdict, Record) {
-        let listed = shown.token.zip(self.list.as_ref()).map(|(token, list)| (list.admits_token(&token.name), list));
-        if let Some((Err(reason), list)) = listed {
-            return (Verdict::Refuse(self.refuse(reason, Kind::Forbidden, list.key())), Record::Failure);
-        }
-        let record = if lately { Record::Nothing } else { Record::Success };
-        (Verdict::Pass(Permit { caller: Caller::Known(identity.clone()) }), record)
+    fn listed(&self, shown: &Shown<'_>) -> Result<(), Refusal> {
+        let Some((token, list)) = shown.token.zip(self.list.as_ref()) else { return Ok(()) };
+        list.admits_token(&token.name).map_err(|reason| self.refuse(reason, Kind::Forbidden, list.key()))
     }
+}
+
+fn admitted(listed: Result<(), Refusal>, identity: &Arc<Identity>, lately: bool) -> (Verdict, Record) {
+    if let Err(refusal) = listed {
+        return (Verdict::Refuse(refusal), Record::Failure);
+    }
+    let record = if lately { Record::Nothing } else { Record::Success };
+    (Verdict::Pass(Permit { caller: Caller::Known(identity.clone()) }), record)
 }

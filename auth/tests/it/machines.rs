@@ -200,6 +200,29 @@ fn tries_are_limited_and_repeats_are_not() {
 }
 
 #[test]
+fn a_token_that_is_not_listed_any_more_is_counted_as_every_other_failure() {
+    let house = House::new();
+    let policy = house.policy(&plan());
+    assert_eq!(come(&policy, "wiki", &token("vst_one")), "allow token:ci token Success");
+    let removed = house.policy(&plan().replace(", \"token:ci\"]", "]"));
+    for _ in 0..2 {
+        assert_eq!(come(&removed, "wiki", &token("vst_one")), "403 not_project_member token:ci token Failure");
+    }
+    assert_eq!(come(&removed, "wiki", &token("vst_one")), "429 rate_limited_ip token:ci token Limited");
+    drop(policy);
+}
+
+#[test]
+fn neighbours_do_not_use_up_each_others_tries() {
+    let house = House::new();
+    let policy = house.policy(&plan().replace("203.0.113.0/24", "2001:db8:1::/64"));
+    for number in 1..9 {
+        let neighbour = Visit::from(&format!("2001:db8:1::{number}"));
+        assert_eq!(come(&policy, "wiki", &neighbour), "allow ip:wiki ip Success");
+    }
+}
+
+#[test]
 fn the_last_use_survives_a_restart() {
     let house = House::new();
     let policy = house.policy(&plan());
