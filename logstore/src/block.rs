@@ -38,7 +38,7 @@ pub(crate) struct Head {
     /// Present if someone waits until the entry is on disk.
     pub(crate) waiter: Option<Waiter>,
     /// Where its bytes end in the block.
-    end: usize,
+    pub(crate) end: usize,
 }
 
 /// Some entries, in order.
@@ -96,6 +96,16 @@ impl Block {
             let bytes = self.bytes.get(start..head.end).unwrap_or_default();
             start = head.end;
             (head, bytes)
+        })
+    }
+
+    /// Entries of one log that follow each other: their heads, where their bytes begin, and the bytes.
+    pub(crate) fn runs(&self) -> impl Iterator<Item = (&[Head], usize, &[u8])> {
+        let mut start = 0;
+        self.heads.chunk_by(|one, other| one.log == other.log).map(move |heads| {
+            let from = start;
+            start = heads.last().map_or(from, |head| head.end);
+            (heads, from, self.bytes.get(from..start).unwrap_or_default())
         })
     }
 

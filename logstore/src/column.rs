@@ -8,16 +8,16 @@ use crate::entry::Log;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Column {
     /// Entries that are not in a segment.
-    /// Key: [`hot_key`]. Value: canonical bytes of the entry.
+    /// Key: [`hot_key`] of the first. Value: entries that follow each other, see [`crate::hot`].
     Hot,
     /// Sealed segments.
     /// Key: [`crate::segment::part_key`]. Value: one part and its checksum.
     Seg,
-    /// Nodes of the Merkle trees; empty until they exist.
-    /// Key: log u8, level u8, index u64. Value: node and what it covers.
+    /// Subtrees of the Merkle trees, see [`crate::tree`]. They stay when their entries go.
+    /// Key: log u8, first position u64, height u8. Value: root, and the roots of the tiles.
     Tree,
-    /// Signed checkpoints and receipts of anchors; empty until they exist.
-    /// Key: log u8, size u64. Value: text.
+    /// Signed checkpoints.
+    /// Key: log u8, size u64. Value: when it was signed, microseconds since 1970 as i64, and the note.
     Note,
     /// Facts about the store, each under its own name.
     /// `format`: u32. `store`: UUID, 16 bytes. `id-key`: AES-128 key, 16 bytes. `probe`: written to see whether
@@ -77,13 +77,13 @@ pub(crate) const fn log_byte(log: Log) -> u8 {
     log.index() as u8
 }
 
-/// Key of an entry: log u8, seq u64.
+/// Key of a position: log u8, seq u64.
 pub(crate) fn hot_key(log: Log, seq: u64) -> [u8; 9] {
     let [a, b, c, d, e, f, g, h] = seq.to_be_bytes();
     [log_byte(log), a, b, c, d, e, f, g, h]
 }
 
-/// The position in the key of an entry of this log.
+/// The position in a key of this log.
 pub(crate) fn hot_seq(log: Log, key: &[u8]) -> Option<u64> {
     let (&first, seq) = key.split_first()?;
     (first == log_byte(log)).then_some(u64::from_be_bytes(seq.try_into().ok()?))

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::ops::Range;
 use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
@@ -17,19 +18,23 @@ use crate::column::{Column, first_key, hot_key, hot_seq};
 use crate::entry::Log;
 use crate::error::Error;
 use crate::hidden::{Hidden, OpenAttempts};
+use crate::hot;
 use crate::id::{Ids, KEY_LEN};
+use crate::leaves::{self, Leaves};
 use crate::piece;
 use crate::query::bits::Bits;
 use crate::request_ids::RESERVED;
 use crate::shared::Contents;
 use crate::timeline::Timeline;
+use crate::tree::{self, Hash, Subtree, leaf};
 use crate::view::View;
 
 /// The keys and values that this version writes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
-/// The one before: no segments, and spans of times that are no longer kept. It becomes the present one when opened.
-const FORMAT_WITHOUT_SEGMENTS: u32 = 1;
+/// Those before: no segments, and spans of times that are no longer kept; a record for each row. Either becomes the
+/// present one when opened.
+const FORMATS_BEFORE: [u32; 2] = [1, 2];
 
 /// Blocks read from disk that are kept in memory, in bytes.
 const CACHE_BYTES: usize = 64 << 20;
@@ -62,9 +67,51 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, Error> {
     let [access, requests, audit] = Log::ALL.map(|log| contents(&db, log, &ids, &mut attempts));
     let first_request = stored_number(&db, b"requests")?.unwrap_or(0);
     reserve_requests(&db, first_request)?;
-    db.flush_wal(true)?;
     let contents = [access?, requests?, audit?];
+    db.flush_wal(true)?;
     Ok(Opened { db, store, ids: Arc::new(ids), contents, attempts, first_request })
+}
+
+/// A database to which nothing is written, and as much of it as verifying takes.
+pub(crate) struct OpenedToRead {
+    pub(crate) db: DB,
+    pub(crate) store: Uuid,
+    pub(crate) ids: Ids,
+    pub(crate) cache: cache::Cache,
+    /// By [`Log::index`]: segments and times. What contradicts itself is left as it is.
+    pub(crate) contents: [Contents; 3],
+}
+
+/// Opens a database that another process may have open too.
+pub(crate) fn open_to_read(dir: &Path) -> Result<OpenedToRead, Error> {
+    let blocks = Cache::new_lru_cache(CACHE_BYTES);
+    let mut options = Options::default();
+    options.set_max_file_opening_threads(1);
+    let db = DB::open_cf_descriptors_read_only(&options, dir, descriptors(dir, &blocks), false)?;
+    let format = db.get_cf(&column(&db, Column::Meta), "format")?.unwrap_or_default();
+    if format != FORMAT.to_be_bytes() {
+        return Err(Error::Format { found: format, known: FORMAT });
+    }
+    let (store, id_key) = named(&db)?;
+    let ids = Ids::new(&id_key).map_err(|_| Error::Damaged { what: "the key of the ids is not a key" })?;
+    let [access, requests, audit] = Log::ALL.map(|log| as_it_is(&db, log));
+    Ok(OpenedToRead { contents: [access?, requests?, audit?], db, store, ids, cache: cache::Cache::default() })
+}
+
+fn as_it_is(db: &DB, log: Log) -> Result<Contents, Error> {
+    let first = stored_number(db, &first_key(log))?.unwrap_or(0);
+    let mut pieces = piece::load(db, log)?;
+    pieces.retain(|piece| piece.end() > first);
+    let mut rows = hot::rows(db, log);
+    rows.seek(pieces.last().map_or(first, |piece| if piece.fault().is_some() { piece.first + 1 } else { piece.end() }));
+    let hot_first = rows.row().map(|(seq, _)| seq);
+    piece::end_before(&mut pieces, hot_first);
+    let mut timeline = Timeline::new(hot_first.unwrap_or_default());
+    while let Some((_, bytes)) = rows.row() {
+        timeline.extend([time_of(bytes)]);
+        rows.advance();
+    }
+    Ok(Contents { first, pieces: Arc::new(pieces), timeline, ..Contents::default() })
 }
 
 /// Counters of requests from here to [`RESERVED`] further may be given out.
@@ -150,14 +197,21 @@ fn identity(db: &DB) -> Result<(Uuid, [u8; KEY_LEN]), Error> {
     let Some(format) = db.get_cf(&meta, "format")? else {
         return first_identity(db);
     };
-    if format == FORMAT_WITHOUT_SEGMENTS.to_be_bytes() {
+    if FORMATS_BEFORE.iter().any(|before| format == before.to_be_bytes()) {
         let mut batch = WriteBatch::default();
         batch.delete_range_cf(&meta, b"span".as_slice(), b"spao".as_slice());
+        Log::ALL.into_iter().try_for_each(|log| hot::regroup(db, log, &mut batch))?;
         batch.put_cf(&meta, "format", FORMAT.to_be_bytes());
         db.write(batch)?;
     } else if format != FORMAT.to_be_bytes() {
         return Err(Error::Format { found: format, known: FORMAT });
     }
+    named(db)
+}
+
+/// The name and the key of a store.
+fn named(db: &DB) -> Result<(Uuid, [u8; KEY_LEN]), Error> {
+    let meta = column(db, Column::Meta);
     let store = db.get_cf(&meta, "store")?.and_then(|bytes| Uuid::from_slice(&bytes).ok());
     let id_key = db.get_cf(&meta, "id-key")?.and_then(|bytes| bytes.try_into().ok());
     store.zip(id_key).ok_or(Error::Damaged { what: "the store's name or key is missing" })
@@ -187,11 +241,11 @@ fn contents(db: &DB, log: Log, ids: &Ids, attempts: &mut OpenAttempts) -> Result
     let mut hidden = hidden(db, log)?;
     if log == Log::Access {
         let (pieces, hidden) = (Arc::new(pieces.clone()), Arc::new(hidden.clone()));
-        let sealed = Contents { first, pieces, timeline: Timeline::new(from), hidden };
+        let sealed = Contents { first, pieces, timeline: Timeline::new(from), hidden, tree: Leaves::default() };
         let recalled = attempts.recall(&View::over(&sealed, db, log, &cache::Cache::default(), ids));
         recalled.map_err(|_| Error::Damaged { what: "the states of attempts cannot be read" })?;
     }
-    let (hot_first, times, stood_for) = hot(db, log, from, attempts)?;
+    let Unsealed { first: hot_first, times, stood_for, leaves } = unsealed(db, log, from, attempts)?;
     piece::end_before(&mut pieces, hot_first);
     let sealed_end = pieces.last().map_or(first, |piece| piece.end());
     let hot_first = hot_first.unwrap_or(sealed_end);
@@ -201,32 +255,57 @@ fn contents(db: &DB, log: Log, ids: &Ids, attempts: &mut OpenAttempts) -> Result
     hidden.add(&stood_for);
     let mut timeline = Timeline::new(hot_first);
     timeline.extend(times);
-    Ok(Contents { first, pieces: Arc::new(pieces), timeline, hidden: Arc::new(hidden) })
+    let mut contents =
+        Contents { first, pieces: Arc::new(pieces), timeline, hidden: Arc::new(hidden), tree: Leaves::default() };
+    let (edge, made) = tree::load(db, log, hot_first, |from, to| made_again(&contents, db, log, ids, from..to))?;
+    let mut batch = WriteBatch::default();
+    made.iter().for_each(|subtree| tree::put(db, log, subtree, &mut batch));
+    db.write(batch)?;
+    contents.tree = Leaves::after(edge);
+    contents.tree.extend(leaves);
+    Ok(contents)
 }
 
-type HotRows = (Option<u64>, Vec<i64>, Vec<u64>);
+/// The subtrees of sealed entries that have none: those of a store from before there were trees.
+fn made_again(contents: &Contents, db: &DB, log: Log, ids: &Ids, missing: Range<u64>) -> Vec<Subtree> {
+    let cache = cache::Cache::default();
+    let view = View::over(contents, db, log, &cache, ids);
+    let pieces = contents.pieces.iter().filter(|piece| missing.contains(&piece.first) && piece.end() <= missing.end);
+    let subtrees = pieces.filter_map(|piece| {
+        let leaves = view.segment(piece, |segment| segment.leaves(ids)).ok()??;
+        Some(leaves::subtrees(piece.first, &leaves))
+    });
+    subtrees.flatten().collect()
+}
 
-/// Of the rows that are not sealed: the first position, their times, and the rows that later ones stand for.
-fn hot(db: &DB, log: Log, from: u64, attempts: &mut OpenAttempts) -> Result<HotRows, Error> {
-    let mut options = ReadOptions::default();
-    options.set_iterate_upper_bound(hot_key(log, u64::MAX));
-    let mut rows = db.raw_iterator_cf_opt(&column(db, Column::Hot), options);
-    rows.seek(hot_key(log, from));
-    let first = rows.key().and_then(|key| hot_seq(log, key));
-    let (mut times, mut stood_for) = (Vec::new(), Vec::new());
-    while let Some((key, bytes)) = rows.item() {
-        let seq = first.map_or(0, |first| first + times.len() as u64);
-        if hot_seq(log, key) != Some(seq) {
+/// The rows that are not sealed.
+struct Unsealed {
+    /// Position of the first; none if there are none.
+    first: Option<u64>,
+    times: Vec<i64>,
+    leaves: Vec<Hash>,
+    /// The rows that later ones stand for.
+    stood_for: Vec<u64>,
+}
+
+fn unsealed(db: &DB, log: Log, from: u64, attempts: &mut OpenAttempts) -> Result<Unsealed, Error> {
+    let mut rows = hot::rows(db, log);
+    rows.seek(from);
+    let first = rows.row().map(|(seq, _)| seq);
+    let (mut times, mut leaves, mut stood_for) = (Vec::new(), Vec::new(), Vec::new());
+    while let Some((seq, bytes)) = rows.row() {
+        if first.map(|first| first + times.len() as u64) != Some(seq) {
             return Err(Error::Damaged { what: "a sequence of entries has a gap" });
         }
         if log == Log::Access {
             stood_for.extend(attempts.see(seq, bytes));
         }
         times.push(time_of(bytes));
-        rows.next();
+        leaves.push(leaf(bytes));
+        rows.advance();
     }
     rows.status()?;
-    Ok((first, times, stood_for))
+    Ok(Unsealed { first, times, leaves, stood_for })
 }
 
 fn hidden(db: &DB, log: Log) -> Result<Hidden, Error> {

@@ -46,6 +46,9 @@ pub enum Error {
         /// The last failure.
         cause: String,
     },
+    /// Whoever asked for it does not want it any more.
+    #[error("stopped")]
+    Stopped,
     /// RocksDB refused.
     #[error("opening or writing the log store")]
     Store(#[from] rocksdb::Error),

@@ -15,10 +15,13 @@ use crate::database::column;
 use crate::entry::own::Happening;
 use crate::entry::{AuditEntry, Log};
 use crate::error::{Error, Unavailable};
+use crate::hot;
 use crate::json;
+use crate::leaves::subtrees;
 use crate::piece::Piece;
 use crate::segment::{PAGE, segment_range};
 use crate::shared::{Contents, Shared};
+use crate::tree::{self, Subtree};
 
 /// How long removing files waits for questions that still read them. After that the compaction removes them.
 const WAIT_FOR_READERS: Duration = Duration::from_secs(1);
@@ -138,7 +141,16 @@ fn remove(shared: &Shared, prune: &Prune) -> Result<(), Error> {
     let (seg_from, seg_to) = segment_range(prune.log, prune.from, prune.to);
     let mut batch = WriteBatch::default();
     batch.delete_range_cf(&column(db, Column::Seg), seg_from, seg_to);
-    batch.delete_range_cf(&column(db, Column::Hot), hot_key(prune.log, prune.from), hot_key(prune.log, prune.to));
+    hot::drop_before(db, prune.log, prune.to, &mut batch)?;
+    tree::drop_before(db, prune.log, prune.from, prune.to, &mut batch)?;
+    let (first, leaves) = {
+        let contents = shared.contents(prune.log).read();
+        let first = contents.tree.first();
+        (first, contents.tree.of_first(prune.to.saturating_sub(first)))
+    };
+    let subtrees = subtrees(first, &leaves);
+    let roots = subtrees.iter().map(|subtree| Subtree { tiles: Vec::new(), ..subtree.clone() });
+    roots.for_each(|subtree| tree::put(db, prune.log, &subtree, &mut batch));
     let pages = prune.to / PAGE as u64;
     batch.delete_range_cf(&column(db, Column::Over), hot_key(prune.log, 0), hot_key(prune.log, pages));
     batch.put_cf(&column(db, Column::Meta), first_key(prune.log), prune.to.to_be_bytes());
@@ -149,6 +161,7 @@ fn remove(shared: &Shared, prune: &Prune) -> Result<(), Error> {
         Arc::make_mut(&mut contents.pieces).retain(|piece| piece.end() > prune.to);
         let hot = prune.to.saturating_sub(contents.timeline.first());
         contents.timeline.drop_first(hot);
+        contents.tree.drop_first(&subtrees);
         Arc::make_mut(&mut contents.hidden).drop_before(pages);
     }
     Ok(db.flush_wal(true)?)

@@ -8,16 +8,19 @@ use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
 
-use rocksdb::{DB, FlushOptions, ReadOptions, WriteBatch};
+use rocksdb::{DB, FlushOptions, WriteBatch};
 
-use crate::column::{Column, hot_key, hot_seq};
+use crate::column::Column;
 use crate::database::column;
 use crate::entry::Log;
+use crate::hot;
+use crate::leaves::subtrees;
 use crate::piece::Piece;
 use crate::recent::Found;
 use crate::segment::{Header, Made, Part, ROWS, Stored, encode, part_key};
 use crate::shared::Shared;
 use crate::timeline::Timeline;
+use crate::tree;
 
 /// Between two looks when nothing wakes it, and before a group is tried again.
 const PAUSE: Duration = Duration::from_secs(10);
@@ -86,24 +89,30 @@ fn seal_next(shared: &Shared, log: Log) -> Result<bool, String> {
 fn seal(shared: &Shared, log: Log, rows: u64) -> Result<(), String> {
     let slot = shared.db.read();
     let db = slot.as_ref().ok_or("the log store is not open")?;
-    let first = shared.contents(log).read().timeline.first();
+    let (first, leaves) = {
+        let contents = shared.contents(log).read();
+        (contents.timeline.first(), contents.tree.of_first(rows))
+    };
     let parts = parts(shared, db, log, first, rows)?;
     let header = parts.iter().find(|(column, part, _)| (*column, *part) == (0, Part::Header));
     let header = header.map(|(_, _, body)| Stored::Owned(body.clone()).checked());
     let header = header.ok_or("a segment has no header")?.and_then(|header| Header::decode(first, &header));
     let piece = Arc::new(Piece::new(header.map_err(|fault| fault.to_string())?));
-    let (hot, seg) = (column(db, Column::Hot), column(db, Column::Seg));
+    let seg = column(db, Column::Seg);
     let mut batch = WriteBatch::default();
     for (number, part, body) in &parts {
         batch.put_cf(&seg, part_key(log, first, *number, *part), body);
     }
-    batch.delete_range_cf(&hot, hot_key(log, first), hot_key(log, first + rows));
+    let subtrees = subtrees(first, &leaves);
+    subtrees.iter().for_each(|subtree| tree::put(db, log, subtree, &mut batch));
+    hot::drop_before(db, log, first + rows, &mut batch).map_err(|fault| fault.to_string())?;
     // So that what is not in the saved counters is never in a segment, see `stats::disk`.
     shared.counters.save(db).map_err(|error| error.to_string())?;
     let mut contents = shared.contents(log).write();
     db.write(batch).map_err(|error| error.to_string())?;
     Arc::make_mut(&mut contents.pieces).push(piece);
     contents.timeline.drop_first(rows);
+    contents.tree.drop_first(&subtrees);
     drop(contents);
     write_out(db);
     if log == Log::Requests {
@@ -135,18 +144,16 @@ fn parts(shared: &Shared, db: &DB, log: Log, first: u64, rows: u64) -> Result<Ve
 }
 
 fn read(db: &DB, log: Log, first: u64, rows: u64) -> Result<Vec<Box<[u8]>>, String> {
-    let mut options = ReadOptions::default();
-    options.set_iterate_upper_bound(hot_key(log, first + rows));
-    let mut found = db.raw_iterator_cf_opt(&column(db, Column::Hot), options);
-    found.seek(hot_key(log, first));
+    let mut found = hot::rows(db, log);
+    found.seek(first);
     let mut bytes = Vec::with_capacity(rows as usize);
-    while let Some((key, row)) = found.item() {
-        if hot_seq(log, key) != Some(first + bytes.len() as u64) {
-            break;
-        }
+    while bytes.len() as u64 != rows
+        && let Some((seq, row)) = found.row()
+        && seq == first + bytes.len() as u64
+    {
         bytes.push(row.into());
-        found.next();
+        found.advance();
     }
-    found.status().map_err(|error| error.to_string())?;
+    found.status().map_err(|fault| fault.to_string())?;
     if bytes.len() as u64 == rows { Ok(bytes) } else { Err("rows to be sealed are missing".into()) }
 }

@@ -16,6 +16,7 @@ use crate::error::Unavailable;
 use crate::hidden::Hidden;
 use crate::id::Ids;
 use crate::lane::Lane;
+use crate::leaves::Leaves;
 use crate::loss::Losses;
 use crate::piece::Pieces;
 use crate::recent::Recent;
@@ -32,6 +33,8 @@ pub(crate) struct Contents {
     pub(crate) pieces: Pieces,
     /// Of the rows after them.
     pub(crate) timeline: Timeline,
+    /// Of all entries that ever were.
+    pub(crate) tree: Leaves,
     pub(crate) hidden: Arc<Hidden>,
 }
 

@@ -14,10 +14,12 @@ use tokio::time::timeout;
 use uuid::Uuid;
 
 use crate::block::{Item, Waiter};
+use crate::checkpoint::{self, Signed};
 use crate::database::{self, Opened};
 use crate::entry::{Entry, Field, Log};
 use crate::error::{Error, QueryError, Unavailable};
 use crate::loss::Cause;
+use crate::note::Signer;
 use crate::query::{self, Facets, Histogram, Page, Query};
 use crate::request_ids::RequestIds;
 use crate::retention::{self, Keep};
@@ -200,6 +202,23 @@ impl Store {
         let shared = &self.handle.shared;
         shared.counters.keep(now);
         shared.db.read().as_ref().map_or(Ok(()), |db| shared.counters.save(db))
+    }
+
+    /// Signs the heads of the logs that have grown since the last time. Blocks for an fsync; to be called every minute
+    /// and before [`Self::close`].
+    ///
+    /// # Errors
+    /// When the disk refuses; the next call signs what is there then.
+    pub fn sign(&self, signer: &Signer, now: Timestamp) -> Result<(), Error> {
+        checkpoint::sign(&self.handle.shared, signer, now)
+    }
+
+    /// The latest signed head of each log, by the order of [`Log::ALL`]; none if there is none yet.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn heads(&self) -> Result<[Option<Signed>; 3], Error> {
+        checkpoint::heads(&self.handle.shared)
     }
 
     /// How long each log is kept from now on, by the order of [`Log::ALL`]. Until the first call everything is.

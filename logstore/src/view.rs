@@ -1,30 +1,28 @@
 //! What one question sees of a log: nothing that comes or goes meanwhile changes it.
 
-use std::cell::RefCell;
 use std::sync::Arc;
 
-use rocksdb::{BoundColumnFamily, DB, DBRawIteratorWithThreadMode, ReadOptions, SnapshotWithThreadMode};
+use parking_lot::Mutex;
+use rocksdb::{BoundColumnFamily, DB, ReadOptions, SnapshotWithThreadMode};
 use uuid::Uuid;
 
 use crate::cache::{Cache, Decoded, Kind};
-use crate::column::{Column, hot_key, hot_seq};
+use crate::column::Column;
 use crate::database::column;
 use crate::entry::Log;
 use crate::error::QueryError;
 use crate::hidden::Hidden;
+use crate::hot;
 use crate::id::Ids;
 use crate::piece::{Piece, Pieces};
 use crate::row::{Row, Stored as StoredRow};
-use crate::segment::{Fault, Part, Parts, Segment, Stored, part_key};
+use crate::segment::{Fault, Part, Parts, Segment, Stored, part_key, segment_range};
 use crate::shared::{Contents, Shared};
 use crate::timeline::Unit;
 use crate::warm::{self, WARM_ROWS};
 
 /// Most entries fit.
 const ROW_BYTES: usize = 512;
-
-/// Rows that are not further apart are read on the way from one to the other.
-const NEAR: u64 = 4;
 
 /// A log at one moment.
 pub(crate) struct View<'a> {
@@ -43,7 +41,7 @@ pub(crate) struct View<'a> {
     hot_rows: Arc<BoundColumnFamily<'a>>,
     segments: Arc<BoundColumnFamily<'a>>,
     /// Segments that could not be read.
-    broken: RefCell<Vec<Arc<Piece>>>,
+    broken: Mutex<Vec<Arc<Piece>>>,
 }
 
 impl<'a> View<'a> {
@@ -66,7 +64,7 @@ impl<'a> View<'a> {
             snapshot: db.snapshot(),
             hot_rows: column(db, Column::Hot),
             segments: column(db, Column::Seg),
-            broken: RefCell::default(),
+            broken: Mutex::default(),
         }
     }
 
@@ -100,8 +98,24 @@ impl<'a> View<'a> {
         }
     }
 
+    /// Whether every part of a segment is as it was written, those too that no entry is made of.
+    pub(crate) fn is_whole(&self, piece: &Piece) -> Result<bool, rocksdb::Error> {
+        let (from, to) = segment_range(self.log, piece.first, piece.end());
+        let mut options = ReadOptions::default();
+        options.set_iterate_upper_bound(to);
+        let mut parts = self.snapshot.raw_iterator_cf_opt(&self.segments, options);
+        parts.seek(from);
+        while let Some(part) = parts.value() {
+            if Stored::Borrowed(part).checked().is_err() {
+                return Ok(false);
+            }
+            parts.next();
+        }
+        parts.status().map(|()| true)
+    }
+
     fn note_broken(&self, piece: &Arc<Piece>) {
-        let mut broken = self.broken.borrow_mut();
+        let mut broken = self.broken.lock();
         if !broken.iter().any(|known| known.first == piece.first) {
             broken.push(Arc::clone(piece));
         }
@@ -109,7 +123,7 @@ impl<'a> View<'a> {
 
     /// The segments that could not be read, as first and last position.
     pub(crate) fn broken(&self) -> Vec<(u64, u64)> {
-        let mut broken: Vec<_> = self.broken.borrow().iter().map(|it| (it.first, it.first + it.rows - 1)).collect();
+        let mut broken: Vec<_> = self.broken.lock().iter().map(|it| (it.first, it.first + it.rows - 1)).collect();
         broken.sort_unstable();
         broken
     }
@@ -155,9 +169,8 @@ impl<'a> View<'a> {
 
     /// The rows that are not sealed.
     pub(crate) fn hot_rows(&self) -> HotRows<'_> {
-        let mut options = ReadOptions::default();
-        options.set_iterate_upper_bound(hot_key(self.log, u64::MAX));
-        HotRows { log: self.log, rows: self.snapshot.raw_iterator_cf_opt(&self.hot_rows, options) }
+        let records = self.snapshot.raw_iterator_cf_opt(&self.hot_rows, hot::bounds(self.log));
+        HotRows { log: self.log, rows: hot::Rows::over(self.log, records) }
     }
 
     /// The entries at these positions, in their order. Those in segments that cannot be read are left out.
@@ -178,29 +191,20 @@ impl<'a> View<'a> {
         rows.map(|(seq, bytes, id)| self.row(seq, bytes, id)).collect()
     }
 
-    /// Rows that are not sealed: those next to each other are read one after the other.
+    /// Rows that are not sealed.
     fn get_hot(&self, places: &mut [(usize, u64)], found: &mut [Option<Box<[u8]>>]) -> Result<(), QueryError> {
+        if places.is_empty() {
+            return Ok(());
+        }
         places.sort_unstable_by_key(|(_, seq)| *seq);
-        let mut rows = None;
-        for places in places.chunk_by(|(_, one), (_, other)| other - one <= NEAR) {
-            if let [(at, seq)] = places {
-                if let Some(found) = found.get_mut(*at) {
-                    *found = self.snapshot.get_cf(&self.hot_rows, hot_key(self.log, *seq))?.map(Into::into);
-                }
-                continue;
+        let mut rows = self.hot_rows().rows;
+        for (at, seq) in places {
+            rows.seek(*seq);
+            let row = rows.row().filter(|(known, _)| known == seq);
+            if let Some(found) = found.get_mut(*at) {
+                *found = row.map(|(_, bytes)| bytes.into());
             }
-            let rows = rows.get_or_insert_with(|| self.hot_rows().rows);
-            rows.seek(places.first().map_or_else(Default::default, |(_, seq)| hot_key(self.log, *seq)));
-            for (at, seq) in places {
-                while rows.key().and_then(|key| hot_seq(self.log, key)).is_some_and(|known| known < *seq) {
-                    rows.next();
-                }
-                let row = rows.item().filter(|(key, _)| hot_seq(self.log, key) == Some(*seq));
-                if let Some(found) = found.get_mut(*at) {
-                    *found = row.map(|(_, bytes)| bytes.into());
-                }
-            }
-            rows.status()?;
+            rows.status().map_err(|fault| fault.at(self.log, *seq))?;
         }
         Ok(())
     }
@@ -249,10 +253,15 @@ pub(crate) struct Unsealed {
 /// Reads rows that are not sealed, one chunk after the other.
 pub(crate) struct HotRows<'v> {
     log: Log,
-    rows: DBRawIteratorWithThreadMode<'v, DB>,
+    rows: hot::Rows<'v, DB>,
 }
 
-impl HotRows<'_> {
+impl<'v> HotRows<'v> {
+    /// One after the other.
+    pub(crate) fn rows(self) -> hot::Rows<'v, DB> {
+        self.rows
+    }
+
     /// Calls `see` with position, time and bytes of the rows of a unit, those apart that are in units of their own.
     ///
     /// # Errors
@@ -263,25 +272,19 @@ impl HotRows<'_> {
         mut see: impl FnMut(u64, i64, &[u8]) -> Result<(), QueryError>,
     ) -> Result<(), QueryError> {
         let rows = &mut self.rows;
-        // The chunk after the one before: the iterator stands there.
-        let first = hot_key(self.log, unit.first);
-        if rows.key().is_none_or(|key| key != first) {
-            rows.seek(first);
-        }
+        rows.seek(unit.first);
         for seq in unit.first..unit.first + unit.rows {
-            let Some((key, bytes)) = rows.item() else {
-                break;
+            let damaged = QueryError::Damaged { log: self.log.name(), seq };
+            let Some((_, bytes)) = rows.row().filter(|(known, _)| *known == seq) else {
+                return Err(rows.status().err().map_or(damaged, |fault| fault.at(self.log, seq)));
             };
-            if hot_seq(self.log, key) != Some(seq) {
-                return Err(QueryError::Damaged { log: self.log.name(), seq });
-            }
             let time = crate::codec::time_of(bytes);
             if time >= unit.min {
                 see(seq, time, bytes)?;
             }
-            rows.next();
+            rows.advance();
         }
-        Ok(rows.status()?)
+        Ok(())
     }
 }
 

@@ -9,6 +9,7 @@ use super::{Fault, PAGE};
 use crate::codec::{put_bytes, put_number};
 use crate::entry::TIME;
 use crate::id::Ids;
+use crate::tree::{Hash, leaf};
 
 impl Segment<'_> {
     /// The canonical bytes of rows, which ascend; each is added to the text at its place.
@@ -17,6 +18,25 @@ impl Segment<'_> {
             self.put(column.number, &column.shape, rows, ids, out)?;
         }
         Ok(())
+    }
+
+    /// The canonical bytes of every row, in order.
+    pub(crate) fn each_row(&self, ids: &Ids, mut see: impl FnMut(usize, &[u8])) -> Result<(), Fault> {
+        let mut out = vec![Vec::new(); PAGE.min(self.header.rows as usize)];
+        for first in (0..self.header.rows as usize).step_by(PAGE) {
+            let rows: Vec<usize> = (first..first + out.len()).collect();
+            out.iter_mut().for_each(Vec::clear);
+            self.rebuild(&rows, ids, &mut out)?;
+            rows.iter().zip(&out).for_each(|(row, bytes)| see(*row, bytes));
+        }
+        Ok(())
+    }
+
+    /// What stands for the rows in the tree.
+    pub(crate) fn leaves(&self, ids: &Ids) -> Result<Vec<Hash>, Fault> {
+        let mut leaves = Vec::with_capacity(self.header.rows as usize);
+        self.each_row(ids, |_, bytes| leaves.push(leaf(bytes)))?;
+        Ok(leaves)
     }
 
     fn put(&self, number: u32, shape: &Shape, rows: &[usize], ids: &Ids, out: &mut [Vec<u8>]) -> Result<(), Fault> {

@@ -6,10 +6,11 @@ use rocksdb::{DB, ReadOptions, WriteBatch};
 
 use super::minute::Minute;
 use super::ring::{Change, Ring};
-use crate::column::{Column, hot_key, hot_seq, minute_key, minute_of_key};
+use crate::column::{Column, minute_key, minute_of_key};
 use crate::database::column;
 use crate::entry::Log;
 use crate::error::Error;
+use crate::hot;
 use crate::timeline::Timeline;
 
 /// Name of the position up to which the counters count.
@@ -72,20 +73,19 @@ fn first_of_last_day(requests: &Timeline) -> u64 {
 }
 
 /// Counts the entries from the counted ones on.
-fn replay(db: &DB, rows: u64, ring: &mut Ring) -> Result<(), Error> {
-    let hot = column(db, Column::Hot);
-    let mut options = ReadOptions::default();
-    options.set_iterate_upper_bound(hot_key(Log::Requests, rows));
-    let mut entries = db.raw_iterator_cf_opt(&hot, options);
-    entries.seek(hot_key(Log::Requests, ring.counted()));
-    while let Some((key, bytes)) = entries.item() {
-        if hot_seq(Log::Requests, key) != Some(ring.counted()) {
+fn replay(db: &DB, end: u64, ring: &mut Ring) -> Result<(), Error> {
+    let mut rows = hot::rows(db, Log::Requests);
+    rows.seek(ring.counted());
+    while let Some((seq, bytes)) = rows.row()
+        && seq < end
+    {
+        if seq != ring.counted() {
             return Err(Error::Damaged { what: "a sequence of entries has a gap" });
         }
         ring.count(bytes);
-        entries.next();
+        rows.advance();
     }
-    Ok(entries.status()?)
+    Ok(rows.status()?)
 }
 
 #[cfg(test)]
@@ -94,6 +94,7 @@ mod tests {
 
     use super::*;
     use crate::codec::put_number;
+    use crate::column::hot_key;
     use crate::database::{self, Opened};
     use crate::shared::Contents;
     use crate::stats::Range;
@@ -105,8 +106,11 @@ mod tests {
         let Opened { db, .. } = database::open(dir.path()).unwrap();
         let mut entry = Vec::new();
         put_number(1, 5, &mut entry);
-        for seq in 0..3 {
-            db.put_cf(&column(&db, Column::Hot), hot_key(Log::Requests, seq), &entry).unwrap();
+        let mut record = Vec::new();
+        for first in [0, 1] {
+            let ends = (1..=first + 1).map(|row| row * entry.len());
+            hot::encode(ends.collect::<Vec<_>>().into_iter(), 0, &entry.repeat(first + 1), &mut record);
+            db.put_cf(&column(&db, Column::Hot), hot_key(Log::Requests, first as u64), &record).unwrap();
         }
         if let Some(counted) = counted {
             db.put_cf(&column(&db, Column::Meta), COUNTED, counted.to_be_bytes()).unwrap();

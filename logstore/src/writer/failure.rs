@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 
 use super::{BATCH, Places, Writer};
 use crate::block::Block;
-use crate::column::{Column, hot_key};
+use crate::column::Column;
 use crate::database::{self, Opened, column};
 use crate::entry::Log;
 use crate::error::{Error, Unavailable};
+use crate::hot;
 use crate::loss::{Cause, Gap};
 
 /// Between two tries: at first, doubled each time, at most.
@@ -49,9 +50,11 @@ impl Writer {
             return false;
         };
         let slot = self.shared.db.read();
-        let stored =
-            slot.as_ref().and_then(|db| db.get_pinned_cf(&column(db, Column::Hot), hot_key(head.log, seq)).ok());
-        stored.flatten().is_some_and(|bytes| *bytes == *written)
+        slot.as_ref().is_some_and(|db| {
+            let mut rows = hot::rows(db, head.log);
+            rows.seek(seq);
+            rows.row() == Some((seq, written))
+        })
     }
 
     fn keep_what_nobody_waits_for(&mut self, cause: &str) {

@@ -22,10 +22,12 @@ use crate::database::{self, column};
 use crate::entry::{Entry, Log};
 use crate::error::Error;
 use crate::hidden::OpenAttempts;
+use crate::hot;
 use crate::loss::Cause;
 use crate::request_ids::RESERVED;
 use crate::sealer;
 use crate::shared::Shared;
+use crate::tree::{Hash, leaf};
 
 /// Entries of one batch, but for the rest of a block.
 const BATCH: usize = 4096;
@@ -172,8 +174,11 @@ impl Writer {
         let hot = column(db, Column::Hot);
         // Growing while it is filled would copy all of it again and again.
         let mut rows = WriteBatch::with_capacity_bytes(self.batch.iter().map(Block::size).sum());
-        for (seq, head, bytes) in places.of(&self.batch) {
-            rows.put_cf(&hot, hot_key(head.log, seq), bytes);
+        let (mut places, mut record) = (places.clone(), Vec::new());
+        for (heads, start, bytes) in self.batch.iter().flat_map(Block::runs) {
+            let Some(log) = heads.first().map(|head| head.log) else { continue };
+            hot::encode(heads.iter().map(|head| head.end), start, bytes, &mut record);
+            rows.put_cf(&hot, hot_key(log, places.take(log, heads.len())), &record);
         }
         db.write(rows).map_err(|error| error.to_string())
     }
@@ -185,12 +190,14 @@ impl Writer {
         self.shared.counters.count(&self.batch);
         self.note_waiters(places);
         let rows = self.entries() as u64;
-        let heads: Vec<(Log, i64)> = places.of(&self.batch).map(|(_, head, _)| (head.log, head.time)).collect();
+        let of = |(_, head, bytes): (u64, &Head, &[u8])| (head.log, head.time, leaf(bytes));
+        let heads: Vec<(Log, i64, Hash)> = places.of(&self.batch).map(of).collect();
         self.pass_on(places);
         for log in Log::ALL {
-            let times = heads.iter().filter(|(of, _)| *of == log).map(|(_, time)| *time);
+            let of_log = heads.iter().filter(|(of, ..)| *of == log);
             let mut contents = self.shared.contents(log).write();
-            contents.timeline.extend(times);
+            contents.timeline.extend(of_log.clone().map(|(_, time, _)| *time));
+            contents.tree.extend(of_log.map(|(.., leaf)| *leaf));
             if sealer::is_due(&contents.timeline) {
                 self.shared.wake_sealer();
             }
@@ -342,14 +349,20 @@ impl Places {
 
     /// The position of the next entry of a log.
     const fn next(&mut self, log: Log) -> u64 {
+        self.take(log, 1)
+    }
+
+    /// The position of the first of the next entries of a log.
+    const fn take(&mut self, log: Log, entries: usize) -> u64 {
         let [access, requests, audit] = &mut self.first;
         let next = match log {
             Log::Access => access,
             Log::Requests => requests,
             Log::Audit => audit,
         };
-        *next += 1;
-        *next - 1
+        let first = *next;
+        *next += entries as u64;
+        first
     }
 }
 

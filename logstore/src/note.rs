@@ -1,0 +1,196 @@
+//! Signed notes and checkpoints as C2SP describes them, and the keys that sign them.
+//!
+//! A note is a text, an empty line, and signatures; that of a checkpoint names the log, its size and its root. Tools of
+//! others read them.
+
+use aws_lc_rs::digest::{SHA256, digest};
+use aws_lc_rs::signature::{ED25519, Ed25519KeyPair, KeyPair as _, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::tree::Hash;
+
+/// The number of Ed25519 among the algorithms of signed notes.
+const ED25519_NOTE: u8 = 1;
+
+/// Bytes of a seed, and of a public key.
+pub const KEY_LEN: usize = 32;
+
+/// Signs checkpoints.
+pub struct Signer {
+    key: Ed25519KeyPair,
+}
+
+/// Whose signatures are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    bytes: [u8; KEY_LEN],
+}
+
+/// What a log held at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// Names the log: store and log.
+    pub origin: String,
+    /// Entries.
+    pub size: u64,
+    /// Of the tree over them.
+    pub root: Hash,
+}
+
+/// Why a note is not believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum NoteError {
+    /// It is no signed checkpoint.
+    #[error("this is not a signed checkpoint")]
+    Malformed,
+    /// Nobody signed it whose key is known.
+    #[error("the checkpoint is not signed by this key")]
+    OtherKey,
+    /// The signature is not of this text.
+    #[error("the signature of the checkpoint is wrong")]
+    WrongSignature,
+}
+
+/// The text is not a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is not a public key; write NAME+ID+KEY as it was printed")]
+pub struct NotAKey;
+
+impl Signer {
+    /// From its seed, 32 random bytes.
+    ///
+    /// # Errors
+    /// When the seed has another length.
+    pub fn from_seed(seed: &[u8]) -> Result<Self, NotAKey> {
+        Ed25519KeyPair::from_seed_unchecked(seed).map(|key| Self { key }).map_err(|_| NotAKey)
+    }
+
+    /// What others need to check its signatures.
+    pub fn public_key(&self) -> PublicKey {
+        let mut bytes = [0; KEY_LEN];
+        bytes.copy_from_slice(self.key.public_key().as_ref());
+        PublicKey { bytes }
+    }
+
+    /// The note of a checkpoint.
+    pub fn sign(&self, checkpoint: &Checkpoint) -> String {
+        let text = checkpoint.text();
+        let id = self.public_key().id(&checkpoint.origin);
+        let signature = [&id, self.key.sign(text.as_bytes()).as_ref()].concat();
+        format!("{text}\n\u{2014} {} {}\n", checkpoint.origin, BASE64_STANDARD.encode(signature))
+    }
+}
+
+impl std::fmt::Debug for Signer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Signer").field("public_key", &self.public_key()).finish_non_exhaustive()
+    }
+}
+
+impl PublicKey {
+    /// As printed for the signer of this name: NAME+ID+KEY. The name in it is not looked at.
+    ///
+    /// # Errors
+    /// When it is not that.
+    pub fn parse(text: &str) -> Result<Self, NotAKey> {
+        let (named, key) = text.trim().rsplit_once('+').filter(|(_, key)| key.len() == 44).ok_or(NotAKey)?;
+        let key = BASE64_STANDARD.decode(key).map_err(|_| NotAKey)?;
+        let (&[algorithm], bytes) = key.split_first_chunk().ok_or(NotAKey)?;
+        let key = Self { bytes: bytes.try_into().map_err(|_| NotAKey)? };
+        let (name, id) = named.rsplit_once('+').ok_or(NotAKey)?;
+        (algorithm == ED25519_NOTE && id == hex(&key.id(name))).then_some(key).ok_or(NotAKey)
+    }
+
+    /// For the operator to keep.
+    pub fn print(&self, name: &str) -> String {
+        let key = BASE64_STANDARD.encode([&[ED25519_NOTE], self.bytes.as_slice()].concat());
+        format!("{name}+{}+{key}", hex(&self.id(name)))
+    }
+
+    /// Tells keys of one name apart.
+    fn id(&self, name: &str) -> [u8; 4] {
+        let named = [name.as_bytes(), &[b'\n', ED25519_NOTE], &self.bytes].concat();
+        let hash = digest(&SHA256, &named);
+        hash.as_ref().first_chunk().copied().unwrap_or_default()
+    }
+
+    /// The checkpoint of a note that this key signed.
+    ///
+    /// # Errors
+    /// When it did not.
+    pub fn open(&self, note: &str) -> Result<Checkpoint, NoteError> {
+        let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
+        let text = format!("{text}\n");
+        let checkpoint = Checkpoint::parse(&text).ok_or(NoteError::Malformed)?;
+        let id = self.id(&checkpoint.origin);
+        let ours = signatures.lines().find_map(|line| {
+            let (name, signature) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
+            let signature = BASE64_STANDARD.decode(signature).ok()?;
+            (name == checkpoint.origin && signature.starts_with(&id)).then_some(signature)
+        });
+        let signature = ours.ok_or(NoteError::OtherKey)?;
+        let signature = signature.get(id.len()..).unwrap_or_default();
+        let key = UnparsedPublicKey::new(&ED25519, self.bytes);
+        key.verify(text.as_bytes(), signature).map_err(|_| NoteError::WrongSignature)?;
+        Ok(checkpoint)
+    }
+}
+
+impl Checkpoint {
+    fn text(&self) -> String {
+        format!("{}\n{}\n{}\n", self.origin, self.size, BASE64_STANDARD.encode(self.root))
+    }
+
+    /// Lines after the third are of others, and signed all the same.
+    fn parse(text: &str) -> Option<Self> {
+        let mut lines = text.lines();
+        let origin = lines.next().filter(|origin| !origin.is_empty())?.to_owned();
+        let size = lines.next()?;
+        let root = BASE64_STANDARD.decode(lines.next()?).ok()?.try_into().ok()?;
+        let number: u64 = size.parse().ok()?;
+        (number.to_string() == size).then_some(Self { origin, size: number, root })
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checkpoint() -> Checkpoint {
+        Checkpoint { origin: "vestibule/some/audit".into(), size: 20, root: [7; 32] }
+    }
+
+    fn signer(seed: u8) -> Signer {
+        Signer::from_seed(&[seed; KEY_LEN]).unwrap()
+    }
+
+    #[test]
+    fn a_note_is_believed_as_it_was_signed_and_not_otherwise() {
+        let (ours, theirs) = (signer(1), signer(2));
+        let note = ours.sign(&checkpoint());
+        assert_eq!(ours.public_key().open(&note), Ok(checkpoint()));
+        assert_eq!(theirs.public_key().open(&note), Err(NoteError::OtherKey));
+        for (from, to) in [("20", "21"), ("some", "sume"), ("Bwc", "Bwd")] {
+            let changed = note.replacen(from, to, 1);
+            assert!(changed != note && ours.public_key().open(&changed).is_err(), "{changed}");
+        }
+        for malformed in ["", "\n\n", "origin\n20\nBwcH\n\n", "origin\n020\n\n\u{2014} origin AAAA\n"] {
+            assert_eq!(ours.public_key().open(malformed), Err(NoteError::Malformed), "{malformed:?}");
+        }
+    }
+
+    #[test]
+    fn a_printed_key_is_read_back_and_a_slip_in_it_found() {
+        let key = signer(1).public_key();
+        let printed = key.print("vestibule/some");
+        assert_eq!(PublicKey::parse(&printed), Ok(key));
+        assert!(PublicKey::parse(&printed.replacen("some", "same", 1)).is_err());
+        assert!(PublicKey::parse(&printed.to_lowercase()).is_err());
+        assert!(PublicKey::parse("vestibule").is_err());
+    }
+}

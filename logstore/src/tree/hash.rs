@@ -1,0 +1,26 @@
+//! The two hashes of RFC 9162, section 2.1.
+
+use aws_lc_rs::digest::{Context, SHA256};
+
+/// A SHA-256.
+pub type Hash = [u8; 32];
+
+/// Of an entry.
+pub fn leaf(entry: &[u8]) -> Hash {
+    hash(0, [entry, &[]])
+}
+
+/// Of two nodes of the same height.
+pub fn node(left: &Hash, right: &Hash) -> Hash {
+    hash(1, [left, right])
+}
+
+/// The first byte tells leaves from nodes, so that neither can pass for the other.
+fn hash(kind: u8, parts: [&[u8]; 2]) -> Hash {
+    let mut context = Context::new(&SHA256);
+    context.update(&[kind]);
+    parts.into_iter().for_each(|part| context.update(part));
+    let mut hash = Hash::default();
+    hash.copy_from_slice(context.finish().as_ref());
+    hash
+}

@@ -1,0 +1,130 @@
+//! Verification: every hash of the logs made again from what is stored, and compared with what was signed.
+//!
+//! Three things are compared. What the entries hash to, with the tiles that were kept when they were sealed: that says
+//! which 256 entries changed. Those tiles, with the roots of the checkpoints: whoever changes both still has no key. And
+//! the sizes: a log that is shorter than what was signed was cut.
+
+mod finding;
+mod piece;
+mod source;
+mod walk;
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use uuid::Uuid;
+
+pub use self::finding::{Finding, Kind};
+use self::source::Source;
+use crate::entry::Log;
+use crate::error::Error;
+use crate::note::PublicKey;
+use crate::store::Store;
+use crate::tree::Hash;
+
+/// What was found in the logs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Whose logs they are.
+    pub store: Uuid,
+    /// By [`Log::index`].
+    pub logs: Vec<LogReport>,
+}
+
+/// What was found in one log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogReport {
+    /// Which.
+    pub log: Log,
+    /// Position of the first entry that is kept.
+    pub first: u64,
+    /// Position after the last entry.
+    pub end: u64,
+    /// The earliest and the latest time, in microseconds since 1970; none if there are no entries.
+    pub times: Option<(i64, i64)>,
+    /// Of the tree over all entries that ever were.
+    pub root: Hash,
+    /// Checkpoints whose signature and root were right.
+    pub checkpoints: u64,
+    /// Entries under the last of them.
+    pub signed: u64,
+    /// What is wrong, the first position first; empty if nothing is.
+    pub findings: Vec<Finding>,
+}
+
+/// Told while a verification goes on, and asked whether it still should.
+#[derive(Debug, Default)]
+pub struct Progress {
+    entries: AtomicU64,
+    stopped: AtomicBool,
+}
+
+impl Report {
+    /// Whether nothing is wrong.
+    pub fn is_valid(&self) -> bool {
+        self.logs.iter().all(|log| log.findings.is_empty())
+    }
+}
+
+impl Progress {
+    /// Entries that were hashed.
+    pub fn entries(&self) -> u64 {
+        self.entries.load(Ordering::Relaxed)
+    }
+
+    /// The verification ends soon, with an error.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn add(&self, entries: u64) {
+        self.entries.fetch_add(entries, Ordering::Relaxed);
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+}
+
+/// Verifies the logs of an open store, on `threads` threads. Blocks; the store works on meanwhile.
+///
+/// # Errors
+/// When the disk refuses, the store is closed or cannot be written any more, or the verification was stopped.
+pub fn store(store: &Store, key: &PublicKey, threads: usize, progress: &Progress) -> Result<Report, Error> {
+    let shared = store.shared();
+    // No file is removed under the readers.
+    let _reads = shared.readers.read();
+    let slot = shared.db.read();
+    let db = slot.as_ref().ok_or(Error::Damaged { what: "the log store is not open" })?;
+    let mut logs = Vec::new();
+    for log in Log::ALL {
+        let source = Source::of_store(shared, db, log, threads)?;
+        logs.push(walk::log(&source, shared.store, key, progress)?);
+    }
+    Ok(Report { store: shared.store, logs })
+}
+
+/// Verifies the logs in a folder to which nothing is written: a copy, that of a server that is stopped, or as much of a
+/// running server's as has reached the disk.
+///
+/// # Errors
+/// When the folder holds no logs of this version, the disk refuses, or the verification was stopped.
+pub fn folder(dir: &Path, key: &PublicKey, threads: usize, progress: &Progress) -> Result<Report, Error> {
+    let opened = crate::database::open_to_read(dir)?;
+    let mut logs = Vec::new();
+    for log in Log::ALL {
+        let source = Source::of_folder(&opened, log, threads)?;
+        logs.push(walk::log(&source, opened.store, key, progress)?);
+    }
+    Ok(Report { store: opened.store, logs })
+}
+
+/// Entries that a folder holds, for whoever shows how far a verification has come.
+///
+/// # Errors
+/// As [`folder`].
+pub fn entries(dir: &Path) -> Result<u64, Error> {
+    let opened = crate::database::open_to_read(dir)?;
+    let count = |log| Source::of_folder(&opened, log, 1).map(|source| source.entries());
+    Log::ALL.into_iter().map(count).sum()
+}

@@ -1,0 +1,289 @@
+//! Whoever changes, removes, exchanges or cuts off entries is found out, and nobody else.
+
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by a panic")]
+
+mod sample;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rocksdb::{DB, Options as DbOptions};
+use sample::{access, audit, options, request};
+use tempfile::TempDir;
+use vestibule_logstore::note::{PublicKey, Signer};
+use vestibule_logstore::verify::{self, Finding, Kind, LogReport, Progress, Report};
+use vestibule_logstore::{Entry, Keep, Log, Store};
+use xxhash_rust::xxh3::xxh3_64;
+
+const ROWS: u64 = 1 << 15;
+/// Two segments, and rows after them.
+const REQUESTS: u64 = 2 * ROWS + 1000;
+const COLUMNS: [&str; 6] = ["hot", "seg", "tree", "note", "meta", "over"];
+
+fn signer() -> Signer {
+    Signer::from_seed(&[3; 32]).unwrap()
+}
+
+fn key() -> PublicKey {
+    signer().public_key()
+}
+
+fn time(minutes: i64) -> Timestamp {
+    Timestamp::from_second(1_700_000_000 + minutes * 60).unwrap()
+}
+
+/// Waits until what was appended is written.
+fn settle(store: &Store, log: Log, end: u64) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while store.end(log) < end {
+        assert!(std::time::Instant::now() < deadline, "entries are not written");
+        std::thread::yield_now();
+    }
+}
+
+fn append(store: &Store, from: u64, to: u64) {
+    for at in from..to {
+        while store.queue_depth() > 20_000 {
+            std::thread::yield_now();
+        }
+        let time = time(0).as_microsecond() + at.cast_signed();
+        store.append(&Entry::Request(&request(time, &format!("/{}", at % 977))));
+    }
+    settle(store, Log::Requests, to);
+}
+
+fn sealed(store: &Store, segments: usize) {
+    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    while store.segments(Log::Requests) < segments {
+        assert!(std::time::Instant::now() < deadline, "rows are not sealed");
+        std::thread::yield_now();
+    }
+}
+
+/// Signed in the middle of a segment, at its end, among the rows after it, and at the end.
+fn written() -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options()).unwrap();
+    for at in 0..300 {
+        store.append(&Entry::Audit(&audit(time(0).as_microsecond() + at, "config.reload")));
+    }
+    for at in 0..10 {
+        store.append(&Entry::Access(&access(time(0).as_microsecond() + at, "maya@example.net")));
+    }
+    settle(&store, Log::Audit, 300);
+    settle(&store, Log::Access, 10);
+    for (at, end) in [10_000, ROWS, 2 * ROWS + 500, REQUESTS].into_iter().enumerate() {
+        append(&store, store.end(Log::Requests), end);
+        // Each in an hour of its own, so that all of them are kept.
+        store.sign(&signer(), time(60 * at as i64)).unwrap();
+    }
+    sealed(&store, 2);
+    store.close().unwrap();
+    dir
+}
+
+fn copy(of: &Path) -> TempDir {
+    let dir = tempfile::tempdir().unwrap();
+    for file in fs::read_dir(of).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), dir.path().join(file.file_name())).unwrap();
+    }
+    dir
+}
+
+fn report(dir: &Path, key: &PublicKey) -> Report {
+    verify::folder(dir, key, 2, &Progress::default()).unwrap()
+}
+
+fn log(report: &Report, log: Log) -> &LogReport {
+    report.logs.iter().find(|found| found.log == log).unwrap()
+}
+
+fn open(dir: &Path) -> DB {
+    DB::open_cf(&DbOptions::default(), dir, COLUMNS).unwrap()
+}
+
+fn cf<'a>(db: &'a DB, name: &str) -> std::sync::Arc<rocksdb::BoundColumnFamily<'a>> {
+    db.cf_handle(name).unwrap()
+}
+
+/// Everything of one log, in the order of the keys.
+fn all(db: &DB, name: &str, log: Log) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let byte = Log::ALL.into_iter().position(|known| known == log).unwrap() as u8;
+    let mut rows = db.raw_iterator_cf(&cf(db, name));
+    rows.seek([byte]);
+    let mut all = Vec::new();
+    while let Some((key, value)) = rows.item() {
+        if key[0] == byte {
+            all.push((key.to_vec(), value.to_vec()));
+        }
+        rows.next();
+    }
+    all
+}
+
+/// Findings about the requests after somebody changed a copy.
+fn after(original: &TempDir, change: impl FnOnce(&DB)) -> Vec<Finding> {
+    let copy = copy(original.path());
+    let db = open(copy.path());
+    change(&db);
+    drop(db);
+    log(&report(copy.path(), &key()), Log::Requests).findings.clone()
+}
+
+fn records(value: &[u8]) -> (Vec<usize>, usize) {
+    let number = |at: usize| u32::from_be_bytes(value[at..at + 4].try_into().unwrap()) as usize;
+    let rows = number(0);
+    ((1..=rows).map(|row| number(4 * row)).collect(), 4 + 4 * rows)
+}
+
+#[test]
+fn what_nobody_touched_is_valid_and_whole() {
+    let dir = written();
+    let report = report(dir.path(), &key());
+    assert!(report.is_valid(), "{report:?}");
+    let requests = log(&report, Log::Requests);
+    assert_eq!((requests.first, requests.end, requests.checkpoints, requests.signed), (0, REQUESTS, 4, REQUESTS));
+    let from = time(0).as_microsecond();
+    assert_eq!(requests.times, Some((from, from + REQUESTS.cast_signed() - 1)));
+    assert_eq!((log(&report, Log::Access).end, log(&report, Log::Audit).end), (10, 300));
+
+    // The same of a store that is open, while it goes on.
+    let store = Store::open(dir.path(), options()).unwrap();
+    append(&store, REQUESTS, REQUESTS + 10);
+    let open = verify::store(&store, &key(), 1, &Progress::default()).unwrap();
+    assert!(open.is_valid(), "{open:?}");
+    assert_eq!((log(&open, Log::Requests).end, log(&open, Log::Requests).signed), (REQUESTS + 10, REQUESTS));
+    assert_eq!(log(&open, Log::Audit).root, log(&report, Log::Audit).root);
+}
+
+#[test]
+fn a_change_of_a_row_is_found_where_it_was_made() {
+    let dir = written();
+    let findings = after(&dir, |db| {
+        let (key, mut value) = all(db, "hot", Log::Requests).remove(0);
+        *value.last_mut().unwrap() ^= 1;
+        db.put_cf(&cf(db, "hot"), key, value).unwrap();
+    });
+    let [Finding { first, last, kind: Kind::Changed }] = findings.as_slice() else { panic!("{findings:?}") };
+    // Between the checkpoint that was right and the next one.
+    assert_eq!((*first, *last), (ROWS, 2 * ROWS + 499));
+}
+
+#[test]
+fn rows_that_are_removed_exchanged_or_cut_off_are_missed() {
+    let dir = written();
+    let removed = after(&dir, |db| {
+        let records = all(db, "hot", Log::Requests);
+        db.delete_cf(&cf(db, "hot"), &records[records.len() / 2].0).unwrap();
+    });
+    assert!(matches!(removed.as_slice(), [Finding { kind: Kind::Missing, .. }]), "{removed:?}");
+
+    let exchanged = after(&dir, |db| {
+        let (key, value) = all(db, "hot", Log::Requests).remove(0);
+        let (ends, start) = records(&value);
+        let (one, other) = (&value[start..start + ends[0]], &value[start + ends[0]..start + ends[1]]);
+        let mut changed = value[..start].to_vec();
+        changed[4..8].copy_from_slice(&(other.len() as u32).to_be_bytes());
+        changed.extend([other, one, &value[start + ends[1]..]].concat());
+        db.put_cf(&cf(db, "hot"), key, changed).unwrap();
+    });
+    assert!(matches!(exchanged.as_slice(), [Finding { first: ROWS, kind: Kind::Changed, .. }]), "{exchanged:?}");
+
+    let cut = after(&dir, |db| {
+        let last = all(db, "hot", Log::Requests).pop().unwrap();
+        db.delete_cf(&cf(db, "hot"), last.0).unwrap();
+    });
+    assert!(matches!(cut.as_slice(), [Finding { last, kind: Kind::CutTail, .. }] if *last == REQUESTS - 1), "{cut:?}");
+}
+
+#[test]
+fn a_changed_segment_is_found_though_its_checksum_was_mended() {
+    let dir = written();
+    let mend = |mut value: Vec<u8>, at: usize| {
+        let body = value.len() - 4;
+        value[at % body] ^= 0x10;
+        let check = (xxh3_64(&value[..body]) as u32).to_be_bytes();
+        value[body..].copy_from_slice(&check);
+        value
+    };
+    // Codes of the paths: every part of them is of one tile or of several, never of none.
+    let found = after(&dir, |db| {
+        let parts = all(db, "seg", Log::Requests);
+        let (key, value) = parts.into_iter().max_by_key(|(_, value)| value.len()).unwrap();
+        db.put_cf(&cf(db, "seg"), &key, mend(value, 777)).unwrap();
+    });
+    assert!(!found.is_empty() && found.iter().all(|finding| finding.last < 2 * ROWS), "{found:?}");
+
+    let gone = after(&dir, |db| {
+        for (key, _) in all(db, "seg", Log::Requests).into_iter().filter(|(key, _)| key[1..9] == 0_u64.to_be_bytes()) {
+            db.delete_cf(&cf(db, "seg"), key).unwrap();
+        }
+    });
+    assert_eq!(gone, [Finding { first: 0, last: ROWS - 1, kind: Kind::Missing }]);
+}
+
+#[test]
+fn whoever_changes_the_tree_too_has_no_key_for_the_head() {
+    let dir = written();
+    let findings = after(&dir, |db| {
+        for (key, mut value) in all(db, "tree", Log::Requests) {
+            value[0] ^= 1;
+            db.put_cf(&cf(db, "tree"), key, value).unwrap();
+        }
+    });
+    assert!(findings.iter().any(|finding| finding.kind == Kind::Changed), "{findings:?}");
+
+    let resigned = after(&dir, |db| {
+        let (key, value) = all(db, "note", Log::Requests).pop().unwrap();
+        let note = String::from_utf8(value[8..].to_vec()).unwrap();
+        let other = Signer::from_seed(&[4; 32]).unwrap().sign(&self::key().open(&note).unwrap());
+        db.put_cf(&cf(db, "note"), key, [&value[..8], other.as_bytes()].concat()).unwrap();
+    });
+    assert_eq!(resigned, [Finding { first: REQUESTS - 1, last: REQUESTS - 1, kind: Kind::WrongKey }]);
+
+    let stranger = Signer::from_seed(&[5; 32]).unwrap().public_key();
+    let report = report(dir.path(), &stranger);
+    assert!(report.logs.iter().all(|log| log.findings.iter().all(|finding| finding.kind == Kind::WrongKey)));
+    assert!(!report.is_valid() && log(&report, Log::Requests).signed == 0);
+}
+
+#[test]
+fn what_was_removed_by_the_rules_leaves_a_tree_that_still_verifies() {
+    let dir = written();
+    let store = Store::open(dir.path(), options()).unwrap();
+    // The first segment, and then rows that are not sealed.
+    let age = |until: u64| Some(Duration::from_micros(REQUESTS - until));
+    let now = Timestamp::from_microsecond(time(0).as_microsecond() + REQUESTS.cast_signed()).unwrap();
+    for (until, first) in [(ROWS + 5, ROWS), (2 * ROWS + 300, 2 * ROWS + 300)] {
+        store.set_keep([Keep::default(), Keep { age: age(until), bytes: None }, Keep::default()]);
+        store.prune(now).unwrap();
+        let report = verify::store(&store, &key(), 2, &Progress::default()).unwrap();
+        assert!(report.is_valid(), "{report:?}");
+        let requests = log(&report, Log::Requests);
+        assert_eq!((requests.first, requests.end, requests.signed), (first, REQUESTS, REQUESTS));
+    }
+    append(&store, REQUESTS, REQUESTS + 1);
+    store.sign(&signer(), time(600)).unwrap();
+    store.close().unwrap();
+    let report = report(dir.path(), &key());
+    assert!(report.is_valid() && log(&report, Log::Requests).signed == REQUESTS + 1, "{report:?}");
+}
+
+#[test]
+fn a_tree_is_made_again_of_the_entries() {
+    let dir = written();
+    let before = report(dir.path(), &key());
+    let db = open(dir.path());
+    for (key, _) in all(&db, "tree", Log::Requests) {
+        db.delete_cf(&cf(&db, "tree"), key).unwrap();
+    }
+    drop(db);
+    assert_eq!(report(dir.path(), &key()), before);
+    let store = Store::open(dir.path(), options()).unwrap();
+    store.close().unwrap();
+    assert_eq!(all(&open(dir.path()), "tree", Log::Requests).len(), 2);
+    assert_eq!(report(dir.path(), &key()), before);
+}
