@@ -36,6 +36,12 @@ impl Leaves {
         self.leaves.iter().take(rows as usize).copied().collect()
     }
 
+    /// The leaves of rows that are not sealed, from a position on.
+    pub(crate) fn of(&self, first: u64, rows: u64) -> Option<&[Hash]> {
+        let from = usize::try_from(first.checked_sub(self.first())?).ok()?;
+        self.leaves.get(from..from.checked_add(usize::try_from(rows).ok()?)?)
+    }
+
     /// The edge of the whole tree.
     pub(crate) fn edge(&self) -> Edge {
         let mut edge = self.edge.clone();

@@ -23,6 +23,7 @@ mod loss;
 pub mod note;
 mod piece;
 mod places;
+pub mod prove;
 pub mod query;
 mod recent;
 mod request_ids;

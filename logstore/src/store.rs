@@ -20,6 +20,7 @@ use crate::entry::{Entry, Field, Log};
 use crate::error::{Error, QueryError, Unavailable};
 use crate::loss::Cause;
 use crate::note::Signer;
+use crate::prove;
 use crate::query::{self, Facets, Histogram, Page, Query};
 use crate::request_ids::RequestIds;
 use crate::retention::{self, Keep};
@@ -219,6 +220,15 @@ impl Store {
     /// When the disk refuses.
     pub fn heads(&self) -> Result<[Option<Signed>; 3], Error> {
         checkpoint::heads(&self.handle.shared)
+    }
+
+    /// A file that proves to whoever has the key that this entry is in its log, see [`prove::check`]; none if no head
+    /// was signed since it was written.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn prove(&self, row: &Row) -> Result<Option<String>, QueryError> {
+        prove::prove(&self.handle.shared, row)
     }
 
     /// How long each log is kept from now on, by the order of [`Log::ALL`]. Until the first call everything is.

@@ -13,6 +13,7 @@ use rocksdb::{DB, Options as DbOptions};
 use sample::{access, audit, options, request};
 use tempfile::TempDir;
 use vestibule_logstore::note::{PublicKey, Signer};
+use vestibule_logstore::prove::{self, NotProven};
 use vestibule_logstore::verify::{self, Finding, Kind, LogReport, Progress, Report};
 use vestibule_logstore::{Entry, Keep, Log, Store};
 use xxhash_rust::xxh3::xxh3_64;
@@ -270,6 +271,33 @@ fn what_was_removed_by_the_rules_leaves_a_tree_that_still_verifies() {
     store.close().unwrap();
     let report = report(dir.path(), &key());
     assert!(report.is_valid() && log(&report, Log::Requests).signed == REQUESTS + 1, "{report:?}");
+}
+
+#[test]
+fn an_entry_is_proven_by_a_file_and_nothing_else_by_it() {
+    let dir = written();
+    let store = Store::open(dir.path(), options()).unwrap();
+    // In the first tile, at edges of tiles and segments, among the rows after them, and the last one.
+    for seq in [0, 255, 256, 20_000, ROWS - 1, ROWS, 2 * ROWS - 1, 2 * ROWS, 2 * ROWS + 777, REQUESTS - 1] {
+        let row = store.rows(Log::Requests, seq, seq + 1).unwrap().remove(0);
+        let began = std::time::Instant::now();
+        let file = store.prove(&row).unwrap().unwrap();
+        eprintln!("{seq}: {} bytes in {:?}", file.len(), began.elapsed());
+        assert!(file.len() <= 4096);
+        let proven = prove::check(&file, &key()).unwrap();
+        assert_eq!((proven.seq, proven.checkpoint.size, proven.entry.as_slice()), (seq, REQUESTS, row.bytes()));
+        let stranger = Signer::from_seed(&[5; 32]).unwrap().public_key();
+        assert!(matches!(prove::check(&file, &stranger), Err(NotProven::Note(_))));
+        let moved = file.replacen(&format!("index {seq}"), &format!("index {}", seq ^ 1), 1);
+        assert_eq!(prove::check(&moved, &key()), Err(NotProven::OtherLog));
+        assert!(prove::check(&file.replacen("extra C", "extra D", 1), &key()).is_err());
+    }
+    append(&store, REQUESTS, REQUESTS + 1);
+    let unsigned = store.rows(Log::Requests, REQUESTS, REQUESTS + 1).unwrap().remove(0);
+    assert_eq!(store.prove(&unsigned).unwrap(), None);
+    for malformed in ["", "\n\n", "c2sp.org/tlog-proof@v1\nindex 1\n\n"] {
+        assert_eq!(prove::check(malformed, &key()), Err(NotProven::Malformed));
+    }
 }
 
 #[test]

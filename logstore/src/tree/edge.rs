@@ -15,6 +15,13 @@ impl Edge {
         self.size
     }
 
+    /// Root over nodes of one height: leaves, or a power of two of subtrees.
+    pub(crate) fn root_over(nodes: &[Hash]) -> Hash {
+        let mut edge = Self::default();
+        nodes.iter().for_each(|node| edge.push(*node));
+        edge.root()
+    }
+
     /// Adds a leaf.
     pub fn push(&mut self, leaf: Hash) {
         self.grow(0, leaf);

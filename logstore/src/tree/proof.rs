@@ -154,7 +154,7 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
-    use crate::tree::{Subtree, leaf};
+    use crate::tree::{Edge, Subtree, leaf};
 
     struct Leaves(Vec<Hash>);
 
@@ -167,12 +167,6 @@ mod tests {
         }
     }
 
-    fn root_of(leaves: &[Hash]) -> Hash {
-        let mut edge = crate::tree::Edge::default();
-        leaves.iter().for_each(|leaf| edge.push(*leaf));
-        edge.root()
-    }
-
     fn leaves(size: u64) -> Leaves {
         Leaves((0..size).map(|at| leaf(&at.to_be_bytes())).collect())
     }
@@ -181,7 +175,7 @@ mod tests {
     fn every_entry_of_small_trees_is_proven_and_no_other() {
         let all = leaves(40);
         for size in 1..=40 {
-            let root = root_of(&all.0[..size as usize]);
+            let root = Edge::root_over(&all.0[..size as usize]);
             for index in 0..size {
                 let proof = Inclusion::make(index, size, &all).unwrap();
                 let own = all.0[index as usize];
@@ -200,7 +194,7 @@ mod tests {
     #[test]
     fn every_tree_goes_on_from_every_earlier_one_and_from_no_other() {
         let all = leaves(40);
-        let root = |size: u64| root_of(&all.0[..size as usize]);
+        let root = |size: u64| Edge::root_over(&all.0[..size as usize]);
         for new in 1..=40 {
             for old in 1..=new {
                 let proof = Consistency::make(old, new, &all).unwrap();

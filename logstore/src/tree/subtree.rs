@@ -20,8 +20,8 @@ pub(crate) struct Subtree {
 impl Subtree {
     /// Of these leaves, 2^`height` of them.
     pub(crate) fn of(first: u64, height: u32, leaves: &[Hash]) -> Self {
-        let tiles: Vec<Hash> = leaves.chunks(TILE as usize).map(root_of).collect();
-        let root = root_of(&tiles);
+        let tiles: Vec<Hash> = leaves.chunks(TILE as usize).map(Edge::root_over).collect();
+        let root = Edge::root_over(&tiles);
         Self { first, height, root, tiles: if tiles.len() > 1 { tiles } else { Vec::new() } }
     }
 
@@ -39,13 +39,6 @@ impl Subtree {
     pub(crate) const fn end(&self) -> u64 {
         self.first + self.entries()
     }
-}
-
-/// Root over the roots of perfect subtrees of one height, of which there is a power of two.
-fn root_of(nodes: &[Hash]) -> Hash {
-    let mut edge = Edge::default();
-    nodes.iter().for_each(|node| edge.push(*node));
-    edge.root()
 }
 
 /// Cuts positions into the fewest perfect subtrees: of each its first position and its height.
