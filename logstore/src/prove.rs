@@ -6,9 +6,10 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use rocksdb::DB;
+use uuid::Uuid;
 
 use crate::checkpoint;
-use crate::entry::Log;
+use crate::entry::{Kind, Log};
 use crate::error::QueryError;
 use crate::leaves::Leaves;
 use crate::note::{Checkpoint, NoteError, PublicKey};
@@ -45,6 +46,18 @@ pub enum NotProven {
     /// The entry is not under that head.
     #[error("the entry is not in the log that was signed")]
     OtherLog,
+}
+
+impl Proven {
+    /// Every field of the entry but its id, which only its store knows; none for a log that this version does not have.
+    pub fn to_json(&self) -> Option<String> {
+        let log = self.checkpoint.origin.rsplit('/').next()?;
+        let log = Log::ALL.into_iter().find(|known| known.name() == log)?;
+        let row = Row::new(log, self.seq, Uuid::nil(), self.entry.clone().into());
+        let mut json = String::new();
+        row.write_json(log.fields().iter().filter(|field| field.kind != Kind::Id), &mut json);
+        Some(json)
+    }
 }
 
 /// The file that proves an entry; none if no head was signed since it was written.

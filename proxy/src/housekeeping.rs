@@ -15,7 +15,7 @@ use crate::{attempt, exceeded};
 
 /// Sessions that are over are taken away, keys that are old give way.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-/// Entries that need not be kept any more are removed, and counters written.
+/// Entries that need not be kept any more are removed, counters written, and heads signed.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
 /// Attempts that nobody goes on with are ended.
 const CLOSE_EVERY: Duration = Duration::from_secs(15);
@@ -49,10 +49,11 @@ impl Housekeeping {
         let mut ticks = every(KEEP_EVERY);
         loop {
             ticks.tick().await;
-            let (store, now) = (self.state.store.clone(), self.state.clock.now());
+            let (state, now) = (self.state.clone(), self.state.clock.now());
             let kept = tokio::task::spawn_blocking(move || {
-                let (pruned, saved) = (store.prune(now), store.save_stats(now));
-                pruned.and(saved)
+                let (pruned, saved) = (state.store.prune(now), state.store.save_stats(now));
+                // Last, so that the head covers what the pruning said.
+                pruned.and(saved).and(state.store.sign(&state.signer, now))
             });
             match kept.await {
                 Ok(Ok(())) => (),

@@ -43,6 +43,7 @@ mod return_path;
 mod rig;
 mod routes;
 mod server;
+mod signing;
 mod state;
 mod syntax;
 mod tunnel;

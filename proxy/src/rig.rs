@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use vestibule_auth::sso::NoBackChannel;
 use vestibule_auth::{Auth, Clock, Credential, Hand, Outcome, RequestView, Secret};
 use vestibule_config::FileSource;
+use vestibule_logstore::note::Signer;
 use vestibule_logstore::{Log, Options, Query, Store};
 
 use crate::attempt::{Opened, Refused};
@@ -71,6 +72,7 @@ impl Rig {
             metrics: Metrics::new(),
             request_ids: store.request_ids(),
             store,
+            signer: Signer::from_seed(&[7; 32]).unwrap(),
             clock: clock.clone(),
             config_path: file.clone(),
             reloads: Reloads::default(),

@@ -17,7 +17,7 @@ use pingora::services::listening::Service;
 use tokio::sync::watch;
 use vestibule_auth::{Auth, Clock, SystemClock};
 use vestibule_config::{FileSource, Settings};
-use vestibule_logstore::{Options, Store};
+use vestibule_logstore::{Options, Store, checkpoint};
 
 use crate::admin;
 use crate::attempt::{Opened, Refused};
@@ -30,6 +30,7 @@ use crate::gateway::Gateway;
 use crate::housekeeping::{self, Housekeeping};
 use crate::metrics::Metrics;
 use crate::reload::{self, Reloads};
+use crate::signing;
 use crate::state::{Live, State};
 
 /// Entries that wait for the log's writer, per lane, and their bytes; one more is dropped and counted, or waited for.
@@ -56,6 +57,8 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
     let admin_listener = bind(settings.admin.listen)?;
     let state = Arc::new(open(settings, config_path, clock)?);
 
+    let key = state.signer.public_key().print(&checkpoint::name(state.store.uuid()));
+    tracing::info!(key, "heads of the logs are signed; keep this key elsewhere, for vestibule verify --key");
     note(&state, "system.start")?;
     let admin = admin::start(state.clone(), admin_listener).context("starting the admin port")?;
     reload::start(state.clone()).context("watching the configuration")?;
@@ -64,9 +67,10 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
     state.exceeded.flush_all(&state.store);
     let noted = note(&state, "system.stop");
     admin.stop();
+    let signed = state.store.sign(&state.signer, state.clock.now()).context("signing the logs");
     let logs = state.store.close().context("closing the logs");
     let sessions = state.auth.close().context("closing the state database");
-    noted.and(logs).and(sessions)
+    noted.and(signed).and(logs).and(sessions)
 }
 
 /// A port that is taken is an error of the start, not of the first connection.
@@ -96,6 +100,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
         opened: Opened::default(),
         exceeded: Exceeded::default(),
         request_ids: store.request_ids(),
+        signer: signing::load_or_make(&data_dir)?,
         store,
         clock,
         config_path: config_path.to_owned(),

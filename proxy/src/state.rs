@@ -8,6 +8,7 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 use vestibule_auth::{Auth, Clock, Policy};
 use vestibule_config::Settings;
+use vestibule_logstore::note::Signer;
 use vestibule_logstore::{RequestIds, Store};
 
 use crate::attempt::{Opened, Refused, Turns};
@@ -24,6 +25,8 @@ pub(crate) struct State {
     pub(crate) auth: Auth,
     /// The three logs.
     pub(crate) store: Store,
+    /// Signs their heads.
+    pub(crate) signer: Signer,
     /// Counters.
     pub(crate) metrics: Metrics,
     /// Sessions whose refusal by a policy is recorded; `Refused::default()`.

@@ -30,6 +30,8 @@ mod geo;
 mod graph;
 // What reaches the upstream and what comes back.
 mod headers;
+// Verification of the logs, and proofs for outsiders.
+mod integrity;
 // Nothing promised is lost by `kill -9`.
 mod kill;
 // The circuits that somebody may open.

@@ -10,7 +10,7 @@ use http::header::{HeaderName, LINK};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
-use vestibule_config::admin::LogName;
+use vestibule_config::admin::{LogName, Role};
 use vestibule_logstore::export::Format;
 use vestibule_logstore::{Log, Page, Query, Row};
 
@@ -68,19 +68,39 @@ fn as_lines(call: &Call, format: Format, text: String, page: &Page) -> Response 
     response
 }
 
-/// `GET /api/v1/logs/{log}/{id}`, with `include=related`: what the other logs say of the same request.
+/// `GET /api/v1/logs/{log}/{id}`, with `include=related`: what the other logs say of the same request, and
+/// `include=proof`: a file that proves to outsiders that the entry is in the log.
 pub(super) async fn one(call: Call) -> Result<Response, Problem> {
     let log = log_of(&call);
-    let related = wants_related(&call.parameters)?;
+    let wanted = Included::of(&call.parameters)?;
+    if wanted.proof {
+        call.pass.must_be(Role::Auditor)?;
+    }
     let Ok(id) = Uuid::from_str(call.id()) else { return Err(unknown_entry()) };
     let store = call.port.state.store.clone();
     let row = off_the_runtime(&call, move || Ok(store.entry(log, &id)?)).await?.ok_or_else(unknown_entry)?;
-    if !related {
-        return Ok(json(row.to_json()));
-    }
     let Ok(Value::Object(mut entry)) = serde_json::from_str(&row.to_json()) else { return Ok(json(row.to_json())) };
-    entry.insert("related".to_owned(), Value::Object(related_of(&call, log, &entry).await?));
+    if wanted.related {
+        entry.insert("related".to_owned(), Value::Object(related_of(&call, log, &entry).await?));
+    }
+    if wanted.proof {
+        entry.insert("proof".to_owned(), Value::String(proof_of(&call, row).await?));
+    }
     Ok(json(Value::Object(entry).to_string()))
+}
+
+/// Signs the log's head first if that does not cover the entry yet.
+async fn proof_of(call: &Call, row: Row) -> Result<String, Problem> {
+    let state = call.port.state.clone();
+    let now = call.actor.started;
+    let proof = off_the_runtime(call, move || {
+        if let Some(proof) = state.store.prove(&row)? {
+            return Ok(Some(proof));
+        }
+        state.store.sign(&state.signer, now).map_err(|error| Problem::internal(&error))?;
+        Ok(state.store.prove(&row)?)
+    });
+    proof.await?.ok_or_else(|| Problem::busy("the log's head cannot be signed now"))
 }
 
 pub(super) fn log_of(call: &Call) -> Log {
@@ -95,17 +115,30 @@ fn unknown_entry() -> Problem {
     Problem::not_found("no entry with this id in this log")
 }
 
-fn wants_related(parameters: &[(String, String)]) -> Result<bool, Problem> {
-    let mut related = false;
-    for (name, value) in parameters {
-        match (name.as_str(), value.as_str()) {
-            ("include", "related") => related = true,
-            ("include", "") => (),
-            ("include", _) => return Err(Problem::bad_parameter(name, "write related")),
-            (_, _) => return Err(Problem::bad_parameter(name, "not known here; there is include=related")),
+/// What is wanted beside an entry.
+#[derive(Default)]
+struct Included {
+    related: bool,
+    proof: bool,
+}
+
+impl Included {
+    fn of(parameters: &[(String, String)]) -> Result<Self, Problem> {
+        let mut included = Self::default();
+        for (name, value) in parameters {
+            if name != "include" {
+                return Err(Problem::bad_parameter(name, "not known here; there is include=related,proof"));
+            }
+            for word in value.split(',').filter(|word| !word.is_empty()) {
+                match word {
+                    "related" => included.related = true,
+                    "proof" => included.proof = true,
+                    _ => return Err(Problem::bad_parameter(name, "write related or proof, or both: related,proof")),
+                }
+            }
         }
+        Ok(included)
     }
-    Ok(related)
 }
 
 /// Entries of the logs that this token reads, with the same `request_id`, by log; at most 25 of each.

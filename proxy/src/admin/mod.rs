@@ -42,6 +42,7 @@ use vestibule_config::admin::{LogName, Role};
 use crate::state::State;
 use door::Call;
 use facade::{cloudflare, netbird, rack_gateway, scalekit};
+pub(crate) use integrity::shown as shown_report;
 pub(crate) use listener::start;
 use problem::Problem;
 pub(crate) use problem::REASONS;
@@ -76,7 +77,9 @@ pub(crate) const ROUTES: &[Route] = &[
     log("/api/v1/logs/audit/histogram", LogName::Audit, |call| Box::pin(counts::histogram(call))),
     log("/api/v1/logs/audit/facets", LogName::Audit, |call| Box::pin(counts::facets(call))),
     log("/api/v1/logs/audit/{id}", LogName::Audit, |call| Box::pin(logs::one(call))),
-    reads("/api/v1/integrity", |call| Box::pin(ready(integrity::state(&call)))),
+    reads("/api/v1/integrity", |call| Box::pin(integrity::state(call))),
+    reads("/api/v1/integrity/checkpoint", |call| Box::pin(integrity::head(call))),
+    token(Method::POST, "/api/v1/integrity/verify", None, Role::Auditor, |call| Box::pin(integrity::verify(call))),
     reads("/api/v1/tokens", |call| Box::pin(ready(tokens::list(&call)))),
     reads("/api/v1/sessions", |call| Box::pin(sessions::list(call))),
     reads("/api/v1/sessions/{id}", |call| Box::pin(sessions::one(call))),
@@ -177,6 +180,7 @@ pub(crate) struct Port {
     /// Exports and tails that run at the same time; one more is refused.
     exports: stream::Places,
     tails: stream::Places,
+    verifications: Arc<Semaphore>,
     throttle: throttle::Throttle,
     refusals: refusals::Refusals,
 }
@@ -193,6 +197,7 @@ impl Port {
             sums,
             exports: stream::Places::new(stream::EXPORT, export::EXPORTS_AT_ONCE),
             tails: stream::Places::new(stream::TAIL, tail::TAILS_AT_ONCE),
+            verifications: integrity::turns(),
             throttle: Default::default(),
             refusals: Default::default(),
         }

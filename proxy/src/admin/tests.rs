@@ -133,6 +133,8 @@ GET    /api/v1/logs/audit/histogram      401   401    200     200   200    403
 GET    /api/v1/logs/audit/facets         401   401    400     400   400    403
 GET    /api/v1/logs/audit/{id}           401   401    404     404   404    403
 GET    /api/v1/integrity                 401   401    200     200   200    200
+GET    /api/v1/integrity/checkpoint      401   401    400     400   400    400
+POST   /api/v1/integrity/verify          401   401    403     200   200    200
 GET    /api/v1/tokens                    401   401    200     200   200    200
 GET    /api/v1/sessions                  401   401    200     200   200    200
 GET    /api/v1/sessions/{id}             401   401    404     404   404    404

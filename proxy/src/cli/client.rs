@@ -51,17 +51,26 @@ pub(super) struct Answer {
 
 impl Client {
     pub(super) fn new(global: &Global) -> Result<Self, Failure> {
+        Self::at(&base(global))
+    }
+
+    /// Of the admin port at this address.
+    pub(super) fn at(base: &str) -> Result<Self, Failure> {
         let token = env::var(TOKEN_VARIABLE).ok().filter(|token| !token.trim().is_empty());
         let Some(token) = token else {
             return Err(Failure::Usage(format!("set {TOKEN_VARIABLE} to a token of [admin.tokens]")));
         };
-        Ok(Self { token: Some(token.trim().to_owned()), ..Self::without_token(global)? })
+        Ok(Self { token: Some(token.trim().to_owned()), ..Self::anonymous(base)? })
     }
 
     /// For what needs none.
     pub(super) fn without_token(global: &Global) -> Result<Self, Failure> {
+        Self::anonymous(&base(global))
+    }
+
+    fn anonymous(base: &str) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("making a runtime")?;
-        let base = base(global).trim_end_matches('/').to_owned();
+        let base = base.trim_end_matches('/').to_owned();
         // No proxy of the environment and no redirect: the token is for this address alone.
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
         // The system's certificates are asked for where they are needed only; a small container has none.
@@ -92,11 +101,12 @@ impl Client {
     /// awaited within [`Self::wait`].
     pub(super) async fn open(
         &self,
+        method: Method,
         path: &str,
         query: &[(&str, &str)],
         header: Option<(&str, &str)>,
     ) -> Result<Result<Body, Answer>, Failure> {
-        let mut request = self.request(Method::GET, path, query)?.timeout(LONGEST);
+        let mut request = self.request(method, path, query)?.timeout(LONGEST);
         if let Some((name, value)) = header {
             request = request.header(name, value);
         }

@@ -1,6 +1,5 @@
 //! `vestibule export`: all entries that match, into a file. An export that was interrupted goes on where it stopped.
 
-mod bar;
 mod frame;
 mod part;
 
@@ -8,17 +7,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
-use http::StatusCode;
+use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::sleep;
 use vestibule_auth::{Clock, SystemClock};
 use vestibule_logstore::query::moment;
 
-use self::bar::Bar;
 use self::frame::{Frame, Frames};
 use self::part::{Part, Standing};
 use super::Global;
+use super::bar::Bar;
 use super::client::{Answer, Body, Client};
 use super::failure::Failure;
 use super::logs::{Log, entries, filter};
@@ -201,6 +200,8 @@ impl From<Failure> for Stop {
             | Failure::Invalid(_)
             | Failure::InvalidShown
             | Failure::Interrupted
+            | Failure::Unsound
+            | Failure::NotProven(_)
             | Failure::ClosedPipe => Self::Final(failure),
         }
     }
@@ -252,7 +253,7 @@ impl Export<'_> {
         let fixed = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let query: Vec<_> = fixed.chain(cursor.as_deref().map(|cursor| ("cursor", cursor))).collect();
         let path = format!("/api/v1/logs/{}/export", self.args.log.name());
-        match self.client.open(&path, &query, None).await? {
+        match self.client.open(Method::GET, &path, &query, None).await? {
             Ok(body) => Ok(body),
             Err(answer) => Err(refused(&answer)),
         }
@@ -261,7 +262,7 @@ impl Export<'_> {
     fn write(&mut self, frame: Frame) -> Result<(), Failure> {
         self.part.write(frame)?;
         let Standing { rows, bytes, total, .. } = self.part.standing;
-        self.bar.draw(rows, total, bytes);
+        self.bar.draw(rows, total, Some(bytes));
         Ok(())
     }
 }

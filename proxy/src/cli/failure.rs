@@ -20,6 +20,10 @@ pub(super) enum Failure {
     InvalidShown,
     /// Nobody answers at the admin address.
     Unreachable(String),
+    /// The logs are not what they were, which is shown.
+    Unsound,
+    /// A proof proves nothing.
+    NotProven(String),
     /// By the person at the terminal.
     Interrupted,
     /// The reader of our output has seen enough.
@@ -36,9 +40,11 @@ impl Failure {
         let code = self.code();
         match self {
             Self::Failed(error) => say(global, &format!("error: {error:#}")),
-            Self::Usage(message) | Self::Unreachable(message) => say(global, &format!("error: {message}")),
+            Self::Usage(message) | Self::Unreachable(message) | Self::NotProven(message) => {
+                say(global, &format!("error: {message}"))
+            }
             Self::Invalid(report) => say(global, &report.render(Output::stderr_is_colored(global))),
-            Self::InvalidShown | Self::Interrupted | Self::ClosedPipe => (),
+            Self::InvalidShown | Self::Unsound | Self::Interrupted | Self::ClosedPipe => (),
         }
         ExitCode::from(code)
     }
@@ -50,6 +56,7 @@ impl Failure {
             Self::Usage(_) => 2,
             Self::Invalid(_) | Self::InvalidShown => 3,
             Self::Unreachable(_) => 4,
+            Self::Unsound | Self::NotProven(_) => 5,
             Self::Interrupted => 130,
         }
     }

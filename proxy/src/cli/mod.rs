@@ -1,9 +1,11 @@
 //! The command line: results on stdout, all else on stderr.
 //!
-//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 4 server not reachable, 130 interrupted.
+//! Exit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 4 server not reachable, 5
+//! verification failed, 130 interrupted.
 //! A pipe that the reader closed ends a command quietly with 0. No secret is ever a flag.
 
 mod ban;
+mod bar;
 mod check;
 mod client;
 mod completions;
@@ -18,11 +20,13 @@ mod init;
 mod line;
 mod logs;
 mod output;
+mod prove;
 mod reload;
 mod run;
 mod session;
 mod stats;
 mod token;
+mod verify;
 mod version;
 
 use std::path::PathBuf;
@@ -103,6 +107,10 @@ enum Command {
     Stats(stats::Args),
     /// Write all entries of a log that match into a file
     Export(export::Args),
+    /// Verify the logs: every hash again, against what was signed
+    Verify(verify::Args),
+    /// Make a small file that proves one entry to whoever has the key
+    Prove(prove::Args),
     /// Ask the running server whether it is ready
     Healthcheck,
     /// Print a completion script for a shell
@@ -137,6 +145,8 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Logs(args) => logs::run(&args, global, output),
         Command::Stats(args) => stats::run(&args, global, output),
         Command::Export(args) => export::run(&args, global, output),
+        Command::Verify(args) => verify::run(&args, global, output),
+        Command::Prove(args) => prove::run(&args, global, output),
         Command::Healthcheck => healthcheck::run(global, output),
         Command::Completions(args) => completions::run(&args, output),
         Command::Version => version::run(output),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::sleep;
 
@@ -69,7 +69,7 @@ impl Ear<'_, '_> {
         let Reader { client, log, filters } = self.reader;
         let query: Vec<_> = filters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let path = format!("/api/v1/logs/{}/tail", log.name());
-        match client.open(&path, &query, Some(("Last-Event-ID", &self.seen))).await? {
+        match client.open(Method::GET, &path, &query, Some(("Last-Event-ID", &self.seen))).await? {
             Ok(body) => Ok(body),
             // It starts or stops, or many listen.
             Err(answer) if self.connected && answer.status == StatusCode::SERVICE_UNAVAILABLE => {

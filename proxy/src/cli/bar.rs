@@ -1,4 +1,4 @@
-//! How far an export is, on one line of a terminal.
+//! How far work on many entries is, on one line of a terminal.
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -28,7 +28,8 @@ impl Bar {
         self.shown
     }
 
-    pub(super) fn draw(&mut self, rows: u64, total: Option<u64>, bytes: u64) {
+    /// Without bytes it says how many entries a second.
+    pub(super) fn draw(&mut self, rows: u64, total: Option<u64>, bytes: Option<u64>) {
         if !self.shown || self.drawn.is_some_and(|drawn| drawn.elapsed() < EVERY) {
             return;
         }
@@ -44,7 +45,7 @@ impl Bar {
     }
 }
 
-fn line(rows: u64, total: Option<u64>, bytes: u64, elapsed: Duration) -> String {
+fn line(rows: u64, total: Option<u64>, bytes: Option<u64>, elapsed: Duration) -> String {
     let mut line = String::new();
     if let Some(total) = total.filter(|total| *total >= rows && *total > 0) {
         let filled = rows * WIDTH / total;
@@ -52,9 +53,11 @@ fn line(rows: u64, total: Option<u64>, bytes: u64, elapsed: Duration) -> String 
         let bar = "#".repeat(usize::try_from(filled).unwrap_or(0)) + &".".repeat(usize::try_from(empty).unwrap_or(0));
         let _ = write!(line, "[{bar}] {:>3}%  ", rows * 100 / total);
     }
-    let megabytes = bytes as f64 / 1e6;
     let seconds = elapsed.as_secs_f64().max(0.001);
-    let _ = write!(line, "{rows} entries  {megabytes:.1} MB  {:.1} MB/s", megabytes / seconds);
+    let _ = match bytes.map(|bytes| bytes as f64 / 1e6) {
+        Some(megabytes) => write!(line, "{rows} entries  {megabytes:.1} MB  {:.1} MB/s", megabytes / seconds),
+        None => write!(line, "{rows} entries  {:.0} a second", rows as f64 / seconds),
+    };
     line
 }
 
@@ -66,13 +69,17 @@ mod tests {
     fn a_line_says_how_much_of_how_much() {
         let second = Duration::from_secs(1);
         assert_eq!(
-            line(250, Some(1000), 2_500_000, second),
+            line(250, Some(1000), Some(2_500_000), second),
             "[#####...............]  25%  250 entries  2.5 MB  2.5 MB/s"
         );
-        assert_eq!(line(1000, Some(1000), 0, second), "[####################] 100%  1000 entries  0.0 MB  0.0 MB/s");
-        assert_eq!(line(3, None, 100_000, second), "3 entries  0.1 MB  0.1 MB/s");
         assert_eq!(
-            line(3, Some(2), 100_000, second),
+            line(1000, Some(1000), Some(0), second),
+            "[####################] 100%  1000 entries  0.0 MB  0.0 MB/s"
+        );
+        assert_eq!(line(500, None, None, second), "500 entries  500 a second");
+        assert_eq!(line(3, None, Some(100_000), second), "3 entries  0.1 MB  0.1 MB/s");
+        assert_eq!(
+            line(3, Some(2), Some(100_000), second),
             "3 entries  0.1 MB  0.1 MB/s",
             "a total that was wrong is not shown"
         );

@@ -1,0 +1,197 @@
+//! `vestibule verify`: every hash of the logs again, or one proof.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::ValueEnum;
+use http::Method;
+use serde_json::Value;
+use vestibule_logstore::note::PublicKey;
+use vestibule_logstore::verify::{self, Progress};
+use vestibule_logstore::{Error, prove};
+
+use super::bar::Bar;
+use super::client::{Body, Client};
+use super::failure::Failure;
+use super::output::{Output, remark, say};
+use super::{Global, files};
+use crate::admin::shown_report;
+use crate::signing;
+
+/// Between two looks how far it is.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// What to verify.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// A data folder, or a copy of one, that is read without a server
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "proof"])]
+    data: Option<PathBuf>,
+    /// The admin port of a running server, which verifies its own logs
+    #[arg(long, value_name = "URL", conflicts_with = "proof")]
+    url: Option<String>,
+    /// Whose signatures to believe: the key as it was printed, or a file that holds it. Without it the key that lies
+    /// beside the logs is taken, which whoever changed them may have changed too
+    #[arg(long, value_name = "KEY|FILE")]
+    key: Option<String>,
+    /// A proof of one entry, made by `vestibule prove`; needs --key
+    #[arg(long, value_name = "FILE", requires = "key")]
+    proof: Option<PathBuf>,
+    /// How to say it
+    #[arg(short, long, value_enum, value_name = "FORM", default_value_t = Form::Line)]
+    output: Form,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// For people
+    Line,
+    /// One JSON object
+    Json,
+}
+
+/// Verifies what was named; without a name what the running server has, and without a server the configured folder.
+pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(), Failure> {
+    let key = args.key.as_deref().map(key).transpose()?;
+    if let (Some(file), Some(key)) = (&args.proof, &key) {
+        return proof(file, key, args.output, output);
+    }
+    let report = match (&args.data, &args.url) {
+        (Some(folder), _) => of_folder(folder, key, global)?,
+        (None, Some(url)) => of_server(Some(url), key.as_ref(), global)?,
+        (None, None) => match of_server(None, key.as_ref(), global) {
+            Err(Failure::Unreachable(cause)) => {
+                let folder = files::load(&files::path(global)?).map_err(Failure::Invalid)?.server.data_dir;
+                remark(global, &format!("{cause}\nreading {} instead", folder.display()));
+                of_folder(&folder, key, global)?
+            }
+            asked => asked?,
+        },
+    };
+    match args.output {
+        Form::Json => output.line(&report.to_string())?,
+        Form::Line => page(&report, output)?,
+    }
+    let is_valid = report.get("valid").and_then(Value::as_bool).unwrap_or_default();
+    if is_valid { Ok(()) } else { Err(Failure::Unsound) }
+}
+
+/// As printed, or a file with it.
+fn key(text: &str) -> Result<PublicKey, Failure> {
+    if let Ok(key) = PublicKey::parse(text) {
+        return Ok(key);
+    }
+    let read = fs::read_to_string(text);
+    let read = read.map_err(|error| Failure::Usage(format!("--key is neither a public key nor a file: {error}")))?;
+    PublicKey::parse(&read).map_err(|error| Failure::Usage(format!("--key {text}: {error}")))
+}
+
+fn of_folder(folder: &Path, key: Option<PublicKey>, global: &Global) -> Result<Value, Failure> {
+    let logs = folder.join("logs");
+    let logs = if logs.is_dir() { logs } else { folder.to_owned() };
+    let key = match key {
+        Some(key) => key,
+        None => beside(folder, global)?,
+    };
+    let (progress, mut bar) = (Progress::default(), Bar::new(global));
+    let total = if bar.is_shown() { verify::entries(&logs).ok() } else { None };
+    let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let report = thread::scope(|scope| {
+        let work = scope.spawn(|| verify::folder(&logs, &key, threads, &progress));
+        while !work.is_finished() {
+            bar.draw(progress.entries(), total, None);
+            thread::sleep(LOOK);
+        }
+        work.join().unwrap_or(Err(Error::Stopped))
+    });
+    bar.clear();
+    let report = report.with_context(|| format!("{} cannot be verified", logs.display()))?;
+    Ok(shown_report(&report))
+}
+
+fn beside(folder: &Path, global: &Global) -> Result<PublicKey, Failure> {
+    let signer = signing::load(folder).map_err(|error| {
+        Failure::Usage(format!("{error:#}; name the key that was printed when the server started: --key KEY"))
+    })?;
+    remark(global, "the key beside the logs is taken; --key KEY takes one that you kept elsewhere");
+    Ok(signer.public_key())
+}
+
+fn of_server(url: Option<&str>, key: Option<&PublicKey>, global: &Global) -> Result<Value, Failure> {
+    let client = match url {
+        Some(url) => Client::at(url)?,
+        None => Client::new(global)?,
+    };
+    let known = client.get("/api/v1/integrity", &[])?.json()?;
+    let theirs = known.get("key").and_then(Value::as_str).and_then(|key| PublicKey::parse(key).ok());
+    if key.is_some() && theirs.as_ref() != key {
+        say(global, "error: wrong key: the server signs with another key than --key");
+        return Err(Failure::Unsound);
+    }
+    let mut bar = Bar::new(global);
+    let report = client.wait(async {
+        let opened = client.open(Method::POST, "/api/v1/integrity/verify", &[], None).await?;
+        match opened {
+            Ok(body) => last_line(body, &mut bar).await,
+            Err(refused) => refused.json(),
+        }
+    });
+    bar.clear();
+    report?
+}
+
+/// The report; the lines before it say how far it is.
+async fn last_line(mut body: Body, bar: &mut Bar) -> Result<Value, Failure> {
+    let mut unread = Vec::new();
+    while let Some(bytes) = body.next().await? {
+        unread.extend_from_slice(&bytes);
+        while let Some(end) = unread.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = unread.drain(..=end).collect();
+            let line: Value = serde_json::from_slice(&line).context("the admin port's answer is no report")?;
+            let Some(entries) = line.get("entries").and_then(Value::as_u64) else { return Ok(line) };
+            bar.draw(entries, line.get("of").and_then(Value::as_u64), None);
+        }
+    }
+    Err(Failure::failed("the server's report broke off"))
+}
+
+fn page(report: &Value, output: &mut Output) -> Result<(), Failure> {
+    let logs = report.get("logs").and_then(Value::as_object);
+    for (name, log) in logs.into_iter().flatten() {
+        let number = |name: &str| log.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let text = |name: &str| log.get(name).and_then(Value::as_str).unwrap_or("-").to_owned();
+        let findings = log.get("findings").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let word = if findings.is_empty() { "valid" } else { "NOT VALID" };
+        let entries = number("entries");
+        output.line(&format!(
+            "{name:<9} {word}  {entries} entries, {} to {}",
+            text("first_time"),
+            text("last_time")
+        ))?;
+        let (signed, end) = (number("signed"), number("end"));
+        output.line(&format!("          signed up to {signed} of {end}; {} before are gone", number("first")))?;
+        for finding in findings {
+            let number = |name: &str| finding.get(name).and_then(Value::as_u64).unwrap_or_default();
+            let kind = finding.get("kind").and_then(Value::as_str).unwrap_or("?");
+            output.line(&format!("          {kind}: entries {} to {}", number("first"), number("last")))?;
+        }
+    }
+    Ok(())
+}
+
+fn proof(file: &Path, key: &PublicKey, form: Form, output: &mut Output) -> Result<(), Failure> {
+    let text = fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let proven = prove::check(&text, key).map_err(|error| Failure::NotProven(error.to_string()))?;
+    let entry = proven.to_json().unwrap_or_else(|| "null".to_owned());
+    let (origin, size, seq) = (&proven.checkpoint.origin, proven.checkpoint.size, proven.seq);
+    if form == Form::Json {
+        let entry: Value = serde_json::from_str(&entry).unwrap_or_default();
+        let proven = serde_json::json!({ "valid": true, "origin": origin, "size": size, "seq": seq, "entry": entry });
+        return output.line(&proven.to_string());
+    }
+    output.line(&format!("valid: entry {seq} of the {size} of {origin}"))?;
+    output.line(&entry)
+}

@@ -1,0 +1,144 @@
+//! An auditor alone: with the program, a copy of the data and the key, or with one small file.
+
+use std::path::{Path, PathBuf};
+use std::process::Output;
+
+use harness::{House, command};
+use serde_json::Value;
+
+fn run(house: &House, arguments: &[&str]) -> Output {
+    let admin = format!("http://{}", house.gateway.admin_address());
+    command(arguments)
+        .env("VESTIBULE_ADMIN_URL", admin)
+        .env("VESTIBULE_ADMIN_TOKEN", harness::secrets::ADMIN_TOKEN)
+        .env("VESTIBULE_CONFIG", house.gateway.config())
+        .output()
+        .unwrap()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+fn report(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(&output.stderr)))
+}
+
+fn busy() -> House {
+    let house = House::start();
+    for at in 0..30 {
+        house.get("pub.localhost", &format!("/{at}")).send();
+    }
+    house.gateway.sign_in("pin.localhost", &[("pin", "000000")]).from("203.0.113.9").send();
+    house.gateway.logs_when("requests", "", 31);
+    house
+}
+
+/// Of everything in a folder, into another.
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_running_server_verifies_its_logs_and_leaves_an_entry() {
+    let house = busy();
+    let verified = run(&house, &["verify", "-o", "json"]);
+    assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stderr));
+    let report = report(&verified);
+    assert_eq!((&report["valid"], &report["logs"]["requests"]["entries"]), (&true.into(), &31.into()));
+    // All of it is under a head that was signed for the purpose.
+    assert_eq!(report["logs"]["requests"]["signed"], 31);
+    assert!(report["logs"]["access"]["first_time"].is_string());
+    let entry = &house.gateway.logs("audit", "action=log.verify")[0];
+    assert_eq!((&entry["status"], &entry["details"]["valid"]), (&"success".into(), &true.into()));
+
+    let integrity = house.gateway.admin("/api/v1/integrity").json();
+    assert_eq!(integrity["logs"]["requests"]["signed"], 31);
+    let head = house.gateway.admin("/api/v1/integrity/checkpoint?log=requests");
+    let note = head.text();
+    let lines: Vec<&str> = note.lines().collect();
+    assert!(lines[0].starts_with("vestibule/") && lines[0].ends_with("/requests"), "{note}");
+    assert_eq!((lines[1], lines[3]), ("31", ""));
+    assert_eq!(house.gateway.admin("/api/v1/integrity/checkpoint").status, 400);
+
+    let page = run(&house, &["verify"]);
+    assert!(text(&page.stdout).contains("requests  valid  31 entries, "), "{}", text(&page.stdout));
+    let stranger = "vestibule/x+00000000+AAAA";
+    assert_eq!(run(&house, &["verify", "--key", stranger]).status.code(), Some(2));
+}
+
+#[test]
+fn a_copy_is_verified_without_a_server_and_a_changed_byte_is_named() {
+    let mut house = busy();
+    let key = house.gateway.admin("/api/v1/integrity").json()["key"].as_str().unwrap().to_owned();
+    house.gateway.stop();
+    let folder = tempfile::tempdir().unwrap();
+    let copied = folder.path().join("copy");
+    copy(&house.gateway.data_dir(), &copied);
+    let data = copied.to_str().unwrap();
+    let sound = run(&house, &["verify", "--data", data, "--key", &key, "-o", "json"]);
+    assert_eq!(sound.status.code(), Some(0), "{}{}", text(&sound.stdout), text(&sound.stderr));
+    assert_eq!(report(&sound)["logs"]["audit"]["end"], report(&sound)["logs"]["audit"]["signed"]);
+    // With nobody to ask, the configured folder is read, with the key that lies beside the logs.
+    assert_eq!(run(&house, &["verify"]).status.code(), Some(0));
+
+    // A path of a request, in whatever file RocksDB keeps it.
+    let logs = copied.join("logs");
+    let files = std::fs::read_dir(&logs).unwrap().map(|file| file.unwrap().path());
+    let files = files.filter(|file| file.extension().is_some_and(|kind| kind == "sst" || kind == "log"));
+    let changed: Vec<PathBuf> = files.filter(|file| change(file, b"pub.localhost", b"pvb.localhost")).collect();
+    assert!(!changed.is_empty());
+    let broken = run(&house, &["verify", "--data", data, "--key", &key, "-o", "json"]);
+    assert!(matches!(broken.status.code(), Some(1 | 5)), "{broken:?}");
+
+    std::fs::remove_file(copied.join("checkpoint.key")).unwrap();
+    let keyless = run(&house, &["verify", "--data", data]);
+    assert_eq!(keyless.status.code(), Some(2));
+    assert!(text(&keyless.stderr).contains("--key"), "{}", text(&keyless.stderr));
+}
+
+/// Whether the file held it.
+fn change(file: &Path, from: &[u8], to: &[u8]) -> bool {
+    let mut bytes = std::fs::read(file).unwrap();
+    let Some(at) = bytes.windows(from.len()).position(|window| window == from) else { return false };
+    bytes[at..at + to.len()].copy_from_slice(to);
+    std::fs::write(file, bytes).unwrap();
+    true
+}
+
+#[test]
+fn one_entry_is_proven_by_a_small_file() {
+    let house = busy();
+    let key = house.gateway.admin("/api/v1/integrity").json()["key"].as_str().unwrap().to_owned();
+    let entry = house.gateway.logs("access", "result=failed").remove(0);
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("entry.tlog-proof");
+    let file = file.to_str().unwrap();
+    let made = run(&house, &["prove", entry["id"].as_str().unwrap(), "--to", file]);
+    assert_eq!(made.status.code(), Some(0), "{}", text(&made.stderr));
+    assert!(std::fs::metadata(file).unwrap().len() <= 4096);
+
+    let checked = run(&house, &["verify", "--proof", file, "--key", &key, "-o", "json"]);
+    assert_eq!(checked.status.code(), Some(0), "{}", text(&checked.stderr));
+    let proven = report(&checked);
+    for field in ["time", "email", "reason", "source_ip", "seq", "circuit"] {
+        assert_eq!(proven["entry"][field], entry[field], "{field}");
+    }
+
+    let forged = std::fs::read_to_string(file).unwrap().replacen("index ", "index 1", 1);
+    std::fs::write(file, forged).unwrap();
+    let refused = run(&house, &["verify", "--proof", file, "--key", &key]);
+    assert_eq!(refused.status.code(), Some(5));
+    assert!(text(&refused.stderr).starts_with("error: the entry is not in the log"), "{}", text(&refused.stderr));
+    assert_eq!(run(&house, &["prove", "00000000-0000-8000-8000-000000000000"]).status.code(), Some(1));
+    assert_eq!(house.gateway.admin("/api/v1/logs/access/x?include=moon").status, 400);
+}
