@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::num::NonZeroU32;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::secret::SecretReference;
@@ -24,6 +25,26 @@ pub struct Logs {
     pub requests: Kept,
     /// `[logs.audit]`
     pub audit: Kept,
+    /// `[logs.anchors]`
+    pub anchors: Anchors,
+}
+
+/// When the heads of the logs go elsewhere, and where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Anchors {
+    /// At the latest after this time.
+    pub every: Duration,
+    /// And after so many entries of all logs.
+    pub entries: NonZeroU32,
+    /// Empty: nowhere, and none are made.
+    pub to: Vec<AnchorPlace>,
+}
+
+/// A place that anchors go to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AnchorPlace {
+    /// A folder, `file:///…`.
+    Folder(PathBuf),
 }
 
 /// How long one log is kept. Whole segments go, the oldest first.
@@ -88,10 +109,10 @@ shape! {
         access: RawKept,
         requests: RawKept,
         audit: RawKept,
+        anchors: RawAnchors,
     }
     later {
         stdout: bool = false => "read the logs with \"vestibule logs -f -o json\"",
-        anchors: RawAnchors => "copy the data folder to keep what it holds",
     }
 }
 
@@ -113,11 +134,13 @@ shape! {
 
 shape! {
     /// What `[logs.anchors]` may say.
-    pub(crate) unread struct RawAnchors {
+    pub(crate) struct RawAnchors {
         every: Duration,
         entries: NonZeroU32,
-        to: Vec<String>,
-        s3: RawBucket,
+        to: Vec<AnchorPlace>,
+    }
+    later {
+        s3: RawBucket => "write to = [\"file:///…\"], a folder on another machine",
     }
 }
 
@@ -145,6 +168,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 const ACCESS: Kept = Kept { keep: DAY.saturating_mul(400), max_bytes: None };
 const REQUESTS: Kept = Kept { keep: DAY.saturating_mul(30), max_bytes: Some(ByteSize(20 << 30)) };
 const AUDIT: Kept = Kept { keep: DAY.saturating_mul(400), max_bytes: None };
+
+const ANCHOR_EVERY: Duration = Duration::from_secs(3600);
+const ANCHOR_ENTRIES: NonZeroU32 = NonZeroU32::new(10_000).expect("it is not zero");
 
 /// `sync`: from 1 ms to 10 s.
 #[derive(Debug, Clone, Copy)]
@@ -174,7 +200,7 @@ const ALWAYS_REDACTED: &[&str] = &["code", "state", "id_token"];
 
 impl RawLogs {
     pub(crate) fn check(self) -> Logs {
-        let Self { table: _unused, sync, on_full, redact_query, access, requests, audit } = self;
+        let Self { table: _unused, sync, on_full, redact_query, access, requests, audit, anchors } = self;
         let kept = |kept: Field<RawKept>, default: Kept| kept.optional().map_or(default, |kept| kept.check(default));
         let default = Logs::default();
         let redact_query = redact_query.optional().map(|names| {
@@ -188,6 +214,7 @@ impl RawLogs {
             access: kept(access, default.access),
             requests: kept(requests, default.requests),
             audit: kept(audit, default.audit),
+            anchors: anchors.optional().map_or(default.anchors, RawAnchors::check),
         }
     }
 }
@@ -196,6 +223,46 @@ impl RawKept {
     fn check(self, default: Kept) -> Kept {
         let Self { table: _unused, keep, max_bytes } = self;
         Kept { keep: keep.or(default.keep), max_bytes: max_bytes.optional().or(default.max_bytes) }
+    }
+}
+
+impl RawAnchors {
+    fn check(self) -> Anchors {
+        let Self { table: _unused, every, entries, to } = self;
+        let default = Anchors::default();
+        Anchors {
+            every: every.or(default.every),
+            entries: entries.or(default.entries),
+            to: to.optional().unwrap_or(default.to),
+        }
+    }
+}
+
+impl Default for Anchors {
+    fn default() -> Self {
+        Self { every: ANCHOR_EVERY, entries: ANCHOR_ENTRIES, to: Vec::new() }
+    }
+}
+
+impl AnchorPlace {
+    /// As it is written.
+    pub fn to_text(&self) -> String {
+        match self {
+            Self::Folder(folder) => format!("file://{}", folder.display()),
+        }
+    }
+}
+
+impl Word for AnchorPlace {
+    const EXAMPLE: &str = "\"file:///var/lib/vestibule-anchors\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let help = "write \"file://\" and the absolute path of a folder";
+        if text.starts_with("s3://") {
+            return Err(Wrong::new("anchors in S3 are not available yet").help(help));
+        }
+        let folder = text.strip_prefix("file://").map(PathBuf::from).filter(|folder| folder.is_absolute());
+        folder.map(Self::Folder).ok_or_else(|| Wrong::new(format!("{text:?} is no place for anchors")).help(help))
     }
 }
 
@@ -216,7 +283,15 @@ impl Default for CircuitLog {
 impl Default for Logs {
     fn default() -> Self {
         let redact_query = REDACTED.iter().map(ToString::to_string).collect();
-        Self { sync: SYNC, on_full: OnFull::Drop, redact_query, access: ACCESS, requests: REQUESTS, audit: AUDIT }
+        Self {
+            sync: SYNC,
+            on_full: OnFull::Drop,
+            redact_query,
+            access: ACCESS,
+            requests: REQUESTS,
+            audit: AUDIT,
+            anchors: Anchors::default(),
+        }
     }
 }
 
@@ -232,4 +307,4 @@ impl Word for SyncEvery {
     }
 }
 
-words!(SyncEvery);
+words!(SyncEvery, AnchorPlace);

@@ -7,7 +7,7 @@ use crate::admin::Admin;
 use crate::circuit::{AddressRules, Circuit};
 use crate::header_key::HeaderKey;
 use crate::limit::{LoginLimits, RateLimit};
-use crate::logs::Logs;
+use crate::logs::{AnchorPlace, Logs};
 use crate::provider::Provider;
 use crate::server::Server;
 use crate::service_token::{PreviousToken, ServiceToken};
@@ -215,6 +215,10 @@ impl Page<'_> {
             self.set("keep", text(display_duration(kept.keep)));
             self.set_some("max_bytes", kept.max_bytes.map(text));
         }
+        self.table(&["logs", "anchors"]);
+        self.set("every", text(display_duration(logs.anchors.every)));
+        self.set("entries", logs.anchors.entries);
+        self.set("to", list(logs.anchors.to.iter().map(AnchorPlace::to_text)));
     }
 
     fn admin(&mut self, admin: &Admin) {

@@ -4,6 +4,7 @@
 //! interval or counted as lost and marked in the log; sequences have no gaps; an entry is readable within a second.
 //! Nothing here knows policy, HTTP or configuration.
 
+pub mod anchor;
 mod block;
 mod cache;
 pub mod checkpoint;

@@ -13,6 +13,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use uuid::Uuid;
 
+use crate::anchor;
 use crate::block::{Item, Waiter};
 use crate::checkpoint::{self, Signed};
 use crate::database::{self, Opened};
@@ -220,6 +221,48 @@ impl Store {
     /// When the disk refuses.
     pub fn heads(&self) -> Result<[Option<Signed>; 3], Error> {
         checkpoint::heads(&self.handle.shared)
+    }
+
+    /// Signs the heads, and makes the next anchor of them; none while the store is being opened again.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn anchor(&self, signer: &Signer, now: Timestamp, cause: &str) -> Result<Option<anchor::Kept>, Error> {
+        self.sign(signer, now)?;
+        anchor::make(&self.handle.shared, now, cause)
+    }
+
+    /// The latest anchor.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn last_anchor(&self) -> Result<Option<anchor::Kept>, Error> {
+        let slot = self.handle.shared.db.read();
+        slot.as_ref().map_or(Ok(None), |db| Ok(anchor::last(db)?))
+    }
+
+    /// Anchors from a number on, at most [`anchor::AT_ONCE`].
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn anchors(&self, from: u64) -> Result<Vec<anchor::Kept>, Error> {
+        anchor::from(&self.handle.shared, from)
+    }
+
+    /// The number of the first anchor that a place does not have yet.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn next_anchor_of(&self, place: &str) -> Result<u64, Error> {
+        anchor::next_of(&self.handle.shared, place)
+    }
+
+    /// A place has all anchors before this number.
+    ///
+    /// # Errors
+    /// When the disk refuses; the place is told again then.
+    pub fn set_next_anchor_of(&self, place: &str, next: u64) -> Result<(), Error> {
+        anchor::set_next_of(&self.handle.shared, place, next)
     }
 
     /// A file that proves to whoever has the key that this entry is in its log, see [`prove::check`]; none if no head

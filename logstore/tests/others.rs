@@ -1,6 +1,6 @@
 //! Trees, proofs and signatures are what others make of the same standards.
 
-#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may fail by a panic")]
+#![expect(clippy::indexing_slicing, reason = "a test may fail by a panic")]
 
 use std::convert::Infallible;
 

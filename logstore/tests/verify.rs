@@ -95,7 +95,7 @@ fn copy(of: &Path) -> TempDir {
 }
 
 fn report(dir: &Path, key: &PublicKey) -> Report {
-    verify::folder(dir, key, 2, &Progress::default()).unwrap()
+    verify::folder(dir, key, &[], 2, &Progress::default()).unwrap()
 }
 
 fn log(report: &Report, log: Log) -> &LogReport {
@@ -154,7 +154,7 @@ fn what_nobody_touched_is_valid_and_whole() {
     // The same of a store that is open, while it goes on.
     let store = Store::open(dir.path(), options()).unwrap();
     append(&store, REQUESTS, REQUESTS + 10);
-    let open = verify::store(&store, &key(), 1, &Progress::default()).unwrap();
+    let open = verify::store(&store, &key(), &[], 1, &Progress::default()).unwrap();
     assert!(open.is_valid(), "{open:?}");
     assert_eq!((log(&open, Log::Requests).end, log(&open, Log::Requests).signed), (REQUESTS + 10, REQUESTS));
     assert_eq!(log(&open, Log::Audit).root, log(&report, Log::Audit).root);
@@ -261,7 +261,7 @@ fn what_was_removed_by_the_rules_leaves_a_tree_that_still_verifies() {
     for (until, first) in [(ROWS + 5, ROWS), (2 * ROWS + 300, 2 * ROWS + 300)] {
         store.set_keep([Keep::default(), Keep { age: age(until), bytes: None }, Keep::default()]);
         store.prune(now).unwrap();
-        let report = verify::store(&store, &key(), 2, &Progress::default()).unwrap();
+        let report = verify::store(&store, &key(), &[], 2, &Progress::default()).unwrap();
         assert!(report.is_valid(), "{report:?}");
         let requests = log(&report, Log::Requests);
         assert_eq!((requests.first, requests.end, requests.signed), (first, REQUESTS, REQUESTS));
@@ -271,6 +271,38 @@ fn what_was_removed_by_the_rules_leaves_a_tree_that_still_verifies() {
     store.close().unwrap();
     let report = report(dir.path(), &key());
     assert!(report.is_valid() && log(&report, Log::Requests).signed == REQUESTS + 1, "{report:?}");
+}
+
+#[test]
+fn an_anchor_tells_of_a_tail_that_was_cut_with_its_heads() {
+    let dir = written();
+    let store = Store::open(dir.path(), options()).unwrap();
+    let anchor = store.anchor(&signer(), time(300), "asked").unwrap().unwrap();
+    append(&store, REQUESTS, REQUESTS + 5);
+    let next = store.anchor(&signer(), time(301), "entries").unwrap().unwrap();
+    assert_eq!((anchor.number, next.number, store.anchors(1).unwrap()), (0, 1, vec![next.clone()]));
+    store.close().unwrap();
+    let uuid = verify::known(dir.path()).unwrap().0;
+    let texts = [anchor, next].map(|kept| (kept.number.to_string(), kept.text));
+    let anchors = vestibule_logstore::anchor::check(&texts, uuid, &key()).unwrap();
+    let report = |dir: &Path| verify::folder(dir, &key(), &anchors, 2, &Progress::default()).unwrap();
+    assert!(report(dir.path()).is_valid(), "{:?}", report(dir.path()));
+
+    // The last rows and every head over them: a log that ended earlier.
+    let copy = copy(dir.path());
+    let db = open(copy.path());
+    let rows = all(&db, "hot", Log::Requests).pop().unwrap().0;
+    db.delete_cf(&cf(&db, "hot"), &rows).unwrap();
+    let end = u64::from_be_bytes(rows[1..].try_into().unwrap());
+    for (key, _) in all(&db, "note", Log::Requests) {
+        if u64::from_be_bytes(key[1..].try_into().unwrap()) > end {
+            db.delete_cf(&cf(&db, "note"), key).unwrap();
+        }
+    }
+    drop(db);
+    assert_eq!(log(&self::report(copy.path(), &key()), Log::Requests).findings, []);
+    let cut = Finding { first: end, last: REQUESTS + 4, kind: Kind::CutTail };
+    assert_eq!(log(&report(copy.path()), Log::Requests).findings, [cut]);
 }
 
 #[test]

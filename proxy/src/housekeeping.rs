@@ -11,12 +11,14 @@ use vestibule_config::logs::Logs;
 use vestibule_logstore::Keep;
 
 use crate::state::State;
-use crate::{attempt, exceeded};
+use crate::{anchors, attempt, exceeded};
 
 /// Sessions that are over are taken away, keys that are old give way.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// Entries that need not be kept any more are removed, counters written, and heads signed.
 const KEEP_EVERY: Duration = Duration::from_secs(60);
+/// Looks whether the heads of the logs are due elsewhere, and tries again what did not get there.
+const ANCHOR_EVERY: Duration = Duration::from_secs(60);
 /// Attempts that nobody goes on with are ended.
 const CLOSE_EVERY: Duration = Duration::from_secs(15);
 /// Names of upstreams are looked up again, so that a moved backend is found.
@@ -63,6 +65,20 @@ impl Housekeeping {
         }
     }
 
+    /// Of its own: a place that is slow holds up nothing else.
+    async fn send_anchors(&self) {
+        let mut ticks = every(ANCHOR_EVERY);
+        loop {
+            ticks.tick().await;
+            let state = self.state.clone();
+            match tokio::task::spawn_blocking(move || anchors::tend(&state)).await {
+                Ok(Ok(())) => (),
+                Ok(Err(error)) => tracing::error!(error = format!("{error:#}"), "sending anchors failed"),
+                Err(error) => tracing::error!(%error, "sending anchors failed"),
+            }
+        }
+    }
+
     /// Attempts of which nothing more came.
     async fn close_attempts(&self) {
         let mut ticks = every(CLOSE_EVERY);
@@ -102,6 +118,7 @@ impl BackgroundService for Housekeeping {
         tokio::join!(
             self.sweep(),
             self.keep_logs(),
+            self.send_anchors(),
             self.close_attempts(),
             self.look_up(),
             exceeded::run(self.state.clone())

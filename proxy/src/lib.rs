@@ -9,6 +9,7 @@
 
 mod admin;
 mod admit;
+mod anchors;
 mod answer;
 mod attempt;
 mod audit;

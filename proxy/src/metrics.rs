@@ -53,6 +53,10 @@ pub(crate) struct Held<'a> {
     pub(crate) remembered_refusals: u64,
     /// Addresses that sent wrong tokens to the admin port.
     pub(crate) throttled_addresses: u64,
+    /// Of the latest anchor that every place has, in seconds; none before the first.
+    pub(crate) anchor_age: Option<i64>,
+    /// Anchors that a place did not take, each time.
+    pub(crate) anchor_failures: u64,
 }
 
 /// Numbers that others keep and that are copied in when the page is asked for.
@@ -77,6 +81,8 @@ struct Snapshot {
     signed_assertions: Counter,
     remembered_refusals: Gauge,
     throttled_addresses: Gauge,
+    anchor_age: Gauge,
+    anchor_failures: Counter,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -323,12 +329,15 @@ impl Metrics {
         add(to, "assertions_signed", "Identity assertions signed", &kept.signed_assertions);
         add(to, "refusals_remembered", "Refused sessions in memory", &kept.remembered_refusals);
         add(to, "admin_throttled_addresses", "Addresses that sent wrong tokens", &kept.throttled_addresses);
+        let age = "Seconds since the latest anchor that every place has; -1 before the first";
+        add(to, "anchor_age_seconds", age, &kept.anchor_age);
+        add(to, "anchor_failures", "Anchors that a place did not take, each time", &kept.anchor_failures);
     }
 }
 
 impl Snapshot {
     fn take(&self, held: &Held<'_>) {
-        let Held { store, auth, opened, remembered_refusals, throttled_addresses } = *held;
+        let Held { store, auth, opened, remembered_refusals, throttled_addresses, anchor_age, anchor_failures } = *held;
         self.log_queue_depth.set(signed(store.queue_depth));
         self.log_quarantined.set(signed(store.quarantined));
         self.log_bytes.set(signed(store.bytes));
@@ -356,6 +365,8 @@ impl Snapshot {
         store_in(&self.signed_assertions, auth.signed_assertions);
         self.remembered_refusals.set(signed(remembered_refusals));
         self.throttled_addresses.set(signed(throttled_addresses));
+        self.anchor_age.set(anchor_age.unwrap_or(-1));
+        store_in(&self.anchor_failures, anchor_failures);
     }
 }
 

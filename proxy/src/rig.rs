@@ -16,6 +16,7 @@ use vestibule_config::FileSource;
 use vestibule_logstore::note::Signer;
 use vestibule_logstore::{Log, Options, Query, Store};
 
+use crate::anchors::Anchoring;
 use crate::attempt::{Opened, Refused};
 use crate::exceeded::Exceeded;
 use crate::metrics::Metrics;
@@ -73,6 +74,7 @@ impl Rig {
             request_ids: store.request_ids(),
             store,
             signer: Signer::from_seed(&[7; 32]).unwrap(),
+            anchoring: Anchoring::default(),
             clock: clock.clone(),
             config_path: file.clone(),
             reloads: Reloads::default(),

@@ -20,6 +20,7 @@ use vestibule_config::{FileSource, Settings};
 use vestibule_logstore::{Options, Store, checkpoint};
 
 use crate::admin;
+use crate::anchors::{self, Anchoring};
 use crate::attempt::{Opened, Refused};
 use crate::audit::{Act, Actor};
 use crate::back_channel::Network;
@@ -68,6 +69,10 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
     let noted = note(&state, "system.stop");
     admin.stop();
     let signed = state.store.sign(&state.signer, state.clock.now()).context("signing the logs");
+    // A place that is away must not keep the server from stopping: what it lacks is sent after the next start.
+    if let Err(error) = anchors::now(&state, "stop") {
+        tracing::warn!(error = format!("{error:#}"), "the last heads wait for the next start");
+    }
     let logs = state.store.close().context("closing the logs");
     let sessions = state.auth.close().context("closing the state database");
     noted.and(signed).and(logs).and(sessions)
@@ -101,6 +106,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
         exceeded: Exceeded::default(),
         request_ids: store.request_ids(),
         signer: signing::load_or_make(&data_dir)?,
+        anchoring: Anchoring::default(),
         store,
         clock,
         config_path: config_path.to_owned(),

@@ -11,6 +11,7 @@ use vestibule_config::Settings;
 use vestibule_logstore::note::Signer;
 use vestibule_logstore::{RequestIds, Store};
 
+use crate::anchors::Anchoring;
 use crate::attempt::{Opened, Refused, Turns};
 use crate::exceeded::Exceeded;
 use crate::metrics::Metrics;
@@ -27,6 +28,8 @@ pub(crate) struct State {
     pub(crate) store: Store,
     /// Signs their heads.
     pub(crate) signer: Signer,
+    /// How sending them elsewhere goes; `Anchoring::default()`.
+    pub(crate) anchoring: Anchoring,
     /// Counters.
     pub(crate) metrics: Metrics,
     /// Sessions whose refusal by a policy is recorded; `Refused::default()`.

@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Output;
+use std::time::Duration;
 
-use harness::{House, command};
+use harness::{House, command, until};
 use serde_json::Value;
 
 fn run(house: &House, arguments: &[&str]) -> Output {
@@ -113,6 +114,46 @@ fn change(file: &Path, from: &[u8], to: &[u8]) -> bool {
     bytes[at..at + to.len()].copy_from_slice(to);
     std::fs::write(file, bytes).unwrap();
     true
+}
+
+#[test]
+fn heads_go_to_a_folder_and_tell_of_what_was_cut() {
+    let anchors = tempfile::tempdir().unwrap();
+    let place = format!("[logs.anchors]\nto = [\"file://{}\"]", anchors.path().display());
+    let mut house = House::with(&place);
+    let first = until(Duration::from_secs(10), "the first anchor", || {
+        let list = text(&run(&house, &["anchor", "list"]).stdout);
+        list.contains(" start ").then_some(list)
+    });
+    assert!(first.trim_start().starts_with("0 "), "{first}");
+    house.get("pub.localhost", "/").send();
+    house.gateway.logs_when("requests", "", 1);
+    let asked = run(&house, &["anchor", "now"]);
+    assert!(text(&asked.stdout).contains(" asked "), "{}", text(&asked.stderr));
+    assert_eq!(house.gateway.logs("audit", "action=log.anchor")[0]["resource"], "1");
+    assert!(house.gateway.metric("vestibule_anchor_age_seconds", &[]) >= 0.0);
+    let key = house.gateway.admin("/api/v1/integrity").json()["key"].as_str().unwrap().to_owned();
+    house.gateway.stop();
+    // At the start, because somebody asked, and at the stop.
+    assert_eq!(std::fs::read_dir(anchors.path()).unwrap().count(), 3);
+
+    let at = anchors.path().to_str().unwrap();
+    let verify = |house: &House| run(house, &["verify", "--key", &key, "--anchors", at, "-o", "json"]);
+    let sound = verify(&house);
+    assert_eq!(sound.status.code(), Some(0), "{}", text(&sound.stderr));
+    let mut files: Vec<PathBuf> = std::fs::read_dir(anchors.path()).unwrap().map(|file| file.unwrap().path()).collect();
+    files.sort();
+    let second = std::fs::read(&files[1]).unwrap();
+    std::fs::remove_file(&files[1]).unwrap();
+    let gap = verify(&house);
+    assert_eq!((gap.status.code(), text(&gap.stderr).contains("anchor 1 is missing")), (Some(5), true));
+    std::fs::write(&files[1], second).unwrap();
+
+    // Another store under the same key of the operator: what was anchored is not there.
+    std::fs::remove_dir_all(house.gateway.data_dir().join("logs")).unwrap();
+    house.gateway.launch();
+    house.gateway.stop();
+    assert_eq!(verify(&house).status.code(), Some(5));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The right edge of a tree: all that it takes to let it grow, and to say its root.
 
-use super::hash::{Hash, node};
+use super::hash::{Hash, node, sha256};
 
 /// The roots of the perfect subtrees of a tree, the largest first: one for each bit of its size.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -52,15 +52,9 @@ impl Edge {
     /// The hash of the whole tree. That of an empty one is the hash of nothing.
     pub fn root(&self) -> Hash {
         let mut nodes = self.nodes.iter().rev();
-        let Some(last) = nodes.next() else { return empty() };
+        let Some(last) = nodes.next() else { return sha256(&[]) };
         nodes.fold(*last, |right, left| node(left, &right))
     }
-}
-
-fn empty() -> Hash {
-    let mut hash = Hash::default();
-    hash.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, &[]).as_ref());
-    hash
 }
 
 #[cfg(test)]
@@ -71,7 +65,7 @@ mod tests {
     /// By the definition: the largest power of two below the size on the left, the rest on the right.
     fn by_definition(leaves: &[Hash]) -> Hash {
         match leaves {
-            [] => empty(),
+            [] => sha256(&[]),
             [leaf] => *leaf,
             _ => {
                 let (left, right) = leaves.split_at(leaves.len().next_power_of_two() / 2);

@@ -1,9 +1,16 @@
 //! The two hashes of RFC 9162, section 2.1.
 
-use aws_lc_rs::digest::{Context, SHA256};
+use aws_lc_rs::digest::{Context, SHA256, digest};
 
 /// A SHA-256.
 pub type Hash = [u8; 32];
+
+/// Of bytes that are no part of a tree.
+pub(crate) fn sha256(bytes: &[u8]) -> Hash {
+    let mut hash = Hash::default();
+    hash.copy_from_slice(digest(&SHA256, bytes).as_ref());
+    hash
+}
 
 /// Of an entry.
 pub fn leaf(entry: &[u8]) -> Hash {

@@ -7,6 +7,7 @@ mod stored;
 mod subtree;
 
 pub use edge::Edge;
+pub(crate) use hash::sha256;
 pub use hash::{Hash, leaf, node};
 pub use proof::{Consistency, Inclusion, Nodes};
 pub(crate) use stored::{drop_before, each, load, put};

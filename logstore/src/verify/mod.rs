@@ -16,6 +16,7 @@ use uuid::Uuid;
 
 pub use self::finding::{Finding, Kind};
 use self::source::Source;
+use crate::anchor::Anchor;
 use crate::entry::Log;
 use crate::error::Error;
 use crate::note::PublicKey;
@@ -86,11 +87,18 @@ impl Progress {
     }
 }
 
-/// Verifies the logs of an open store, on `threads` threads. Blocks; the store works on meanwhile.
+/// Verifies the logs of an open store, on `threads` threads, also against heads in anchors that [`crate::anchor::check`]
+/// found sound. Blocks; the store works on meanwhile.
 ///
 /// # Errors
 /// When the disk refuses, the store is closed or cannot be written any more, or the verification was stopped.
-pub fn store(store: &Store, key: &PublicKey, threads: usize, progress: &Progress) -> Result<Report, Error> {
+pub fn store(
+    store: &Store,
+    key: &PublicKey,
+    anchors: &[Anchor],
+    threads: usize,
+    progress: &Progress,
+) -> Result<Report, Error> {
     let shared = store.shared();
     // No file is removed under the readers.
     let _reads = shared.readers.read();
@@ -98,7 +106,7 @@ pub fn store(store: &Store, key: &PublicKey, threads: usize, progress: &Progress
     let db = slot.as_ref().ok_or(Error::Damaged { what: "the log store is not open" })?;
     let mut logs = Vec::new();
     for log in Log::ALL {
-        let source = Source::of_store(shared, db, log, threads)?;
+        let source = Source::of_store(shared, db, log, threads)?.and(anchors);
         logs.push(walk::log(&source, shared.store, key, progress)?);
     }
     Ok(Report { store: shared.store, logs })
@@ -109,22 +117,29 @@ pub fn store(store: &Store, key: &PublicKey, threads: usize, progress: &Progress
 ///
 /// # Errors
 /// When the folder holds no logs of this version, the disk refuses, or the verification was stopped.
-pub fn folder(dir: &Path, key: &PublicKey, threads: usize, progress: &Progress) -> Result<Report, Error> {
+pub fn folder(
+    dir: &Path,
+    key: &PublicKey,
+    anchors: &[Anchor],
+    threads: usize,
+    progress: &Progress,
+) -> Result<Report, Error> {
     let opened = crate::database::open_to_read(dir)?;
     let mut logs = Vec::new();
     for log in Log::ALL {
-        let source = Source::of_folder(&opened, log, threads)?;
+        let source = Source::of_folder(&opened, log, threads)?.and(anchors);
         logs.push(walk::log(&source, opened.store, key, progress)?);
     }
     Ok(Report { store: opened.store, logs })
 }
 
-/// Entries that a folder holds, for whoever shows how far a verification has come.
+/// The name of the store in a folder, and how many entries it holds.
 ///
 /// # Errors
 /// As [`folder`].
-pub fn entries(dir: &Path) -> Result<u64, Error> {
+pub fn known(dir: &Path) -> Result<(Uuid, u64), Error> {
     let opened = crate::database::open_to_read(dir)?;
     let count = |log| Source::of_folder(&opened, log, 1).map(|source| source.entries());
-    Log::ALL.into_iter().map(count).sum()
+    let entries: Result<u64, Error> = Log::ALL.into_iter().map(count).sum();
+    Ok((opened.store, entries?))
 }

@@ -62,7 +62,7 @@ fn check(source: &Source<'_>, piece: &Arc<Piece>) -> Checked {
     let Some(stored) = stored else { return Checked { subtree: made, leaves, findings: Vec::new() } };
     let findings = compare(stored, &made, &leaves);
     let inside = |size: u64| piece.first < size && size < piece.end();
-    let wanted = findings.is_empty() && source.checkpoints.iter().any(|checkpoint| inside(checkpoint.size));
+    let wanted = findings.is_empty() && source.has_head(inside);
     Checked { subtree: stored.clone(), leaves: if wanted { leaves } else { Vec::new() }, findings }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use rocksdb::DB;
 
+use crate::anchor::Anchor;
 use crate::checkpoint::{self, Signed};
 use crate::database::OpenedToRead;
 use crate::entry::Log;
@@ -25,6 +26,8 @@ pub(super) struct Source<'a> {
     pub(super) subtrees: Vec<Subtree>,
     /// In the order of their sizes.
     pub(super) checkpoints: Vec<Signed>,
+    /// Notes that were kept elsewhere.
+    pub(super) outside: Vec<String>,
     /// Present if the store is open.
     shared: Option<&'a Shared>,
 }
@@ -37,7 +40,16 @@ impl<'a> Source<'a> {
             let contents = shared.contents(log).read();
             (contents.first, View::over(&contents, db, log, &shared.cache, &shared.ids))
         };
-        Ok(Self { log, first, view, threads, subtrees: subtrees(db, log)?, checkpoints, shared: Some(shared) })
+        Ok(Self {
+            log,
+            first,
+            view,
+            threads,
+            subtrees: subtrees(db, log)?,
+            checkpoints,
+            outside: Vec::new(),
+            shared: Some(shared),
+        })
     }
 
     pub(super) fn of_folder(opened: &'a OpenedToRead, log: Log, threads: usize) -> Result<Self, Error> {
@@ -50,11 +62,23 @@ impl<'a> Source<'a> {
         };
         let view = View::over(contents, db, log, cache, ids);
         let (subtrees, checkpoints) = (subtrees(db, log)?, checkpoint::all(db, log)?);
-        Ok(Self { log, first: contents.first, view, threads, subtrees, checkpoints, shared: None })
+        Ok(Self { log, first: contents.first, view, threads, subtrees, checkpoints, outside: Vec::new(), shared: None })
+    }
+
+    /// With heads that were kept elsewhere.
+    pub(super) fn and(mut self, anchors: &[Anchor]) -> Self {
+        self.outside = anchors.iter().map(|anchor| anchor.heads.of(self.log).to_owned()).collect();
+        self
     }
 
     pub(super) fn pieces(&self) -> &[Arc<Piece>] {
         &self.view.pieces
+    }
+
+    /// Whether a head has such a size; any may, of those that were kept elsewhere.
+    pub(super) fn has_head(&self, is_wanted: impl Fn(u64) -> bool) -> bool {
+        let outside = self.outside.iter().filter_map(|note| note.lines().nth(1)?.parse().ok());
+        self.checkpoints.iter().map(|signed| signed.size).chain(outside).any(is_wanted)
     }
 
     /// Position of the first row that is not sealed, if there is one.

@@ -40,6 +40,10 @@ fn signed(source: &Source<'_>, store: Uuid, key: &PublicKey) -> (Vec<Checkpoint>
             Err(NoteError::OtherKey) => findings.push(finding(Kind::WrongKey)),
         }
     }
+    let outside = source.outside.iter().filter_map(|note| key.open(note).ok());
+    good.extend(outside.filter(|checkpoint| checkpoint.origin == ours));
+    good.sort_by_key(|checkpoint| checkpoint.size);
+    good.dedup();
     (good, findings)
 }
 

@@ -4,24 +4,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
-use http::HeaderValue;
 use http::header::CONTENT_TYPE;
+use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 use vestibule_logstore::verify::{self, LogReport, Progress, Report};
 use vestibule_logstore::{Error, Log, checkpoint};
 
 use super::door::Call;
-use super::logs::off_the_runtime;
+use super::logs::{QUEUED, off_the_runtime};
 use super::problem::Problem;
 use super::status::{json as answer, rfc3339_us};
 use super::stream::{Feed, Gone};
+use crate::anchors;
 use crate::audit::Act;
 use crate::state::State;
 
-/// A verification reads everything there is; one more at the same time is refused.
+/// A verification reads everything there is; one more waits up to [`QUEUED`], then gets 503.
 pub(super) const VERIFICATIONS_AT_ONCE: usize = 1;
 
 /// It says how far it is.
@@ -80,11 +81,56 @@ pub(super) async fn head(call: Call) -> Result<Response, Problem> {
     Ok(response)
 }
 
+/// `GET /api/v1/integrity/anchors?from=`: those that were made, by number, at most 100.
+pub(super) async fn anchors(call: Call) -> Result<Response, Problem> {
+    let from = match call.parameters.as_slice() {
+        [] => Some(0),
+        [(name, value)] if name == "from" => value.parse().ok(),
+        _ => None,
+    };
+    let from = from.ok_or_else(|| Problem::bad_parameter("from", "write from=N, a number, and nothing else"))?;
+    let store = call.port.state.store.clone();
+    let kept = off_the_runtime(&call, move || store.anchors(from).map_err(|error| Problem::internal(&error))).await?;
+    let data: Vec<Value> = kept.iter().filter_map(|kept| serde_json::from_str(&kept.text).ok()).collect();
+    Ok(answer(json!({ "data": data }).to_string()))
+}
+
+/// `POST /api/v1/integrity/anchors`: one more, now.
+pub(super) async fn anchor(call: Call) -> Result<Response, Problem> {
+    call.without_parameters()?;
+    let state = call.port.state.clone();
+    if state.live.load().settings.logs.anchors.to.is_empty() {
+        let detail = "anchors go nowhere; name a place in [logs.anchors] to";
+        return Err(Problem::new(StatusCode::CONFLICT, "no_place", detail));
+    }
+    let made =
+        off_the_runtime(&call, move || anchors::now(&state, "asked").map_err(|error| Problem::internal(&*error)));
+    let made = made.await?.ok_or_else(|| Problem::busy("the logs cannot be signed now"))?;
+    let resource = made.number.to_string();
+    let act = Act {
+        actor: &call.actor,
+        action_type: "security",
+        action: "log.anchor",
+        resource_type: "log",
+        resource: Some(&resource),
+        status: "success",
+        http_status: Some(201),
+        before: None,
+        after: None,
+        details: None,
+        count: 1,
+    };
+    act.commit(&call.port.state).await?;
+    let mut response = answer(made.text);
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}
+
 /// `POST /api/v1/integrity/verify`: every hash again. Lines of JSON: how far it is, every second, and the report.
 pub(super) async fn verify(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
-    let turn = call.port.verifications.clone().try_acquire_owned();
-    let turn = turn.map_err(|_| Problem::busy("a verification runs already"))?;
+    let turn = timeout(QUEUED, call.port.verifications.clone().acquire_owned());
+    let Ok(Ok(turn)) = turn.await else { return Err(Problem::busy("a verification runs already")) };
     let state = call.port.state.clone();
     let signed = state.clone();
     let now = state.clock.now();
@@ -97,7 +143,7 @@ pub(super) async fn verify(call: Call) -> Result<Response, Problem> {
     let (told, work) = (progress.clone(), state.clone());
     let running = spawn_blocking(move || {
         let _turn = turn;
-        verify::store(&work.store, &work.signer.public_key(), 1, &told)
+        verify::store(&work.store, &work.signer.public_key(), &[], 1, &told)
     });
     let (feed, body) = Feed::new();
     let mut response = Response::new(body);

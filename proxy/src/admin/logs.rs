@@ -22,7 +22,7 @@ use super::status::json;
 
 /// Queries read much and run beside the traffic; more of them wait up to [`QUEUED`], then get 503.
 pub(super) const QUERIES_AT_ONCE: usize = 2;
-const QUEUED: Duration = Duration::from_secs(5);
+pub(super) const QUEUED: Duration = Duration::from_secs(5);
 
 /// An answer that takes longer is cut short and says so.
 pub(super) const DEADLINE: Duration = Duration::from_secs(10);

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use vestibule_logstore::{BadParameter, QueryError, Unavailable};
 
 /// Every [`Problem::reason`].
-pub(crate) const REASONS: [&str; 14] = [
+pub(crate) const REASONS: [&str; 15] = [
     "unauthorized",
     "forbidden",
     "misdirected",
@@ -21,6 +21,7 @@ pub(crate) const REASONS: [&str; 14] = [
     "internal",
     "log_unavailable",
     "full",
+    "no_place",
     "too_large",
     "too_slow",
 ];

@@ -6,8 +6,10 @@ use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use vestibule_logstore::Log;
 
 use super::door::Call;
+use super::logs::off_the_runtime;
 use super::problem::Problem;
 use crate::metrics::Held;
 use crate::reload::{Last, Outcome, problems};
@@ -22,6 +24,8 @@ pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
         opened: &state.opened,
         remembered_refusals: state.refused.count(),
         throttled_addresses: call.port.throttle.addresses(),
+        anchor_age: state.anchoring.age(state.clock.now()),
+        anchor_failures: state.anchoring.failures(),
     });
     let mut response = Response::new(Body::from(page));
     let openmetrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -30,8 +34,10 @@ pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
 }
 
 /// `GET /api/v1/status`.
-pub(super) fn status(call: &Call) -> Result<Response, Problem> {
+pub(super) async fn status(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
+    let store = call.port.state.store.clone();
+    let heads = off_the_runtime(&call, move || store.heads().map_err(|error| Problem::internal(&error))).await?;
     let state = &call.port.state;
     let live = state.live.load();
     let (store, auth) = (state.store.figures(), state.auth.figures());
@@ -40,6 +46,10 @@ pub(super) fn status(call: &Call) -> Result<Response, Problem> {
     let entries: serde_json::Map<_, _> = store.entries.iter().map(|(log, n)| ((*log).to_owned(), json!(n))).collect();
     let dropped: serde_json::Map<_, _> = store.dropped.iter().map(|(log, n)| ((*log).to_owned(), json!(n))).collect();
     let kept: serde_json::Map<_, _> = store.kept.iter().map(|(log, n)| ((*log).to_owned(), json!(n))).collect();
+    let heads = Log::ALL.into_iter().zip(&heads).map(|(log, head)| {
+        let head = head.as_ref().map(|head| json!({ "size": head.size, "signed_at": rfc3339_us(head.time) }));
+        (log.name().to_owned(), json!(head))
+    });
     let circuits = &live.settings.circuits;
     let body = json!({
         "version": env!("CARGO_PKG_VERSION"),
@@ -64,6 +74,8 @@ pub(super) fn status(call: &Call) -> Result<Response, Problem> {
             "quarantined": store.quarantined,
         },
         "queue": store.queue_depth,
+        "tree_heads": heads.collect::<serde_json::Map<_, _>>(),
+        "anchor_age_seconds": state.anchoring.age(now),
     });
     Ok(json(body.to_string()))
 }

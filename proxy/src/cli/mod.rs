@@ -4,6 +4,7 @@
 //! verification failed, 130 interrupted.
 //! A pipe that the reader closed ends a command quietly with 0. No secret is ever a flag.
 
+mod anchor;
 mod ban;
 mod bar;
 mod check;
@@ -109,6 +110,8 @@ enum Command {
     Export(export::Args),
     /// Verify the logs: every hash again, against what was signed
     Verify(verify::Args),
+    /// Send the heads of the logs elsewhere, or list those that were sent
+    Anchor(anchor::Args),
     /// Make a small file that proves one entry to whoever has the key
     Prove(prove::Args),
     /// Ask the running server whether it is ready
@@ -146,6 +149,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Stats(args) => stats::run(&args, global, output),
         Command::Export(args) => export::run(&args, global, output),
         Command::Verify(args) => verify::run(&args, global, output),
+        Command::Anchor(args) => anchor::run(&args, global, output),
         Command::Prove(args) => prove::run(&args, global, output),
         Command::Healthcheck => healthcheck::run(global, output),
         Command::Completions(args) => completions::run(&args, output),

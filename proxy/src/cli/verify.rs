@@ -9,6 +9,8 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use http::Method;
 use serde_json::Value;
+use uuid::Uuid;
+use vestibule_logstore::anchor::{self, Anchor};
 use vestibule_logstore::note::PublicKey;
 use vestibule_logstore::verify::{self, Progress};
 use vestibule_logstore::{Error, prove};
@@ -37,6 +39,10 @@ pub(super) struct Args {
     /// beside the logs is taken, which whoever changed them may have changed too
     #[arg(long, value_name = "KEY|FILE")]
     key: Option<String>,
+    /// A folder with anchors, the heads that went elsewhere: only they tell of a tail that was cut. They are compared
+    /// with a folder: that of --data, or the configured one
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "proof"])]
+    anchors: Option<PathBuf>,
     /// A proof of one entry, made by `vestibule prove`; needs --key
     #[arg(long, value_name = "FILE", requires = "key")]
     proof: Option<PathBuf>,
@@ -59,14 +65,16 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
     if let (Some(file), Some(key)) = (&args.proof, &key) {
         return proof(file, key, args.output, output);
     }
+    let anchors = args.anchors.as_deref();
     let report = match (&args.data, &args.url) {
-        (Some(folder), _) => of_folder(folder, key, global)?,
+        (Some(folder), _) => of_folder(folder, key, anchors, global)?,
+        (None, None) if anchors.is_some() => of_folder(&configured(global)?, key, anchors, global)?,
         (None, Some(url)) => of_server(Some(url), key.as_ref(), global)?,
         (None, None) => match of_server(None, key.as_ref(), global) {
             Err(Failure::Unreachable(cause)) => {
-                let folder = files::load(&files::path(global)?).map_err(Failure::Invalid)?.server.data_dir;
+                let folder = configured(global)?;
                 remark(global, &format!("{cause}\nreading {} instead", folder.display()));
-                of_folder(&folder, key, global)?
+                of_folder(&folder, key, None, global)?
             }
             asked => asked?,
         },
@@ -89,7 +97,11 @@ fn key(text: &str) -> Result<PublicKey, Failure> {
     PublicKey::parse(&read).map_err(|error| Failure::Usage(format!("--key {text}: {error}")))
 }
 
-fn of_folder(folder: &Path, key: Option<PublicKey>, global: &Global) -> Result<Value, Failure> {
+fn configured(global: &Global) -> Result<PathBuf, Failure> {
+    Ok(files::load(&files::path(global)?).map_err(Failure::Invalid)?.server.data_dir)
+}
+
+fn of_folder(folder: &Path, key: Option<PublicKey>, anchors: Option<&Path>, global: &Global) -> Result<Value, Failure> {
     let logs = folder.join("logs");
     let logs = if logs.is_dir() { logs } else { folder.to_owned() };
     let key = match key {
@@ -97,19 +109,50 @@ fn of_folder(folder: &Path, key: Option<PublicKey>, global: &Global) -> Result<V
         None => beside(folder, global)?,
     };
     let (progress, mut bar) = (Progress::default(), Bar::new(global));
-    let total = if bar.is_shown() { verify::entries(&logs).ok() } else { None };
+    let unreadable = || format!("{} cannot be verified", logs.display());
+    let (store, total) = verify::known(&logs).with_context(unreadable)?;
+    let anchors = anchors.map_or(Ok(Vec::new()), |anchors| sound(anchors, store, &key, global))?;
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let report = thread::scope(|scope| {
-        let work = scope.spawn(|| verify::folder(&logs, &key, threads, &progress));
+        let work = scope.spawn(|| verify::folder(&logs, &key, &anchors, threads, &progress));
         while !work.is_finished() {
-            bar.draw(progress.entries(), total, None);
+            bar.draw(progress.entries(), Some(total), None);
             thread::sleep(LOOK);
         }
         work.join().unwrap_or(Err(Error::Stopped))
     });
     bar.clear();
-    let report = report.with_context(|| format!("{} cannot be verified", logs.display()))?;
+    let report = report.with_context(unreadable)?;
     Ok(shown_report(&report))
+}
+
+/// The anchors in a folder, if nothing is wrong with them.
+fn sound(folder: &Path, store: Uuid, key: &PublicKey, global: &Global) -> Result<Vec<Anchor>, Failure> {
+    let unreadable = || format!("reading the anchors in {}", folder.display());
+    let mut texts = Vec::new();
+    for file in fs::read_dir(folder).with_context(unreadable)? {
+        let path = file.with_context(unreadable)?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if anchor::is_name(&name) {
+            texts.push((name, fs::read_to_string(&path).with_context(unreadable)?));
+        }
+    }
+    let anchors = anchor::check(&texts, store, key).map_err(|broken| {
+        broken.iter().for_each(|broken| say(global, &format!("error: {broken}")));
+        Failure::Unsound
+    })?;
+    if anchors.is_empty() {
+        return Err(Failure::NotProven(format!("there are no anchors in {}", folder.display())));
+    }
+    remark(
+        global,
+        &format!(
+            "{} anchors follow each other up to number {}",
+            anchors.len(),
+            anchors.iter().map(|anchor| anchor.number).max().unwrap_or_default()
+        ),
+    );
+    Ok(anchors)
 }
 
 fn beside(folder: &Path, global: &Global) -> Result<PublicKey, Failure> {

@@ -16,6 +16,8 @@ fn what_was_never_counted_is_zero_from_the_start() {
             opened: &opened,
             remembered_refusals: 0,
             throttled_addresses: 0,
+            anchor_age: None,
+            anchor_failures: 0,
         })
     };
     let empty = page(&metrics);
@@ -71,6 +73,8 @@ const PROMISED: &[&str] = &[
     "vestibule_locations_cached 9",
     "vestibule_refusals_remembered 4",
     "vestibule_admin_throttled_addresses 5",
+    "vestibule_anchor_age_seconds 6",
+    "vestibule_anchor_failures_total 7",
     "vestibule_sign_ins_started 0",
     "vestibule_sign_in_pages_open 0",
     "vestibule_attempts_unrecorded_total 0",
@@ -119,7 +123,15 @@ fn the_page_has_every_promised_name() {
     metrics.admin_connection_opened();
     let store = vestibule_logstore::Figures::default();
     let opened = Opened::default();
-    let held = Held { store: &store, auth: &auth, opened: &opened, remembered_refusals: 4, throttled_addresses: 5 };
+    let held = Held {
+        store: &store,
+        auth: &auth,
+        opened: &opened,
+        remembered_refusals: 4,
+        throttled_addresses: 5,
+        anchor_age: Some(6),
+        anchor_failures: 7,
+    };
     let page = metrics.encode(&held);
     for line in PROMISED {
         assert!(page.contains(line), "{line} is missing in\n{page}");

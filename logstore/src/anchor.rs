@@ -1,0 +1,303 @@
+//! Anchors: the heads of all logs, said to somebody outside.
+//!
+//! Each names the one before by its hash, so that none can be left out, and comes at the latest every so often, so that
+//! silence says something too. They are kept here until every place that they go to has them.
+
+use jiff::Timestamp;
+use rocksdb::{DB, WriteBatch};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::checkpoint;
+use crate::column::Column;
+use crate::database::column;
+use crate::entry::Log;
+use crate::error::Error;
+use crate::note::{NoteError, PublicKey};
+use crate::shared::Shared;
+use crate::tree::{Hash, sha256};
+
+/// Before the names of anchors in the notes; no log has this byte.
+const PREFIX: u8 = 0xff;
+
+/// Of so many at a time a place is told.
+pub const AT_ONCE: usize = 100;
+
+/// The heads of all logs at one moment, as they go out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Anchor {
+    /// The store's name.
+    pub store: String,
+    /// From 0, without gaps.
+    pub number: u64,
+    /// When it was made.
+    pub time: Timestamp,
+    /// SHA-256 of the one before, in hexadecimal; absent in the first.
+    pub previous: Option<String>,
+    /// Why it was made: `time`, `entries`, `start`, `stop` or `asked`.
+    pub cause: String,
+    /// Of each log its signed head.
+    pub heads: Heads,
+}
+
+/// Of each log its signed head.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Heads {
+    /// Of the access log.
+    pub access: String,
+    /// Of the request log.
+    pub requests: String,
+    /// Of the audit log.
+    pub audit: String,
+}
+
+/// An anchor as it is kept and sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Kept {
+    /// Which.
+    pub number: u64,
+    /// Its text.
+    pub text: String,
+}
+
+/// What is wrong with anchors.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Broken {
+    /// It cannot be read.
+    #[error("{name} is not an anchor")]
+    Malformed {
+        /// Of the file.
+        name: String,
+    },
+    /// One is not there.
+    #[error("anchor {number} is missing")]
+    Missing {
+        /// Which.
+        number: u64,
+    },
+    /// It does not name the one before it.
+    #[error("anchor {number} does not follow the one before it")]
+    Unchained {
+        /// Which.
+        number: u64,
+    },
+    /// It is of another store.
+    #[error("anchor {number} is of another store")]
+    OtherStore {
+        /// Which.
+        number: u64,
+    },
+    /// A head in it is not believed.
+    #[error("anchor {number}: {error}")]
+    Head {
+        /// Which.
+        number: u64,
+        /// Why.
+        error: NoteError,
+    },
+}
+
+impl Heads {
+    /// Of one log.
+    pub fn of(&self, log: Log) -> &str {
+        match log {
+            Log::Access => &self.access,
+            Log::Requests => &self.requests,
+            Log::Audit => &self.audit,
+        }
+    }
+}
+
+impl Anchor {
+    /// As it is sent.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
+    }
+
+    /// A name for it, which sorts as the numbers do.
+    pub fn name(store: Uuid, number: u64) -> String {
+        format!("vestibule-{store}-{number:010}.json")
+    }
+}
+
+/// Whether a file of this name is an anchor.
+pub fn is_name(name: &str) -> bool {
+    name.starts_with("vestibule-") && name.ends_with(".json")
+}
+
+/// Anchors that follow each other from the first of them on, of one store, with heads that the key signed.
+///
+/// # Errors
+/// Everything that is wrong with them; a copy that is older than the store has fewer of them, which is not.
+pub fn check(texts: &[(String, String)], store: Uuid, key: &PublicKey) -> Result<Vec<Anchor>, Vec<Broken>> {
+    let (mut anchors, mut broken) = (Vec::new(), Vec::new());
+    for (name, text) in texts {
+        match serde_json::from_str::<Anchor>(text) {
+            Ok(anchor) => anchors.push((anchor, text)),
+            Err(_) => broken.push(Broken::Malformed { name: name.clone() }),
+        }
+    }
+    anchors.sort_by_key(|(anchor, _)| anchor.number);
+    let mut before: Option<(u64, &str)> = None;
+    for (anchor, text) in &anchors {
+        let number = anchor.number;
+        if let Some((last, text)) = before {
+            broken.extend((last + 1..number).take(AT_ONCE).map(|number| Broken::Missing { number }));
+            if last + 1 == number && anchor.previous.as_deref() != Some(&hash(text)) {
+                broken.push(Broken::Unchained { number });
+            }
+        }
+        if anchor.store != store.to_string() {
+            broken.push(Broken::OtherStore { number });
+        }
+        let heads = Log::ALL.map(|log| key.open(anchor.heads.of(log)));
+        broken.extend(heads.into_iter().filter_map(Result::err).map(|error| Broken::Head { number, error }));
+        before = Some((number, text));
+    }
+    if broken.is_empty() { Ok(anchors.into_iter().map(|(anchor, _)| anchor).collect()) } else { Err(broken) }
+}
+
+fn hash(text: &str) -> String {
+    let hash: Hash = sha256(text.as_bytes());
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Makes the next one of the latest heads, which were just signed; none if a log has no head yet.
+pub(crate) fn make(shared: &Shared, now: Timestamp, cause: &str) -> Result<Option<Kept>, Error> {
+    let slot = shared.db.read();
+    let Some(db) = slot.as_ref() else { return Ok(None) };
+    let [access, requests, audit] = Log::ALL.map(|log| checkpoint::last(db, log));
+    let (Some(access), Some(requests), Some(audit)) = (access?, requests?, audit?) else { return Ok(None) };
+    let last = last(db)?;
+    let anchor = Anchor {
+        store: shared.store.to_string(),
+        number: last.as_ref().map_or(0, |last| last.number + 1),
+        time: now,
+        previous: last.map(|last| hash(&last.text)),
+        cause: cause.to_owned(),
+        heads: Heads { access: access.note, requests: requests.note, audit: audit.note },
+    };
+    let kept = Kept { number: anchor.number, text: anchor.to_text() };
+    db.put_cf(&column(db, Column::Note), name(kept.number), &kept.text)?;
+    db.flush_wal(true)?;
+    Ok(Some(kept))
+}
+
+fn name(number: u64) -> [u8; 9] {
+    let [a, b, c, d, e, f, g, h] = number.to_be_bytes();
+    [PREFIX, a, b, c, d, e, f, g, h]
+}
+
+fn decode(key: &[u8], text: &[u8]) -> Option<Kept> {
+    let number = u64::from_be_bytes(key.strip_prefix(&[PREFIX])?.try_into().ok()?);
+    Some(Kept { number, text: String::from_utf8(text.into()).ok()? })
+}
+
+/// The latest.
+pub(crate) fn last(db: &DB) -> Result<Option<Kept>, rocksdb::Error> {
+    let mut notes = db.raw_iterator_cf(&column(db, Column::Note));
+    notes.seek_to_last();
+    let last = notes.item().and_then(|(key, text)| decode(key, text));
+    notes.status().map(|()| last)
+}
+
+/// From a number on, at most [`AT_ONCE`].
+pub(crate) fn from(shared: &Shared, number: u64) -> Result<Vec<Kept>, Error> {
+    let slot = shared.db.read();
+    let Some(db) = slot.as_ref() else { return Ok(Vec::new()) };
+    let mut notes = db.raw_iterator_cf(&column(db, Column::Note));
+    let mut kept = Vec::new();
+    notes.seek(name(number));
+    while let Some((key, text)) = notes.item()
+        && kept.len() < AT_ONCE
+    {
+        kept.extend(decode(key, text));
+        notes.next();
+    }
+    notes.status()?;
+    Ok(kept)
+}
+
+/// The number of the first that a place does not have yet.
+pub(crate) fn next_of(shared: &Shared, place: &str) -> Result<u64, Error> {
+    let slot = shared.db.read();
+    let Some(db) = slot.as_ref() else { return Ok(0) };
+    let stored = db.get_cf(&column(db, Column::Meta), place_key(place))?;
+    Ok(stored.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_be_bytes))
+}
+
+/// A place has all before this number.
+pub(crate) fn set_next_of(shared: &Shared, place: &str, next: u64) -> Result<(), Error> {
+    let slot = shared.db.read();
+    let Some(db) = slot.as_ref() else { return Ok(()) };
+    let mut batch = WriteBatch::default();
+    batch.put_cf(&column(db, Column::Meta), place_key(place), next.to_be_bytes());
+    Ok(db.write(batch)?)
+}
+
+fn place_key(place: &str) -> String {
+    format!("anchored:{place}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::note::{Checkpoint, Signer};
+
+    fn signer() -> Signer {
+        Signer::from_seed(&[1; 32]).unwrap()
+    }
+
+    /// A chain of anchors, each as a file.
+    fn chain(length: u64) -> Vec<(String, String)> {
+        let mut files: Vec<(String, String)> = Vec::new();
+        for number in 0..length {
+            let head = |log: Log| {
+                let origin = checkpoint::origin(Uuid::nil(), log);
+                signer().sign(&Checkpoint { origin, size: number, root: [number as u8; 32] })
+            };
+            let anchor = Anchor {
+                store: Uuid::nil().to_string(),
+                number,
+                time: Timestamp::UNIX_EPOCH,
+                previous: files.last().map(|(_, text)| hash(text)),
+                cause: "time".into(),
+                heads: Heads { access: head(Log::Access), requests: head(Log::Requests), audit: head(Log::Audit) },
+            };
+            files.push((Anchor::name(Uuid::nil(), number), anchor.to_text()));
+        }
+        files
+    }
+
+    fn checked(files: &[(String, String)]) -> Vec<Broken> {
+        check(files, Uuid::nil(), &signer().public_key()).err().unwrap_or_default()
+    }
+
+    #[test]
+    fn a_chain_is_whole_or_says_what_is_not() {
+        let mut whole = chain(5);
+        whole.reverse();
+        assert_eq!(check(&whole, Uuid::nil(), &signer().public_key()).unwrap().len(), 5);
+        // The first ones may be elsewhere.
+        assert_eq!(checked(&chain(5)[2..]), []);
+
+        let mut gap = chain(5);
+        gap.remove(2);
+        assert_eq!(checked(&gap), [Broken::Missing { number: 2 }]);
+
+        let mut replaced = chain(5);
+        replaced[2].1 = replaced[2].1.replacen("\"cause\": \"time\"", "\"cause\": \"stop\"", 1);
+        assert_eq!(checked(&replaced), [Broken::Unchained { number: 3 }]);
+
+        let mut text = chain(1);
+        text[0].1 = "{}".into();
+        assert_eq!(checked(&text), [Broken::Malformed { name: text[0].0.clone() }]);
+
+        let stranger = Signer::from_seed(&[2; 32]).unwrap().public_key();
+        assert_eq!(check(&chain(1), Uuid::nil(), &stranger).unwrap_err().len(), 3);
+        assert_eq!(
+            check(&chain(1), Uuid::max(), &signer().public_key()).unwrap_err(),
+            [Broken::OtherStore { number: 0 }]
+        );
+    }
+}
