@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use vestibule_config::limit::LimitKey;
-use vestibule_config::{Circuit, SignInWay};
+use vestibule_config::path::PathPrefix;
+use vestibule_config::{Access, Circuit, SignInWay};
 
 use crate::account::People;
 use crate::attempts::Attempts;
-use crate::caller::Caller;
+use crate::caller::{Caller, Identity};
 use crate::core::Core;
 use crate::geo::{GeoDb, Location, Place};
 use crate::limit::{Key, Limiter, check_all, tightest};
@@ -23,11 +24,12 @@ use crate::verdict::{Budget, Decision, Kind, Permit, Reason, Refusal, Verdict};
 /// How long a client waits before it asks again where the state database does not answer.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(5);
 
-/// One circuit's policy, ready to decide.
+/// One policy of a circuit, ready to decide.
 pub struct Gate {
     pub(crate) core: Arc<Core>,
     pub(crate) circuit: Arc<Circuit>,
     pub(crate) name: Arc<str>,
+    pub(crate) scope: Scope,
     /// Tells this gate from those of other configurations.
     pub(crate) serial: u64,
     pub(crate) people: Arc<People>,
@@ -46,6 +48,15 @@ pub struct Gate {
     pub(crate) by_user: Vec<Arc<Limiter>>,
 }
 
+/// Whose policy a gate decides by: the circuit's own, or that of one of its paths.
+pub(crate) struct Scope {
+    pub(crate) access: Access,
+    /// Where the path begins; absent for the circuit's own.
+    pub(crate) prefix: Option<PathPrefix>,
+    /// What the keys of the policy are below: `circuits.wiki`, `circuits.wiki.paths["/webhook"]`.
+    pub(crate) keys: String,
+}
+
 /// What is known after the layers that ask nobody who he is.
 pub(crate) struct Outside {
     pub(crate) location: Arc<Location>,
@@ -59,6 +70,21 @@ impl Gate {
     /// The checked configuration.
     pub fn circuit(&self) -> &Arc<Circuit> {
         &self.circuit
+    }
+
+    /// The policy that it decides by: the circuit's, or that of one of its paths.
+    pub fn access(&self) -> &Access {
+        &self.scope.access
+    }
+
+    /// Where its paths begin: `/`, or the path's prefix.
+    pub fn home(&self) -> &str {
+        self.scope.prefix.as_ref().map_or("/", PathPrefix::as_str)
+    }
+
+    /// Whether it asks who somebody is.
+    pub fn is_protected(&self) -> bool {
+        self.list.is_some()
     }
 
     /// Every request of the circuit, at every time: nothing is remembered from an earlier decision.
@@ -109,6 +135,13 @@ impl Gate {
         Front { refusal, location, session, identity, budget }
     }
 
+    /// Whose session it is that the request names, if account and this policy would let it pass now. For the pages of a
+    /// circuit with several policies: a session is one for all of them.
+    pub fn identity(&self, request: &RequestView<'_>) -> Option<Arc<Identity>> {
+        let live = self.session(request).ok().flatten()?;
+        self.judge(&live).outcome.clone().ok()
+    }
+
     /// Absent: nothing is known of the address but that no database answers.
     fn place(&self, request: &RequestView<'_>) -> Option<Place> {
         self.geo.as_ref().map(|geo| geo.locate(request.client))
@@ -143,10 +176,10 @@ impl Gate {
     /// A circuit that is disabled or over does not exist.
     pub(crate) fn closed(&self) -> Option<Refusal> {
         if !self.circuit.enabled {
-            return Some(self.refuse(Reason::CircuitNotFound, Kind::NotFound, "enabled"));
+            return Some(self.refuse_by_circuit(Reason::CircuitNotFound, Kind::NotFound, "enabled"));
         }
         let over = self.circuit.expires.is_some_and(|expires| self.core.clock.now() >= expires);
-        over.then(|| self.refuse(Reason::CircuitExpired, Kind::NotFound, "expires"))
+        over.then(|| self.refuse_by_circuit(Reason::CircuitExpired, Kind::NotFound, "expires"))
     }
 
     pub(crate) fn address_rules_refuse(&self, request: &RequestView<'_>) -> Option<Refusal> {
@@ -158,10 +191,10 @@ impl Gate {
             return Some(Refusal { reason: Reason::IpBanned, kind: Kind::Forbidden, rule: "bans".to_owned() });
         }
         if let Some(key) = self.networks.refuses(request.client) {
-            return Some(self.refuse(Reason::IpRestricted, Kind::Forbidden, key));
+            return Some(self.refuse_by_circuit(Reason::IpRestricted, Kind::Forbidden, key));
         }
         let (reason, key) = self.countries.refuses(place)?;
-        Some(self.refuse(reason, Kind::Forbidden, key))
+        Some(self.refuse_by_circuit(reason, Kind::Forbidden, key))
     }
 
     /// No session on a public circuit: nobody is looked at there.
@@ -197,13 +230,19 @@ impl Gate {
         }
     }
 
+    /// By a key of the policy.
     pub(crate) fn refuse(&self, reason: Reason, kind: Kind, key: &str) -> Refusal {
+        Refusal { reason, kind, rule: format!("{}.{key}", self.scope.keys) }
+    }
+
+    /// By a key that is the circuit's also where a path has a policy of its own.
+    pub(crate) fn refuse_by_circuit(&self, reason: Reason, kind: Kind, key: &str) -> Refusal {
         Refusal { reason, kind, rule: format!("circuits.{}.{key}", self.name) }
     }
 
-    /// `login` and `shared`; absent on a public circuit.
+    /// `login`, `shared` and `header_auth`; absent where everybody may enter.
     pub(crate) fn ways(&self) -> Option<&vestibule_config::access::Ways> {
-        self.circuit.access.ways()
+        self.scope.access.ways()
     }
 
     pub(crate) fn names(&self, way: SignInWay) -> bool {
@@ -232,7 +271,7 @@ pub struct Front {
     /// The live session that the cookie names.
     pub session: Option<Arc<Session>>,
     /// Whose it is, if account and policy would let it pass now; absent on public circuits.
-    pub identity: Option<Arc<crate::caller::Identity>>,
+    pub identity: Option<Arc<Identity>>,
     /// The tightest request limit.
     pub budget: Option<Budget>,
 }

@@ -44,6 +44,7 @@ pub use clock::{Clock, Hand, SystemClock};
 pub use error::Error;
 pub use gate::{Front, Gate};
 pub use geo::Location;
+pub use launcher::Open;
 pub use machine::{Machine, Record};
 pub use policy::Policy;
 pub use request::RequestView;

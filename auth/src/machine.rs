@@ -15,7 +15,7 @@ use vestibule_config::{Circuit, Name, Settings};
 
 use crate::attempts::Came;
 use crate::caller::{Caller, Identity, Method};
-use crate::gate::{Gate, Outside, too_many};
+use crate::gate::{Gate, Outside, Scope, too_many};
 use crate::keyed::sha256;
 use crate::limit::{Key, tightest};
 use crate::request::RequestView;
@@ -116,12 +116,14 @@ fn identity(user_id: String, method: Method) -> Arc<Identity> {
 }
 
 impl Machines {
-    pub(crate) fn new(circuit: &Circuit, tokens: &Arc<Tokens>) -> Self {
+    /// Addresses are trusted for the circuit's own policy, and not for that of a path.
+    pub(crate) fn new(circuit: &Circuit, scope: &Scope, tokens: &Arc<Tokens>) -> Self {
+        let trusted = if scope.prefix.is_none() { &circuit.trusted_addresses[..] } else { &[] };
         Self {
             tokens: tokens.clone(),
-            keys: circuit.access.ways().map(|ways| ways.header_auth.clone()).unwrap_or_default(),
+            keys: scope.access.ways().map(|ways| ways.header_auth.clone()).unwrap_or_default(),
             holder: identity(format!("header:{}", circuit.name), Method::Header),
-            trusted: Set::new(&circuit.trusted_addresses),
+            trusted: Set::new(trusted),
             neighbour: identity(format!("ip:{}", circuit.name), Method::Ip),
         }
     }

@@ -2,12 +2,9 @@
 
 use std::time::Duration;
 
-use crate::access::{AllowEntry, Login, Policy, RawShared};
-use crate::header_key::RawHeaderKey;
 use crate::network::Member;
 use crate::shape::{Reading, Shape, Stage, shape};
 use crate::tree::{Node, Value};
-use crate::upstream::RawUpstream;
 use crate::word::spellings;
 
 shape! {
@@ -27,20 +24,6 @@ shape! {
 }
 
 shape! {
-    /// What an element of `paths` may say.
-    pub(crate) unread struct RawPath {
-        prefix: String,
-        upstream: RawUpstream,
-        rewrite: Rewrite,
-        access: Policy,
-        allow: Vec<AllowEntry>,
-        login: Vec<Login>,
-        shared: RawShared,
-        header_auth: Vec<RawHeaderKey>,
-    }
-}
-
-shape! {
     /// What the table `cors` may say.
     unread struct RawCors {
         origins: Vec<String>,
@@ -49,14 +32,6 @@ shape! {
     }
 }
 
-shape! {
-    unread struct RawReplace {
-        replace: String,
-    }
-}
-
-/// `rewrite`: a word or `{ replace = "/v2" }`.
-pub(crate) struct Rewrite;
 /// `cors`: `"pass"` or a table.
 #[derive(PartialEq)]
 pub(crate) struct Cors;
@@ -80,21 +55,7 @@ choices! {
     }
     /// `second_factor`
     SecondFactor { "totp" => Totp }
-    RewriteWord { "preserve" => Preserve, "strip" => Strip }
     CorsWord { "pass" => Pass }
-}
-
-impl Shape for Rewrite {
-    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
-        if matches!(node.value, Value::Table(_)) {
-            return RawReplace::read(node, reading).map(|_| Self);
-        }
-        RewriteWord::read(node, reading).map(|_| Self)
-    }
-
-    fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
-        RawReplace::keys(path, stage, visit);
-    }
 }
 
 impl Shape for Cors {

@@ -14,7 +14,7 @@ use crate::record;
 use crate::reply::Mark;
 use crate::request_id;
 use crate::respond::Asked;
-use crate::routes::Route;
+use crate::routes::{Route, Site};
 use crate::state::{Live, State};
 
 /// One request's `CTX`. Dropping it writes the entry, so that a panic or a shutdown leaves one too.
@@ -45,11 +45,15 @@ pub(crate) struct Request {
     pub(crate) request_id: HeaderValue,
     /// Resolved address, peer, scheme.
     pub(crate) client: Client,
-    /// As sent.
+    /// As sent, but for [`Self::respelled`].
     pub(crate) head: Head,
+    /// The path was brought into its one spelling.
+    pub(crate) respelled: bool,
     /// Canonical, once it could be read.
     pub(crate) host: Option<Arc<str>>,
-    /// Its circuit.
+    /// Its circuit, once it is known to be in force.
+    pub(crate) site: Option<Arc<Site>>,
+    /// Its circuit, or the path of it that answers.
     pub(crate) route: Option<Arc<Route>>,
     /// Where the client is.
     pub(crate) location: Option<Arc<Location>>,
@@ -116,7 +120,9 @@ impl Context {
             request_id,
             client,
             head: line,
+            respelled: false,
             host: None,
+            site: None,
             route: None,
             location: None,
             session: None,

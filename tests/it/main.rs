@@ -42,6 +42,8 @@ mod limits;
 mod logs;
 // Service tokens, keys in a header, trusted addresses.
 mod machines;
+// Parts of a circuit that differ.
+mod paths;
 // What entries tell about people.
 mod personal;
 // Who may enter.

@@ -9,5 +9,6 @@ mod launcher;
 mod limits;
 mod machines;
 mod matrix;
+mod paths;
 mod reload;
 mod sign_in;
