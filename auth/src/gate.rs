@@ -11,6 +11,7 @@ use crate::account::People;
 use crate::attempts::Attempts;
 use crate::caller::{Caller, Identity};
 use crate::core::Core;
+use crate::cors::is_preflight;
 use crate::geo::{GeoDb, Location, Place};
 use crate::limit::{Key, Limiter, check_all, tightest};
 use crate::machine::Machines;
@@ -120,7 +121,7 @@ impl Gate {
         };
         let (verdict, budget) = match self.limits_by_user(&key, wait) {
             Err(over) => (Verdict::Refuse(too_many(reason, over.clone())), Some(over)),
-            Ok(by_user) => (self.policy(found), tightest(budget, by_user)),
+            Ok(by_user) => (self.policy(request, found), tightest(budget, by_user)),
         };
         Decision { verdict, location, session, budget, machine: None, recheck }
     }
@@ -219,8 +220,9 @@ impl Gate {
         check_all(limits, wait).map(|passed| passed.tightest).map_err(|(_, budget)| budget)
     }
 
-    fn policy(&self, found: Result<Option<Arc<Live>>, Refusal>) -> Verdict {
+    fn policy(&self, request: &RequestView<'_>, found: Result<Option<Arc<Live>>, Refusal>) -> Verdict {
         match found {
+            Err(refusal) if refusal.kind == Kind::SignIn && is_preflight(request) => self.preflight(request),
             Err(refusal) => Verdict::Refuse(refusal),
             Ok(None) => Verdict::Pass(Permit { caller: Caller::Anyone }),
             Ok(Some(live)) => match &self.judge(&live).outcome {

@@ -12,6 +12,7 @@ mod cache;
 pub mod caller;
 pub mod clock;
 mod core;
+pub mod cors;
 pub mod error;
 pub mod gate;
 pub mod geo;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::caller::Caller;
+use crate::cors::Allowed;
 use crate::geo::Location;
 use crate::machine::Machine;
 use crate::session::Session;
@@ -30,6 +31,8 @@ pub struct Decision {
 pub enum Verdict {
     /// Forwarding needs this proof.
     Pass(Permit),
+    /// A browser's question whether it may send a request is answered with yes; nothing is forwarded.
+    Preflight(Arc<Allowed>),
     /// The first denial, and the only one recorded.
     Refuse(Refusal),
 }
@@ -200,7 +203,7 @@ reasons! {
     BodyTooLarge = "body_too_large",
     /// Sign-in needs TLS.
     TlsRequired = "tls_required",
-    /// A form sent from another site.
+    /// A form sent from another site, or a page of another site that may send nothing.
     CrossSite = "cross_site",
     /// The provider does not answer.
     ProviderUnavailable = "provider_unavailable",

@@ -11,6 +11,7 @@ use crate::Settings;
 use crate::access::{Access, AllowEntry, Known, Login, Policy, RawPolicy, RawShared, SignInWay};
 use crate::address_rules;
 use crate::circuit_path::{self, RawCircuitPath};
+use crate::cors::{self, Cors};
 use crate::header_key::{self, RawHeaderKey};
 use crate::identity::RawIdentity;
 use crate::limit::RateLimit;
@@ -24,7 +25,7 @@ use crate::suggest;
 use crate::text::Span;
 use crate::tree::{Node, Value};
 use crate::upstream::{RawUpstream, UpstreamUrl};
-use crate::waiting::{AllowMatch, Cors, Observed, RawHealth, RawReputation, SecondFactor};
+use crate::waiting::{AllowMatch, Observed, RawHealth, RawReputation, SecondFactor};
 
 pub use crate::address_rules::AddressRules;
 pub use crate::circuit_path::{CircuitPath, Rewrite};
@@ -46,6 +47,8 @@ pub struct Circuit {
     pub access: Access,
     /// Parts that differ, in the file's order.
     pub paths: Vec<CircuitPath>,
+    /// Browsers' questions before requests of other sites' pages; absent: the answer is no.
+    pub cors: Option<Cors>,
     /// Who comes from one of these satisfies the policy without signing in.
     pub trusted_addresses: Vec<IpNet>,
     /// Address and country rules.
@@ -89,6 +92,7 @@ shape! {
         expires: Timestamp,
         enabled: bool,
         paths: Vec<RawCircuitPath>,
+        cors: Cors,
     }
     later {
         upstreams: Vec<UpstreamUrl> => "write one upstream",
@@ -97,7 +101,6 @@ shape! {
         block_scanners: bool = false => "leave it out",
         reputation: RawReputation => "write the set in ip_block",
         observe: Vec<Observed> => "leave it out: every rule is enforced",
-        cors: Cors => "leave it out",
         second_factor: SecondFactor => "leave it out",
         purpose: bool = false => "leave it out",
         hook: Name => "leave it out",
@@ -150,6 +153,7 @@ impl RawCircuit {
             expires,
             enabled,
             paths,
+            cors,
         } = self;
         let place = access.span().and_then(|span| reading.texts.place(span));
         let hosts_span = hosts.span().unwrap_or(table);
@@ -159,13 +163,14 @@ impl RawCircuit {
         }
         let upstream = RawUpstream::check(upstream, &around.own, table, reading);
         warn_of_missing_secrets(&login, &around.own_secrets, reading);
-        let members = matches!(access.as_ref(), Some(Policy::Members));
+        let policy = access.as_ref().copied();
+        let members = policy == Some(Policy::Members);
         let allowance = !(shared.is_absent() && header_auth.is_absent() && trusted_addresses.is_absent());
         let any_path = |says: fn(&RawCircuitPath) -> bool| paths.as_ref().into_iter().flatten().any(says);
         let sole = (members && !allowance) || any_path(RawCircuitPath::admits_members_only);
         let needed = members || any_path(RawCircuitPath::admits_members);
         let project = check_project(project, sole, needed, table, around, reading);
-        if access.as_ref() == Some(&Policy::Public)
+        if policy == Some(Policy::Public)
             && let Some(key) = trusted_addresses.key()
         {
             reading.findings.warning(key, "\"trusted_addresses\" has no effect with access = \"public\"");
@@ -178,6 +183,9 @@ impl RawCircuit {
         if let (Some(span), Some(ways)) = (keys, access.as_ref().and_then(Access::ways)) {
             header_key::check_apart(&ways.header_auth, &identity, span, reading);
         }
+        let policies =
+            policy.into_iter().chain(paths.as_ref().into_iter().flatten().filter_map(RawCircuitPath::policy));
+        cors::warn_where_idle(&cors, policies, reading);
         let paths = circuit_path::check(paths, &identity, around, reading);
         let rules = address_rules::check(ip_allow, ip_block, country_allow, country_block, around, reading);
         let rate_limits = check_limits(rate_limits, around, reading);
@@ -189,6 +197,7 @@ impl RawCircuit {
             upstream: upstream?,
             access: access?,
             paths,
+            cors: cors.optional(),
             trusted_addresses,
             rules,
             rate_limits,

@@ -73,9 +73,14 @@ shape! {
 }
 
 impl RawCircuitPath {
+    /// Its own.
+    pub(crate) fn policy(&self) -> Option<Policy> {
+        self.access.as_ref().copied()
+    }
+
     /// Whether its policy is `members`.
     pub(crate) fn admits_members(&self) -> bool {
-        self.access.as_ref() == Some(&Policy::Members)
+        self.policy() == Some(Policy::Members)
     }
 
     /// Whether that admits nobody else.

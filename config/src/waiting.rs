@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use crate::network::Member;
-use crate::shape::{Reading, Shape, Stage, shape};
-use crate::tree::{Node, Value};
+use crate::shape::shape;
 use crate::word::spellings;
 
 shape! {
@@ -22,19 +21,6 @@ shape! {
         observe: Vec<Member>,
     }
 }
-
-shape! {
-    /// What the table `cors` may say.
-    unread struct RawCors {
-        origins: Vec<String>,
-        methods: Vec<String>,
-        headers: Vec<String>,
-    }
-}
-
-/// `cors`: `"pass"` or a table.
-#[derive(PartialEq)]
-pub(crate) struct Cors;
 
 macro_rules! choices {
     ($($(#[$doc:meta])* $name:ident { $($text:literal => $variant:ident),+ $(,)? })+) => {$(
@@ -55,18 +41,4 @@ choices! {
     }
     /// `second_factor`
     SecondFactor { "totp" => Totp }
-    CorsWord { "pass" => Pass }
-}
-
-impl Shape for Cors {
-    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
-        if matches!(node.value, Value::Table(_)) {
-            return RawCors::read(node, reading).map(|_| Self);
-        }
-        CorsWord::read(node, reading).map(|_| Self)
-    }
-
-    fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
-        RawCors::keys(path, stage, visit);
-    }
 }

@@ -177,6 +177,7 @@ async fn decide(state: &Arc<State>, request: &mut Request, headers: &HeaderMap, 
     }
     match verdict {
         Verdict::Pass(permit) => enter(state, request, headers, route, permit),
+        Verdict::Preflight(allowed) => Step::Answer(respond::preflight(&allowed)),
         Verdict::Refuse(refusal) => {
             // Boxed: every request would carry its room.
             if !Box::pin(record_refused_session(state, request, headers, route, &refusal)).await {

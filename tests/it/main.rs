@@ -14,6 +14,8 @@ mod assertion;
 mod bans;
 // The command line.
 mod cli;
+// Browsers' questions before requests of other sites' pages.
+mod cors;
 // `vestibule demo` does what it prints.
 mod demo;
 // What the documentation shows works.

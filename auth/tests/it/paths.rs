@@ -52,7 +52,7 @@ fn told(policy: &Policy, visit: &Visit) -> Vec<String> {
     let gates = std::iter::once(own).chain(policy.path_gates("wiki"));
     let at = |gate: &Arc<Gate>| match gate.decide(&visit.view()).verdict {
         Verdict::Refuse(refusal) => format!("{} by {}", refused(&refusal), refusal.rule),
-        pass @ Verdict::Pass(_) => answer(&pass),
+        pass @ (Verdict::Pass(_) | Verdict::Preflight(_)) => answer(&pass),
     };
     gates.map(at).collect()
 }

@@ -3,6 +3,7 @@
 use super::{HIDDEN, Page, list, text};
 use crate::access::{Access, AllowEntry, SharedSecret};
 use crate::circuit::{AddressRules, Circuit, CircuitPath, Rewrite, Upstream};
+use crate::cors::{Cors, CorsAnswer};
 use crate::header_key::HeaderKey;
 use crate::units::display_duration;
 
@@ -13,6 +14,7 @@ impl Page<'_> {
         self.set_some("project", circuit.project.as_ref().map(text));
         self.set("hosts", list(&circuit.hosts));
         self.access(&circuit.access);
+        self.cors(circuit.cors.as_ref());
         self.set("trusted_addresses", list(&circuit.trusted_addresses));
         self.rules(&circuit.rules);
         let limits = list(circuit.rate_limits.iter().map(|limit| &limit.name));
@@ -85,6 +87,17 @@ impl Page<'_> {
         let key = |key: &HeaderKey| format!("{{ header = {}, hash = {} }}", text(&key.header), text(HIDDEN));
         let keys = ways.header_auth.iter().map(key).collect::<Vec<_>>().join(", ");
         self.set("header_auth", format!("[{keys}]"));
+    }
+
+    fn cors(&mut self, cors: Option<&Cors>) {
+        let shown = cors.map(|cors| match cors {
+            Cors::Pass => text("pass"),
+            Cors::Answer(CorsAnswer { origins, methods, headers }) => {
+                let (origins, methods, headers) = (list(origins), list(methods), list(headers));
+                format!("{{ origins = {origins}, methods = {methods}, headers = {headers} }}")
+            }
+        });
+        self.set_some("cors", shown);
     }
 
     fn rules(&mut self, rules: &AddressRules) {

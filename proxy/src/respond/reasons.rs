@@ -95,7 +95,7 @@ pub(crate) fn sentence(reason: Reason) -> &'static str {
         R::ConnectionLimit => "Too many connections.",
         R::BodyTooLarge => "The request's body is too long.",
         R::TlsRequired => "Signing in needs HTTPS. Open this page with https:// instead of http://.",
-        R::CrossSite => "The form was sent from another site. Open the sign-in page here and try again.",
+        R::CrossSite => "This was sent from a page of another site. Open the page here and try again.",
         R::SsoError => "The identity provider did not sign you in.",
         R::SsoStateInvalid => "This sign-in is over, was finished before, or was begun in another browser. Try again.",
         R::EmailNotVerified => "The identity provider does not vouch for your e-mail address.",
