@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
+use vestibule_config::circuit::Observed;
 use vestibule_config::header_key::HeaderKey;
 use vestibule_config::service_token::ServiceToken;
 use vestibule_config::{Circuit, Name, Settings};
@@ -198,7 +199,7 @@ impl Gate {
         let came = (shown.digest, self.name.clone(), request.client);
         let lately = self.attempts.history().came_lately(&came, now);
         let wrong = shown.wrong.or_else(|| shown.token.and_then(|token| token.refused_at(now)));
-        let mut budget = outside.budget.clone();
+        let (mut budget, mut observed) = (outside.budget.clone(), outside.observed.clone());
         let identity = shown.token.map_or_else(|| self.nobody(shown.method), |token| &token.identity);
         let listed = self.listed(shown);
         // What came lately is not counted again, unless it is refused now. An address is nothing that could be guessed.
@@ -208,6 +209,10 @@ impl Gate {
             (Err(refusal), _) => (Verdict::Refuse(refusal), Record::Limited),
             (Ok(()), Some(reason)) => (Verdict::Refuse(self.bad(shown, reason)), Record::Failure),
             (Ok(()), None) => match self.limit_machine(request, identity, outside) {
+                Err(refusal) if self.rules.observes(Observed::RateLimit) => {
+                    observed.push(refusal.reason);
+                    admitted(listed, identity, lately)
+                }
                 Err(refusal) => (Verdict::Refuse(refusal), Record::Nothing),
                 Ok(by_user) => {
                     budget = tightest(budget, by_user);
@@ -222,7 +227,8 @@ impl Gate {
         let user_id = (shown.token.is_some() || wrong.is_none()).then(|| identity.user_id.clone());
         let sign_in = SignIn { email: None, user_id, method: shown.method, provider: None };
         let machine = Some(Machine { sign_in, record, came });
-        Decision { verdict, location: outside.location.clone(), session: None, budget, machine, recheck: false }
+        let location = outside.location.clone();
+        Decision { verdict, location, session: None, budget, machine, recheck: false, observed }
     }
 
     fn nobody(&self, method: Method) -> &Arc<Identity> {

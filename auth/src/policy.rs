@@ -16,7 +16,7 @@ use crate::geo::{GeoDb, Location};
 use crate::limit::{Limiter, Numbers};
 use crate::machine::{Machines, Tokens};
 use crate::membership::List;
-use crate::rules::{Countries, Networks};
+use crate::rules::Rules;
 use crate::sso::Provider;
 
 /// The gates of one configuration; swapped whole at a reload.
@@ -110,9 +110,10 @@ impl Policy {
 
 impl Parts {
     fn gates(&self, circuit: &Arc<Circuit>, settings: &Settings) -> Gates {
+        let rules = Arc::new(Rules::new(&circuit.rules));
         let gate = |access: &Access, prefix: Option<&PathPrefix>| {
             let (access, prefix, keys) = (access.clone(), prefix.cloned(), keys(circuit, prefix));
-            Arc::new(self.gate(circuit, Scope { access, prefix, keys }, settings))
+            Arc::new(self.gate(circuit, Scope { access, prefix, keys }, &rules, settings))
         };
         let own = gate(&circuit.access, None);
         let of_path = |path: &CircuitPath| match &path.access {
@@ -122,7 +123,7 @@ impl Parts {
         Gates { paths: circuit.paths.iter().map(of_path).collect(), own }
     }
 
-    fn gate(&self, circuit: &Arc<Circuit>, scope: Scope, settings: &Settings) -> Gate {
+    fn gate(&self, circuit: &Arc<Circuit>, scope: Scope, rules: &Arc<Rules>, settings: &Settings) -> Gate {
         let limits = circuit.rate_limits.iter().map(|limit| {
             let (count, period) = (limit.rate.count, limit.rate.period);
             let (name, per, burst) = (limit.name.shared(), limit.per, limit.burst);
@@ -141,8 +142,7 @@ impl Parts {
             attempts: self.attempts.clone(),
             machines: Machines::new(circuit, &scope, &self.tokens),
             scope,
-            networks: Networks::new(&circuit.rules),
-            countries: Countries::new(&circuit.rules),
+            rules: rules.clone(),
             geo: self.geo.clone(),
             before_session,
             by_user,

@@ -22,6 +22,8 @@ pub struct Decision {
     pub budget: Option<Budget>,
     /// What was shown in place of a session.
     pub machine: Option<Machine>,
+    /// What rules would have refused for, that only observe; in their order.
+    pub observed: Vec<Reason>,
     /// Ask the session's provider first ([`crate::Gate::recheck`]), then decide again.
     pub recheck: bool,
 }
@@ -121,6 +123,10 @@ reasons! {
     CountryRestricted = "country_restricted",
     /// Country rules without a database.
     GeoUnavailable = "geo_unavailable",
+    /// A program that says that it looks for holes.
+    BotBlocked = "bot_blocked",
+    /// On a list of addresses with a bad name.
+    ReputationBan = "reputation_ban",
     /// Nothing was sent.
     NoCredentials = "no_credentials",
     /// Wrong password, of a known account or a circuit.

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use crate::Settings;
 use crate::access::{Access, AllowEntry, Known, Login, Policy, RawPolicy, RawShared, SignInWay};
-use crate::address_rules;
+use crate::address_rules::{self, RawReputation, RawRules};
 use crate::circuit_path::{self, RawCircuitPath};
 use crate::cors::{self, Cors};
 use crate::header_key::{self, RawHeaderKey};
@@ -25,9 +25,9 @@ use crate::suggest;
 use crate::text::Span;
 use crate::tree::{Node, Value};
 use crate::upstream::{RawUpstream, UpstreamUrl};
-use crate::waiting::{AllowMatch, Observed, RawHealth, RawReputation, SecondFactor};
+use crate::waiting::{RawHealth, SecondFactor};
 
-pub use crate::address_rules::AddressRules;
+pub use crate::address_rules::{AddressRules, AllowMatch, Observed, Reputation};
 pub use crate::circuit_path::{CircuitPath, Rewrite};
 pub use crate::identity::IdentityHeaders;
 pub use crate::upstream::{HostHeader, Upstream, UpstreamAddress};
@@ -85,6 +85,10 @@ shape! {
         ip_block: Vec<At<Member>>,
         country_allow: Vec<CountryCode>,
         country_block: Vec<CountryCode>,
+        allow_match: AllowMatch,
+        block_scanners: bool,
+        reputation: RawReputation,
+        observe: Vec<At<Observed>>,
         rate_limits: Vec<At<Name>>,
         session: RawSession,
         identity: RawIdentity,
@@ -97,10 +101,6 @@ shape! {
     later {
         upstreams: Vec<UpstreamUrl> => "write one upstream",
         health: RawHealth => "leave it out",
-        allow_match: AllowMatch = AllowMatch::All => "leave it out: both allow lists must match",
-        block_scanners: bool = false => "leave it out",
-        reputation: RawReputation => "write the set in ip_block",
-        observe: Vec<Observed> => "leave it out: every rule is enforced",
         second_factor: SecondFactor => "leave it out",
         purpose: bool = false => "leave it out",
         hook: Name => "leave it out",
@@ -146,6 +146,10 @@ impl RawCircuit {
             ip_block,
             country_allow,
             country_block,
+            allow_match,
+            block_scanners,
+            reputation,
+            observe,
             rate_limits,
             session,
             identity,
@@ -187,8 +191,18 @@ impl RawCircuit {
             policy.into_iter().chain(paths.as_ref().into_iter().flatten().filter_map(RawCircuitPath::policy));
         cors::warn_where_idle(&cors, policies, reading);
         let paths = circuit_path::check(paths, &identity, around, reading);
-        let rules = address_rules::check(ip_allow, ip_block, country_allow, country_block, around, reading);
         let rate_limits = check_limits(rate_limits, around, reading);
+        let rules = RawRules {
+            ip_allow,
+            ip_block,
+            country_allow,
+            country_block,
+            allow_match,
+            block_scanners,
+            reputation,
+            observe,
+        };
+        let rules = rules.check(!rate_limits.is_empty(), around, reading);
         check_expiry(&expires, &name.value, reading);
         Some(Circuit {
             name: name.value.clone(),

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::network::Member;
 use crate::shape::shape;
 use crate::word::spellings;
 
@@ -11,14 +10,6 @@ shape! {
     pub(crate) unread struct RawHealth {
         path: String,
         every: Duration,
-    }
-}
-
-shape! {
-    /// What `reputation` may say.
-    pub(crate) unread struct RawReputation {
-        enforce: Vec<Member>,
-        observe: Vec<Member>,
     }
 }
 
@@ -32,13 +23,6 @@ macro_rules! choices {
 }
 
 choices! {
-    /// `allow_match`: how the two allow lists combine.
-    AllowMatch { "all" => All, "any" => Any }
-    /// An element of `observe`.
-    Observed {
-        "ip_allow" => IpAllow, "ip_block" => IpBlock, "country" => Country, "scanner" => Scanner,
-        "reputation" => Reputation, "rate_limit" => RateLimit,
-    }
     /// `second_factor`
     SecondFactor { "totp" => Totp }
 }

@@ -121,12 +121,13 @@ fn find(state: &State, request: &mut Request, headers: &HeaderMap) -> Option<Arc
 }
 
 fn front(state: &State, request: &mut Request, headers: &HeaderMap, site: &Site, route: &Route) -> Step {
-    let Front { refusal, location, session, identity, budget } = route.gate.front(&request.view(headers));
+    let Front { refusal, location, session, identity, budget, observed } = route.gate.front(&request.view(headers));
     let is_known = identity.is_some();
     request.location = Some(location);
     request.session = session;
     request.identity = identity;
     request.budget = budget;
+    request.observed = observed;
     if !is_known && request.session.is_some() && login::leads_to(request.head.uri.path(), None).is_none() {
         find_admitting(request, headers, site);
     }
@@ -158,7 +159,8 @@ async fn decide(state: &Arc<State>, request: &mut Request, headers: &HeaderMap, 
     if decision.recheck {
         decision = Box::pin(recheck(state, request, headers, route, decision)).await;
     }
-    let Decision { verdict, location, session, budget, machine, recheck: _ } = decision;
+    let Decision { verdict, location, session, budget, machine, recheck: _, observed } = decision;
+    request.observed = observed;
     request.location = Some(location);
     request.session = session;
     request.budget = budget;

@@ -65,6 +65,8 @@ pub(crate) struct Request {
     pub(crate) tried: Option<vestibule_auth::Method>,
     /// The tightest request limit.
     pub(crate) budget: Option<Budget>,
+    /// What rules would have refused it for, that only observe.
+    pub(crate) observed: Vec<Reason>,
     /// Present once a gate let it pass.
     pub(crate) forward: Option<Forward>,
     /// How it ended.
@@ -129,6 +131,7 @@ impl Context {
             identity: None,
             tried: None,
             budget: None,
+            observed: Vec::new(),
             forward: None,
             ending: Ending::default(),
             silent: false,

@@ -149,6 +149,8 @@ struct Texts<'a> {
     path: &'a str,
     query: Option<Cow<'a, str>>,
     referer: Option<Cow<'a, str>>,
+    would_block: Option<String>,
+    metadata: Option<String>,
 }
 
 impl<'a> Texts<'a> {
@@ -164,8 +166,21 @@ impl<'a> Texts<'a> {
             path: head.uri.path(),
             query: head.uri.query().map(|query| redact::query(query, names)),
             referer,
+            would_block: would_block(&request.observed),
+            metadata: request.observed.contains(&Reason::ReputationBan).then(reputation),
         }
     }
+}
+
+/// The codes of rules that only observe.
+fn would_block(observed: &[Reason]) -> Option<String> {
+    let codes: Vec<_> = observed.iter().map(|reason| reason.code()).collect();
+    (!codes.is_empty()).then(|| serde_json::json!(codes).to_string())
+}
+
+/// What a list of addresses with a bad name said of a request that passed it.
+fn reputation() -> String {
+    serde_json::json!({ "mode": "observe", "verdict": Reason::ReputationBan.code() }).to_string()
 }
 
 fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> RequestEntry<'a> {
@@ -187,7 +202,7 @@ fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> 
         action: action(reason),
         origin: origin(mark),
         reason: reason.map(Reason::code),
-        would_block: None,
+        would_block: texts.would_block.as_deref(),
         auth_method: method.code(),
         email: named.and_then(|session| session.email.as_deref()),
         user_id,
@@ -201,7 +216,7 @@ fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> 
         bytes_out,
         referer: texts.referer.as_deref(),
         tls: None,
-        metadata: None,
+        metadata: texts.metadata.as_deref(),
     }
 }
 

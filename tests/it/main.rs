@@ -54,6 +54,8 @@ mod policy;
 mod reload;
 // Which circuit answers.
 mod routing;
+// Scanners, reputation, and rules that only observe.
+mod rules;
 // How sessions live and end.
 mod sessions;
 // Stopping.

@@ -2,7 +2,7 @@
 
 use super::{HIDDEN, Page, list, text};
 use crate::access::{Access, AllowEntry, SharedSecret};
-use crate::circuit::{AddressRules, Circuit, CircuitPath, Rewrite, Upstream};
+use crate::circuit::{AddressRules, Circuit, CircuitPath, Reputation, Rewrite, Upstream};
 use crate::cors::{Cors, CorsAnswer};
 use crate::header_key::HeaderKey;
 use crate::units::display_duration;
@@ -105,6 +105,11 @@ impl Page<'_> {
         self.set("ip_block", list(&rules.ip_block));
         self.set_some("country_allow", rules.country_allow.as_ref().map(list));
         self.set("country_block", list(&rules.country_block));
+        self.set("allow_match", text(rules.allow_match.as_str()));
+        self.set("block_scanners", rules.block_scanners);
+        let Reputation { enforce, observe } = &rules.reputation;
+        self.set("reputation", format!("{{ enforce = {}, observe = {} }}", list(enforce), list(observe)));
+        self.set("observe", list(rules.observe.iter().map(|rule| rule.as_str())));
     }
 
     /// `short`: where a URL stands in place of the table.

@@ -18,7 +18,7 @@ pub(super) fn list(call: &Call) -> Result<Response, Problem> {
     list::of_the_configuration(call, &COLUMNS, rows, &live)
 }
 
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 24] = [
     "name",
     "project",
     "hosts",
@@ -36,6 +36,10 @@ const COLUMNS: [&str; 20] = [
     "ip_block",
     "country_allow",
     "country_block",
+    "allow_match",
+    "block_scanners",
+    "reputation",
+    "observe",
     "log",
     "rate_limits",
     "paths",
@@ -57,6 +61,13 @@ fn describe(circuit: &Circuit, now: Timestamp) -> Value {
         "ip_block": rules.ip_block.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "country_allow": rules.country_allow.as_ref().map(|codes| codes.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "country_block": rules.country_block.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "allow_match": rules.allow_match.as_str(),
+        "block_scanners": rules.block_scanners,
+        "reputation": {
+            "enforce": rules.reputation.enforce.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "observe": rules.reputation.observe.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        },
+        "observe": rules.observe.iter().map(|rule| rule.as_str()).collect::<Vec<_>>(),
         "log": {
             "requests": circuit.log.requests.as_str(),
             "personal_data": circuit.log.personal_data.as_str(),

@@ -12,6 +12,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         R::IpRestricted | R::IpBanned | R::CountryRestricted | R::GeoUnavailable | R::CrossSite => {
             StatusCode::FORBIDDEN
         }
+        R::BotBlocked | R::ReputationBan => StatusCode::FORBIDDEN,
         R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => {
             StatusCode::FORBIDDEN
         }
@@ -43,6 +44,7 @@ pub(super) fn mark(reason: Reason) -> Mark {
     use Reason as R;
     match reason {
         R::IpRestricted | R::IpBanned | R::CountryRestricted | R::GeoUnavailable => Mark::Rule,
+        R::BotBlocked | R::ReputationBan => Mark::Rule,
         R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit | R::ConnectionLimit => Mark::Rule,
         R::CircuitNotFound | R::CircuitExpired => Mark::NoRoute,
         R::NoCredentials | R::MissingSession | R::SessionExpired | R::SessionRevoked | R::AccountMismatch => Mark::Auth,
@@ -62,7 +64,8 @@ pub(super) fn mark(reason: Reason) -> Mark {
 pub(crate) fn sentence(reason: Reason) -> &'static str {
     use Reason as R;
     match reason {
-        R::IpRestricted | R::IpBanned => "This service is not open to your network address.",
+        R::IpRestricted | R::IpBanned | R::ReputationBan => "This service is not open to your network address.",
+        R::BotBlocked => "This service is not open to your program.",
         R::CountryRestricted => "This service is not open to your country.",
         R::GeoUnavailable => "The country rules of this service cannot be checked at present.",
         R::NoCredentials => "Sign in to use this service.",
