@@ -125,6 +125,7 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl RawCircuit {
+    #[expect(clippy::too_many_lines, reason = "a line for each key, twice")]
     pub(crate) fn check(
         self,
         name: &At<Name>,
@@ -160,13 +161,8 @@ impl RawCircuit {
             cors,
         } = self;
         let place = access.span().and_then(|span| reading.texts.place(span));
-        let hosts_span = hosts.span().unwrap_or(table);
-        let hosts = hosts.required("hosts", "[\"wiki.example.net\"]", table, reading);
-        if hosts.as_ref().is_some_and(Vec::is_empty) {
-            reading.findings.error(hosts_span, "no host leads here").help("write hosts = [\"wiki.example.net\"]");
-        }
+        let hosts = check_hosts(hosts, table, reading);
         let upstream = RawUpstream::check(upstream, &around.own, table, reading);
-        warn_of_missing_secrets(&login, &around.own_secrets, reading);
         let policy = access.as_ref().copied();
         let members = policy == Some(Policy::Members);
         let allowance = !(shared.is_absent() && header_auth.is_absent() && trusted_addresses.is_absent());
@@ -174,19 +170,14 @@ impl RawCircuit {
         let sole = (members && !allowance) || any_path(RawCircuitPath::admits_members_only);
         let needed = members || any_path(RawCircuitPath::admits_members);
         let project = check_project(project, sole, needed, table, around, reading);
-        if policy == Some(Policy::Public)
-            && let Some(key) = trusted_addresses.key()
-        {
+        let idle = trusted_addresses.key().filter(|_| policy == Some(Policy::Public));
+        if let Some(key) = idle {
             reading.findings.warning(key, "\"trusted_addresses\" has no effect with access = \"public\"");
         }
         let trusted_addresses = address_rules::check_networks(trusted_addresses, around, reading).unwrap_or_default();
-        let keys = header_auth.key();
-        let known = Known { providers: around.providers, tokens: around.service_tokens };
-        let access = RawPolicy { access, allow, login, shared, header_auth }.check(allowance, table, &known, reading);
         let identity = identity.optional().map_or_else(IdentityHeaders::default, |identity| identity.check(reading));
-        if let (Some(span), Some(ways)) = (keys, access.as_ref().and_then(Access::ways)) {
-            header_key::check_apart(&ways.header_auth, &identity, span, reading);
-        }
+        let access = RawPolicy { access, allow, login, shared, header_auth };
+        let access = check_policy(access, allowance, table, &identity, around, reading);
         let policies =
             policy.into_iter().chain(paths.as_ref().into_iter().flatten().filter_map(RawCircuitPath::policy));
         cors::warn_where_idle(&cors, policies, reading);
@@ -245,6 +236,34 @@ impl Circuit {
     pub fn path_in_any_case(&self, path: &str) -> Option<usize> {
         circuit_path::longest(&self.paths, |prefix| prefix.begins_in_any_case(path))
     }
+}
+
+fn check_hosts(hosts: Field<Vec<At<Host>>>, table: Span, reading: &mut Reading<'_>) -> Option<Vec<At<Host>>> {
+    let span = hosts.span().unwrap_or(table);
+    let hosts = hosts.required("hosts", "[\"wiki.example.net\"]", table, reading);
+    if hosts.as_ref().is_some_and(Vec::is_empty) {
+        reading.findings.error(span, "no host leads here").help("write hosts = [\"wiki.example.net\"]");
+    }
+    hosts
+}
+
+/// The policy of a circuit or of a path of it; `allowance`: somebody is let in who is on no list.
+pub(crate) fn check_policy(
+    policy: RawPolicy,
+    allowance: bool,
+    table: Span,
+    identity: &IdentityHeaders,
+    around: &Surroundings<'_>,
+    reading: &mut Reading<'_>,
+) -> Option<Access> {
+    warn_of_missing_secrets(&policy.login, &around.own_secrets, reading);
+    let keys = policy.header_auth.key();
+    let known = Known { providers: around.providers, tokens: around.service_tokens };
+    let access = policy.check(allowance, table, &known, reading)?;
+    if let (Some(span), Some(ways)) = (keys, access.ways()) {
+        header_key::check_apart(&ways.header_auth, identity, span, reading);
+    }
+    Some(access)
 }
 
 /// `needed`: a policy is `members`; `sole`: one admits nobody without members.
@@ -309,7 +328,7 @@ pub(crate) fn resolve_limits(
     resolved
 }
 
-pub(crate) fn warn_of_missing_secrets(
+fn warn_of_missing_secrets(
     login: &Field<Vec<At<Login>>>,
     own_secrets: &[(SignInWay, bool)],
     reading: &mut Reading<'_>,

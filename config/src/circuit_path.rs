@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::access::{Access, AllowEntry, Known, Login, Policy, RawPolicy, RawShared};
-use crate::circuit::{Surroundings, warn_of_missing_secrets};
-use crate::header_key::{self, RawHeaderKey};
+use crate::access::{Access, AllowEntry, Login, Policy, RawPolicy, RawShared};
+use crate::circuit::{Surroundings, check_policy};
+use crate::header_key::RawHeaderKey;
 use crate::identity::IdentityHeaders;
 use crate::network::{self, LIST_MAX};
 use crate::path::PathPrefix;
@@ -106,24 +106,21 @@ impl RawCircuitPath {
         if upstream.is_absent() && rewrite.is_absent() && access.is_absent() {
             reading.findings.warning(table, "this path says nothing: everything is as in its circuit");
         }
-        let upstream = match upstream {
-            Field::Absent => None,
-            given => Some(RawUpstream::check(given, &around.own, table, reading)?),
-        };
-        warn_of_missing_secrets(&login, &around.own_secrets, reading);
-        let keys = header_auth.key();
+        let upstream =
+            if upstream.is_absent() { None } else { Some(RawUpstream::check(upstream, &around.own, table, reading)?) };
         let access = if access.is_absent() {
-            let of_a_policy =
-                [("allow", allow.key()), ("login", login.key()), ("shared", shared.key()), ("header_auth", keys)];
-            refuse_parts(&of_a_policy, reading);
+            let keys = [
+                ("allow", allow.key()),
+                ("login", login.key()),
+                ("shared", shared.key()),
+                ("header_auth", header_auth.key()),
+            ];
+            refuse_parts(&keys, reading);
             None
         } else {
-            let known = Known { providers: around.providers, tokens: around.service_tokens };
-            Some(RawPolicy { access, allow, login, shared, header_auth }.check(allowance, table, &known, reading)?)
+            let policy = RawPolicy { access, allow, login, shared, header_auth };
+            Some(check_policy(policy, allowance, table, identity, around, reading)?)
         };
-        if let (Some(span), Some(ways)) = (keys, access.as_ref().and_then(Access::ways)) {
-            header_key::check_apart(&ways.header_auth, identity, span, reading);
-        }
         Some(CircuitPath {
             prefix: prefix?.value,
             upstream,

@@ -60,7 +60,7 @@ fn told(policy: &Policy, visit: &Visit) -> Vec<String> {
 async fn cookie_at(policy: &Policy, path: usize, credential: Credential) -> String {
     let visit = Visit::from(HOME);
     let view: RequestView<'_> = visit.view();
-    let gate = &policy.path_gates("wiki")[path];
+    let gate = policy.path_gates("wiki").get(path).unwrap();
     match gate.sign_in(credential, &view).await {
         Outcome::Verified(verified) => verified.open(None).unwrap().value.to_string(),
         other @ (Outcome::Failed(..) | Outcome::Forbidden(..) | Outcome::Limited(..)) => {
@@ -104,7 +104,7 @@ async fn a_session_of_a_path_is_no_way_into_the_rest_and_the_launcher_knows() {
     let kiosk = Visit::from(HOME).with(&cookie_at(&policy, 2, shared_pin(PIN)).await);
     let own = policy.gate("wiki").unwrap();
     assert!(own.identity(&kiosk.view()).is_none());
-    let gate = &policy.path_gates("wiki")[2];
+    let gate = policy.path_gates("wiki").get(2).unwrap();
     assert_eq!(gate.identity(&kiosk.view()).unwrap().user_id.as_ref(), "shared:wiki");
     let open = policy.open_to(gate, &kiosk.view());
     assert_eq!(open.iter().map(|open| open.path.as_str()).collect::<Vec<_>>(), ["/kiosk"]);
