@@ -1,33 +1,38 @@
-//! The order of the layers: address rules, country, limits by address, session, limits by user, policy.
+//! The order of the layers: bans, address rules, country, scanners, reputation, limits by address, session, limits by
+//! user, policy.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use vestibule_config::circuit::Observed;
 use vestibule_config::limit::LimitKey;
-use vestibule_config::{Circuit, SignInWay};
+use vestibule_config::path::PathPrefix;
+use vestibule_config::{Access, Circuit, SignInWay};
 
 use crate::account::People;
 use crate::attempts::Attempts;
-use crate::caller::Caller;
+use crate::caller::{Caller, Identity};
 use crate::core::Core;
+use crate::cors::is_preflight;
 use crate::geo::{GeoDb, Location, Place};
 use crate::limit::{Key, Limiter, check_all, tightest};
 use crate::machine::Machines;
 use crate::membership::List;
 use crate::policy::Providers;
 use crate::request::RequestView;
-use crate::rules::{Countries, Networks};
+use crate::rules::{Ruled, Rules};
 use crate::session::{Found, Live, Session, State};
 use crate::verdict::{Budget, Decision, Kind, Permit, Reason, Refusal, Verdict};
 
 /// How long a client waits before it asks again where the state database does not answer.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(5);
 
-/// One circuit's policy, ready to decide.
+/// One policy of a circuit, ready to decide.
 pub struct Gate {
     pub(crate) core: Arc<Core>,
     pub(crate) circuit: Arc<Circuit>,
     pub(crate) name: Arc<str>,
+    pub(crate) scope: Scope,
     /// Tells this gate from those of other configurations.
     pub(crate) serial: u64,
     pub(crate) people: Arc<People>,
@@ -37,13 +42,21 @@ pub struct Gate {
     pub(crate) list: Option<List>,
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) machines: Machines,
-    pub(crate) networks: Networks,
-    pub(crate) countries: Countries,
+    pub(crate) rules: Arc<Rules>,
     pub(crate) geo: Option<Arc<GeoDb>>,
     /// By address and by circuit, in the file's order.
     pub(crate) before_session: Vec<(LimitKey, Arc<Limiter>)>,
     /// By person, else by address, in the file's order.
     pub(crate) by_user: Vec<Arc<Limiter>>,
+}
+
+/// Whose policy a gate decides by: the circuit's own, or that of one of its paths.
+pub(crate) struct Scope {
+    pub(crate) access: Access,
+    /// Where the path begins; absent for the circuit's own.
+    pub(crate) prefix: Option<PathPrefix>,
+    /// What the keys of the policy are below: `circuits.wiki`, `circuits.wiki.paths["/webhook"]`.
+    pub(crate) keys: String,
 }
 
 /// What is known after the layers that ask nobody who he is.
@@ -53,6 +66,8 @@ pub(crate) struct Outside {
     pub(crate) budget: Option<Budget>,
     /// After this time the request limits let one more through.
     pub(crate) wait: Duration,
+    /// What rules would have refused for, that only observe.
+    pub(crate) observed: Vec<Reason>,
 }
 
 impl Gate {
@@ -61,13 +76,28 @@ impl Gate {
         &self.circuit
     }
 
+    /// The policy that it decides by: the circuit's, or that of one of its paths.
+    pub fn access(&self) -> &Access {
+        &self.scope.access
+    }
+
+    /// Where its paths begin: `/`, or the path's prefix.
+    pub fn home(&self) -> &str {
+        self.scope.prefix.as_ref().map_or("/", PathPrefix::as_str)
+    }
+
+    /// Whether it asks who somebody is.
+    pub fn is_protected(&self) -> bool {
+        self.list.is_some()
+    }
+
     /// Every request of the circuit, at every time: nothing is remembered from an earlier decision.
     pub fn decide(&self, request: &RequestView<'_>) -> Decision {
         let mut outside = self.outside(request);
         if let Some(refusal) = outside.refusal.take() {
-            let Outside { location, budget, .. } = outside;
+            let Outside { location, budget, observed, .. } = outside;
             let verdict = Verdict::Refuse(refusal);
-            return Decision { verdict, location, session: None, budget, machine: None, recheck: false };
+            return Decision { verdict, location, session: None, budget, machine: None, recheck: false, observed };
         }
         if let Some(decision) = self.decide_shown(request, &outside) {
             return decision;
@@ -84,7 +114,7 @@ impl Gate {
         outside: Outside,
         found: Result<Option<Arc<Live>>, Refusal>,
     ) -> Decision {
-        let Outside { location, refusal: _, budget, wait } = outside;
+        let Outside { location, refusal: _, budget, wait, mut observed } = outside;
         let live = found.as_ref().ok().and_then(Option::as_ref);
         let session = live.map(|live| live.session.clone());
         let recheck = live.is_some_and(|live| self.is_recheck_due(live));
@@ -93,20 +123,31 @@ impl Gate {
             None => (Key::address(request.client), Reason::RateLimitedIp),
         };
         let (verdict, budget) = match self.limits_by_user(&key, wait) {
+            Err(_) if self.rules.observes(Observed::RateLimit) => {
+                observed.push(reason);
+                (self.policy(request, found), budget)
+            }
             Err(over) => (Verdict::Refuse(too_many(reason, over.clone())), Some(over)),
-            Ok(by_user) => (self.policy(found), tightest(budget, by_user)),
+            Ok(by_user) => (self.policy(request, found), tightest(budget, by_user)),
         };
-        Decision { verdict, location, session, budget, machine: None, recheck }
+        Decision { verdict, location, session, budget, machine: None, recheck, observed }
     }
 
     /// Address, country and rate rules only, for our own pages on the circuit's hosts. `Pass` is never a permit
     /// to forward: the answer has none.
     pub fn front(&self, request: &RequestView<'_>) -> Front {
-        let Outside { location, refusal, budget, wait: _ } = self.outside(request);
+        let Outside { location, refusal, budget, wait: _, observed } = self.outside(request);
         let live = if refusal.is_none() { self.session(request).ok().flatten() } else { None };
         let session = live.as_ref().map(|live| live.session.clone());
         let identity = live.and_then(|live| self.judge(&live).outcome.clone().ok());
-        Front { refusal, location, session, identity, budget }
+        Front { refusal, location, session, identity, budget, observed }
+    }
+
+    /// Whose session it is that the request names, if account and this policy would let it pass now. For the pages of a
+    /// circuit with several policies: a session is one for all of them.
+    pub fn identity(&self, request: &RequestView<'_>) -> Option<Arc<Identity>> {
+        let live = self.session(request).ok().flatten()?;
+        self.judge(&live).outcome.clone().ok()
     }
 
     /// Absent: nothing is known of the address but that no database answers.
@@ -116,10 +157,14 @@ impl Gate {
 
     fn outside(&self, request: &RequestView<'_>) -> Outside {
         let place = self.place(request);
-        let refusal = self.closed().or_else(|| self.address_rules(request, place.as_ref()));
+        let (refusal, mut observed) = match self.closed() {
+            Some(refusal) => (Some(refusal), Vec::new()),
+            None => self.address_rules(request, place.as_ref()),
+        };
         let location = place.map(|place| place.location).unwrap_or_default();
-        if refusal.is_some() {
-            return Outside { location, refusal, budget: None, wait: Duration::ZERO };
+        let unlimited = Outside { location, refusal, budget: None, wait: Duration::ZERO, observed: Vec::new() };
+        if unlimited.refusal.is_some() {
+            return Outside { observed, ..unlimited };
         }
         let limits = self.before_session.iter().map(|(per, limiter)| {
             let key = match per {
@@ -129,13 +174,17 @@ impl Gate {
             (&**limiter, key)
         });
         match check_all(limits, Duration::ZERO) {
-            Ok(passed) => Outside { location, refusal: None, budget: passed.tightest, wait: passed.wait },
+            Ok(passed) => Outside { budget: passed.tightest, wait: passed.wait, observed, ..unlimited },
             Err((at, budget)) => {
                 let per = self.before_session.get(at).map(|(per, _)| *per);
                 let circuit = matches!(per, Some(LimitKey::Circuit));
                 let reason = if circuit { Reason::RateLimitedCircuit } else { Reason::RateLimitedIp };
+                if self.rules.observes(Observed::RateLimit) {
+                    observed.push(reason);
+                    return Outside { observed, ..unlimited };
+                }
                 let refusal = Some(too_many(reason, budget.clone()));
-                Outside { location, refusal, budget: Some(budget), wait: Duration::ZERO }
+                Outside { refusal, budget: Some(budget), observed, ..unlimited }
             }
         }
     }
@@ -143,25 +192,25 @@ impl Gate {
     /// A circuit that is disabled or over does not exist.
     pub(crate) fn closed(&self) -> Option<Refusal> {
         if !self.circuit.enabled {
-            return Some(self.refuse(Reason::CircuitNotFound, Kind::NotFound, "enabled"));
+            return Some(self.refuse_by_circuit(Reason::CircuitNotFound, Kind::NotFound, "enabled"));
         }
         let over = self.circuit.expires.is_some_and(|expires| self.core.clock.now() >= expires);
-        over.then(|| self.refuse(Reason::CircuitExpired, Kind::NotFound, "expires"))
+        over.then(|| self.refuse_by_circuit(Reason::CircuitExpired, Kind::NotFound, "expires"))
     }
 
     pub(crate) fn address_rules_refuse(&self, request: &RequestView<'_>) -> Option<Refusal> {
-        self.address_rules(request, self.place(request).as_ref())
+        self.address_rules(request, self.place(request).as_ref()).0
     }
 
-    fn address_rules(&self, request: &RequestView<'_>, place: Option<&Place>) -> Option<Refusal> {
+    /// What refuses, and what only observes.
+    fn address_rules(&self, request: &RequestView<'_>, place: Option<&Place>) -> (Option<Refusal>, Vec<Reason>) {
         if self.core.bans.hold(request.client) {
-            return Some(Refusal { reason: Reason::IpBanned, kind: Kind::Forbidden, rule: "bans".to_owned() });
+            let refusal = Refusal { reason: Reason::IpBanned, kind: Kind::Forbidden, rule: "bans".to_owned() };
+            return (Some(refusal), Vec::new());
         }
-        if let Some(key) = self.networks.refuses(request.client) {
-            return Some(self.refuse(Reason::IpRestricted, Kind::Forbidden, key));
-        }
-        let (reason, key) = self.countries.refuses(place)?;
-        Some(self.refuse(reason, Kind::Forbidden, key))
+        let Ruled { refusal, observed } = self.rules.judge(request, place);
+        let refusal = refusal.map(|(reason, key)| self.refuse_by_circuit(reason, Kind::Forbidden, key));
+        (refusal, observed)
     }
 
     /// No session on a public circuit: nobody is looked at there.
@@ -186,8 +235,9 @@ impl Gate {
         check_all(limits, wait).map(|passed| passed.tightest).map_err(|(_, budget)| budget)
     }
 
-    fn policy(&self, found: Result<Option<Arc<Live>>, Refusal>) -> Verdict {
+    fn policy(&self, request: &RequestView<'_>, found: Result<Option<Arc<Live>>, Refusal>) -> Verdict {
         match found {
+            Err(refusal) if refusal.kind == Kind::SignIn && is_preflight(request) => self.preflight(request),
             Err(refusal) => Verdict::Refuse(refusal),
             Ok(None) => Verdict::Pass(Permit { caller: Caller::Anyone }),
             Ok(Some(live)) => match &self.judge(&live).outcome {
@@ -197,13 +247,19 @@ impl Gate {
         }
     }
 
+    /// By a key of the policy.
     pub(crate) fn refuse(&self, reason: Reason, kind: Kind, key: &str) -> Refusal {
+        Refusal { reason, kind, rule: format!("{}.{key}", self.scope.keys) }
+    }
+
+    /// By a key that is the circuit's also where a path has a policy of its own.
+    pub(crate) fn refuse_by_circuit(&self, reason: Reason, kind: Kind, key: &str) -> Refusal {
         Refusal { reason, kind, rule: format!("circuits.{}.{key}", self.name) }
     }
 
-    /// `login` and `shared`; absent on a public circuit.
+    /// `login`, `shared` and `header_auth`; absent where everybody may enter.
     pub(crate) fn ways(&self) -> Option<&vestibule_config::access::Ways> {
-        self.circuit.access.ways()
+        self.scope.access.ways()
     }
 
     pub(crate) fn names(&self, way: SignInWay) -> bool {
@@ -232,7 +288,9 @@ pub struct Front {
     /// The live session that the cookie names.
     pub session: Option<Arc<Session>>,
     /// Whose it is, if account and policy would let it pass now; absent on public circuits.
-    pub identity: Option<Arc<crate::caller::Identity>>,
+    pub identity: Option<Arc<Identity>>,
     /// The tightest request limit.
     pub budget: Option<Budget>,
+    /// What rules would have refused for, that only observe.
+    pub observed: Vec<Reason>,
 }

@@ -9,13 +9,14 @@ use std::sync::Arc;
 use http::header::AUTHORIZATION;
 use http::{HeaderMap, HeaderValue};
 use jiff::Timestamp;
+use vestibule_config::circuit::Observed;
 use vestibule_config::header_key::HeaderKey;
 use vestibule_config::service_token::ServiceToken;
 use vestibule_config::{Circuit, Name, Settings};
 
 use crate::attempts::Came;
 use crate::caller::{Caller, Identity, Method};
-use crate::gate::{Gate, Outside, too_many};
+use crate::gate::{Gate, Outside, Scope, too_many};
 use crate::keyed::sha256;
 use crate::limit::{Key, tightest};
 use crate::request::RequestView;
@@ -116,12 +117,14 @@ fn identity(user_id: String, method: Method) -> Arc<Identity> {
 }
 
 impl Machines {
-    pub(crate) fn new(circuit: &Circuit, tokens: &Arc<Tokens>) -> Self {
+    /// Addresses are trusted for the circuit's own policy, and not for that of a path.
+    pub(crate) fn new(circuit: &Circuit, scope: &Scope, tokens: &Arc<Tokens>) -> Self {
+        let trusted = if scope.prefix.is_none() { &circuit.trusted_addresses[..] } else { &[] };
         Self {
             tokens: tokens.clone(),
-            keys: circuit.access.ways().map(|ways| ways.header_auth.clone()).unwrap_or_default(),
+            keys: scope.access.ways().map(|ways| ways.header_auth.clone()).unwrap_or_default(),
             holder: identity(format!("header:{}", circuit.name), Method::Header),
-            trusted: Set::new(&circuit.trusted_addresses),
+            trusted: Set::new(trusted),
             neighbour: identity(format!("ip:{}", circuit.name), Method::Ip),
         }
     }
@@ -196,7 +199,7 @@ impl Gate {
         let came = (shown.digest, self.name.clone(), request.client);
         let lately = self.attempts.history().came_lately(&came, now);
         let wrong = shown.wrong.or_else(|| shown.token.and_then(|token| token.refused_at(now)));
-        let mut budget = outside.budget.clone();
+        let (mut budget, mut observed) = (outside.budget.clone(), outside.observed.clone());
         let identity = shown.token.map_or_else(|| self.nobody(shown.method), |token| &token.identity);
         let listed = self.listed(shown);
         // What came lately is not counted again, unless it is refused now. An address is nothing that could be guessed.
@@ -206,6 +209,10 @@ impl Gate {
             (Err(refusal), _) => (Verdict::Refuse(refusal), Record::Limited),
             (Ok(()), Some(reason)) => (Verdict::Refuse(self.bad(shown, reason)), Record::Failure),
             (Ok(()), None) => match self.limit_machine(request, identity, outside) {
+                Err(refusal) if self.rules.observes(Observed::RateLimit) => {
+                    observed.push(refusal.reason);
+                    admitted(listed, identity, lately)
+                }
                 Err(refusal) => (Verdict::Refuse(refusal), Record::Nothing),
                 Ok(by_user) => {
                     budget = tightest(budget, by_user);
@@ -220,7 +227,8 @@ impl Gate {
         let user_id = (shown.token.is_some() || wrong.is_none()).then(|| identity.user_id.clone());
         let sign_in = SignIn { email: None, user_id, method: shown.method, provider: None };
         let machine = Some(Machine { sign_in, record, came });
-        Decision { verdict, location: outside.location.clone(), session: None, budget, machine, recheck: false }
+        let location = outside.location.clone();
+        Decision { verdict, location, session: None, budget, machine, recheck: false, observed }
     }
 
     fn nobody(&self, method: Method) -> &Arc<Identity> {

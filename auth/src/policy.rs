@@ -5,26 +5,42 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use vestibule_config::limit::LimitKey;
-use vestibule_config::{Access, Circuit, Settings};
+use vestibule_config::path::PathPrefix;
+use vestibule_config::{Access, Circuit, CircuitPath, Settings};
 
 use crate::account::People;
 use crate::attempts::Attempts;
 use crate::core::Core;
-use crate::gate::Gate;
+use crate::gate::{Gate, Scope};
 use crate::geo::{GeoDb, Location};
 use crate::limit::{Limiter, Numbers};
 use crate::machine::{Machines, Tokens};
 use crate::membership::List;
-use crate::rules::{Countries, Networks};
+use crate::rules::Rules;
 use crate::sso::Provider;
 
 /// The gates of one configuration; swapped whole at a reload.
 pub struct Policy {
     pub(crate) core: Arc<Core>,
-    gates: HashMap<Arc<str>, Arc<Gate>>,
+    gates: HashMap<Arc<str>, Gates>,
     pub(crate) providers: Arc<Providers>,
     geo: Option<Arc<GeoDb>>,
     geo_ready: bool,
+}
+
+/// The gates of one circuit.
+pub(crate) struct Gates {
+    /// By the circuit's own policy.
+    pub(crate) own: Arc<Gate>,
+    /// For each of its paths, in the file's order; one without a policy of its own has the circuit's.
+    paths: Vec<Arc<Gate>>,
+}
+
+impl Gates {
+    /// Those of the paths that decide by policies of their own.
+    pub(crate) fn of_paths(&self) -> impl Iterator<Item = &Arc<Gate>> {
+        self.paths.iter().filter(|gate| !Arc::ptr_eq(gate, &self.own))
+    }
 }
 
 /// `[providers]` by name.
@@ -57,10 +73,7 @@ impl Policy {
             geo: geo.clone(),
             tokens,
         };
-        let gates = settings.circuits.values().map(|circuit| {
-            let gate = parts.gate(circuit, list(circuit, settings));
-            (gate.name.clone(), Arc::new(gate))
-        });
+        let gates = settings.circuits.values().map(|circuit| (circuit.name.shared(), parts.gates(circuit, settings)));
         Self {
             core: core.clone(),
             gates: gates.collect(),
@@ -70,12 +83,17 @@ impl Policy {
         }
     }
 
-    /// The gate of a circuit.
+    /// The gate of a circuit's own policy.
     pub fn gate(&self, circuit: &str) -> Option<&Arc<Gate>> {
-        self.gates.get(circuit)
+        self.gates.get(circuit).map(|gates| &gates.own)
     }
 
-    pub(crate) fn gates(&self) -> impl Iterator<Item = &Arc<Gate>> {
+    /// The gates of a circuit's paths, in the file's order; one without a policy of its own has the circuit's.
+    pub fn path_gates(&self, circuit: &str) -> &[Arc<Gate>] {
+        self.gates.get(circuit).map_or(&[], |gates| &gates.paths)
+    }
+
+    pub(crate) fn gates(&self) -> impl Iterator<Item = &Gates> {
         self.gates.values()
     }
 
@@ -91,7 +109,21 @@ impl Policy {
 }
 
 impl Parts {
-    fn gate(&self, circuit: &Arc<Circuit>, list: Option<List>) -> Gate {
+    fn gates(&self, circuit: &Arc<Circuit>, settings: &Settings) -> Gates {
+        let rules = Arc::new(Rules::new(&circuit.rules));
+        let gate = |access: &Access, prefix: Option<&PathPrefix>| {
+            let (access, prefix, keys) = (access.clone(), prefix.cloned(), keys(circuit, prefix));
+            Arc::new(self.gate(circuit, Scope { access, prefix, keys }, &rules, settings))
+        };
+        let own = gate(&circuit.access, None);
+        let of_path = |path: &CircuitPath| match &path.access {
+            Some(access) => gate(access, Some(&path.prefix)),
+            None => own.clone(),
+        };
+        Gates { paths: circuit.paths.iter().map(of_path).collect(), own }
+    }
+
+    fn gate(&self, circuit: &Arc<Circuit>, scope: Scope, rules: &Arc<Rules>, settings: &Settings) -> Gate {
         let limits = circuit.rate_limits.iter().map(|limit| {
             let (count, period) = (limit.rate.count, limit.rate.period);
             let (name, per, burst) = (limit.name.shared(), limit.per, limit.burst);
@@ -106,11 +138,11 @@ impl Parts {
             serial: self.core.next_gate(),
             people: self.people.clone(),
             providers: self.providers.clone(),
-            list,
+            list: list(circuit, &scope.access, settings),
             attempts: self.attempts.clone(),
-            machines: Machines::new(circuit, &self.tokens),
-            networks: Networks::new(&circuit.rules),
-            countries: Countries::new(&circuit.rules),
+            machines: Machines::new(circuit, &scope, &self.tokens),
+            scope,
+            rules: rules.clone(),
             geo: self.geo.clone(),
             before_session,
             by_user,
@@ -118,9 +150,15 @@ impl Parts {
     }
 }
 
+/// What the keys of a policy are below.
+fn keys(circuit: &Circuit, prefix: Option<&PathPrefix>) -> String {
+    let path = prefix.map(|prefix| format!(".paths[{:?}]", prefix.as_str())).unwrap_or_default();
+    format!("circuits.{}{path}", circuit.name)
+}
+
 /// Who may enter; a project that is not there has no members.
-fn list(circuit: &Circuit, settings: &Settings) -> Option<List> {
-    match &circuit.access {
+fn list(circuit: &Circuit, access: &Access, settings: &Settings) -> Option<List> {
+    match access {
         Access::Public => None,
         Access::Allowlist { allow, ways: _ } => Some(List::Allow(allow.clone())),
         Access::Members(_) => {

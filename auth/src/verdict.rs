@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::caller::Caller;
+use crate::cors::Allowed;
 use crate::geo::Location;
 use crate::machine::Machine;
 use crate::session::Session;
@@ -21,6 +22,8 @@ pub struct Decision {
     pub budget: Option<Budget>,
     /// What was shown in place of a session.
     pub machine: Option<Machine>,
+    /// What rules would have refused for, that only observe; in their order.
+    pub observed: Vec<Reason>,
     /// Ask the session's provider first ([`crate::Gate::recheck`]), then decide again.
     pub recheck: bool,
 }
@@ -30,6 +33,8 @@ pub struct Decision {
 pub enum Verdict {
     /// Forwarding needs this proof.
     Pass(Permit),
+    /// A browser's question whether it may send a request is answered with yes; nothing is forwarded.
+    Preflight(Arc<Allowed>),
     /// The first denial, and the only one recorded.
     Refuse(Refusal),
 }
@@ -118,6 +123,10 @@ reasons! {
     CountryRestricted = "country_restricted",
     /// Country rules without a database.
     GeoUnavailable = "geo_unavailable",
+    /// A program that says that it looks for holes.
+    BotBlocked = "bot_blocked",
+    /// On a list of addresses with a bad name.
+    ReputationBan = "reputation_ban",
     /// Nothing was sent.
     NoCredentials = "no_credentials",
     /// Wrong password, of a known account or a circuit.
@@ -200,7 +209,7 @@ reasons! {
     BodyTooLarge = "body_too_large",
     /// Sign-in needs TLS.
     TlsRequired = "tls_required",
-    /// A form sent from another site.
+    /// A form sent from another site, or a page of another site that may send nothing.
     CrossSite = "cross_site",
     /// The provider does not answer.
     ProviderUnavailable = "provider_unavailable",

@@ -9,12 +9,15 @@ use jiff::Timestamp;
 
 use crate::Settings;
 use crate::access::{Access, AllowEntry, Known, Login, Policy, RawPolicy, RawShared, SignInWay};
+use crate::address_rules::{self, RawReputation, RawRules};
+use crate::circuit_path::{self, RawCircuitPath};
+use crate::cors::{self, Cors};
 use crate::header_key::{self, RawHeaderKey};
 use crate::identity::RawIdentity;
 use crate::limit::RateLimit;
 use crate::logs::{CircuitLog, RawCircuitLog};
 use crate::name::{CountryCode, Host, Name};
-use crate::network::{self, LIST_MAX, Member};
+use crate::network::Member;
 use crate::service_token::Tokens;
 use crate::session::{RawSession, SessionLimits};
 use crate::shape::{At, Field, Reading, Shape, shape};
@@ -22,8 +25,10 @@ use crate::suggest;
 use crate::text::Span;
 use crate::tree::{Node, Value};
 use crate::upstream::{RawUpstream, UpstreamUrl};
-use crate::waiting::{AllowMatch, Cors, Observed, RawHealth, RawPath, RawReputation, SecondFactor};
+use crate::waiting::{RawHealth, SecondFactor};
 
+pub use crate::address_rules::{AddressRules, AllowMatch, Observed, Reputation};
+pub use crate::circuit_path::{CircuitPath, Rewrite};
 pub use crate::identity::IdentityHeaders;
 pub use crate::upstream::{HostHeader, Upstream, UpstreamAddress};
 
@@ -40,6 +45,10 @@ pub struct Circuit {
     pub upstream: Upstream,
     /// Who may enter.
     pub access: Access,
+    /// Parts that differ, in the file's order.
+    pub paths: Vec<CircuitPath>,
+    /// Browsers' questions before requests of other sites' pages; absent: the answer is no.
+    pub cors: Option<Cors>,
     /// Who comes from one of these satisfies the policy without signing in.
     pub trusted_addresses: Vec<IpNet>,
     /// Address and country rules.
@@ -60,19 +69,6 @@ pub struct Circuit {
     pub place: String,
 }
 
-/// `ip_allow`, `ip_block`, `country_allow`, `country_block`, with `@sets` resolved.
-#[derive(Debug, Clone, Default)]
-pub struct AddressRules {
-    /// Absent: everywhere. Present: at least one must contain the address.
-    pub ip_allow: Option<Vec<IpNet>>,
-    /// Any match refuses, whatever `ip_allow` says.
-    pub ip_block: Vec<IpNet>,
-    /// Absent: every country, the unknown one too.
-    pub country_allow: Option<Vec<CountryCode>>,
-    /// Any match refuses.
-    pub country_block: Vec<CountryCode>,
-}
-
 shape! {
     /// What `[circuits.NAME]` may say.
     pub(crate) struct RawCircuit {
@@ -89,30 +85,27 @@ shape! {
         ip_block: Vec<At<Member>>,
         country_allow: Vec<CountryCode>,
         country_block: Vec<CountryCode>,
+        allow_match: AllowMatch,
+        block_scanners: bool,
+        reputation: RawReputation,
+        observe: Vec<At<Observed>>,
         rate_limits: Vec<At<Name>>,
         session: RawSession,
         identity: RawIdentity,
         log: RawCircuitLog,
         expires: Timestamp,
         enabled: bool,
+        paths: Vec<RawCircuitPath>,
+        cors: Cors,
     }
     later {
         upstreams: Vec<UpstreamUrl> => "write one upstream",
         health: RawHealth => "leave it out",
-        allow_match: AllowMatch = AllowMatch::All => "leave it out: both allow lists must match",
-        block_scanners: bool = false => "leave it out",
-        reputation: RawReputation => "write the set in ip_block",
-        observe: Vec<Observed> => "leave it out: every rule is enforced",
-        paths: Vec<RawPath> => "write a circuit with a host of its own",
-        cors: Cors => "leave it out",
         second_factor: SecondFactor => "leave it out",
         purpose: bool = false => "leave it out",
         hook: Name => "leave it out",
     }
 }
-
-/// Countries of one list.
-const COUNTRIES_MAX: usize = 50;
 
 /// What a circuit refers to; an absent value stands for what was reported already.
 pub(crate) struct Surroundings<'a> {
@@ -132,6 +125,7 @@ pub(crate) struct Surroundings<'a> {
 }
 
 impl RawCircuit {
+    #[expect(clippy::too_many_lines, reason = "a line for each key, twice")]
     pub(crate) fn check(
         self,
         name: &At<Name>,
@@ -153,39 +147,53 @@ impl RawCircuit {
             ip_block,
             country_allow,
             country_block,
+            allow_match,
+            block_scanners,
+            reputation,
+            observe,
             rate_limits,
             session,
             identity,
             log,
             expires,
             enabled,
+            paths,
+            cors,
         } = self;
         let place = access.span().and_then(|span| reading.texts.place(span));
-        let hosts_span = hosts.span().unwrap_or(table);
-        let hosts = hosts.required("hosts", "[\"wiki.example.net\"]", table, reading);
-        if hosts.as_ref().is_some_and(Vec::is_empty) {
-            reading.findings.error(hosts_span, "no host leads here").help("write hosts = [\"wiki.example.net\"]");
-        }
+        let hosts = check_hosts(hosts, table, reading);
         let upstream = RawUpstream::check(upstream, &around.own, table, reading);
-        warn_of_missing_secrets(&login, &around.own_secrets, reading);
-        let members = matches!(access.as_ref(), Some(Policy::Members));
+        let policy = access.as_ref().copied();
+        let members = policy == Some(Policy::Members);
         let allowance = !(shared.is_absent() && header_auth.is_absent() && trusted_addresses.is_absent());
-        let project = check_project(project, members && !allowance, members, table, around, reading);
-        if access.as_ref() == Some(&Policy::Public)
-            && let Some(key) = trusted_addresses.key()
-        {
+        let any_path = |says: fn(&RawCircuitPath) -> bool| paths.as_ref().into_iter().flatten().any(says);
+        let sole = (members && !allowance) || any_path(RawCircuitPath::admits_members_only);
+        let needed = members || any_path(RawCircuitPath::admits_members);
+        let project = check_project(project, sole, needed, table, around, reading);
+        let idle = trusted_addresses.key().filter(|_| policy == Some(Policy::Public));
+        if let Some(key) = idle {
             reading.findings.warning(key, "\"trusted_addresses\" has no effect with access = \"public\"");
         }
-        let trusted_addresses = check_networks(trusted_addresses, around, reading).unwrap_or_default();
-        let keys = header_auth.key();
-        let known = Known { providers: around.providers, tokens: around.service_tokens };
-        let access = RawPolicy { access, allow, login, shared, header_auth }.check(allowance, table, &known, reading);
+        let trusted_addresses = address_rules::check_networks(trusted_addresses, around, reading).unwrap_or_default();
         let identity = identity.optional().map_or_else(IdentityHeaders::default, |identity| identity.check(reading));
-        if let (Some(span), Some(ways)) = (keys, access.as_ref().and_then(Access::ways)) {
-            header_key::check_apart(&ways.header_auth, &identity, span, reading);
-        }
-        let rules = check_rules(ip_allow, ip_block, country_allow, country_block, around, reading);
+        let access = RawPolicy { access, allow, login, shared, header_auth };
+        let access = check_policy(access, allowance, table, &identity, around, reading);
+        let policies =
+            policy.into_iter().chain(paths.as_ref().into_iter().flatten().filter_map(RawCircuitPath::policy));
+        cors::warn_where_idle(&cors, policies, reading);
+        let paths = circuit_path::check(paths, &identity, around, reading);
         let rate_limits = check_limits(rate_limits, around, reading);
+        let rules = RawRules {
+            ip_allow,
+            ip_block,
+            country_allow,
+            country_block,
+            allow_match,
+            block_scanners,
+            reputation,
+            observe,
+        };
+        let rules = rules.check(!rate_limits.is_empty(), around, reading);
         check_expiry(&expires, &name.value, reading);
         Some(Circuit {
             name: name.value.clone(),
@@ -193,6 +201,8 @@ impl RawCircuit {
             hosts: hosts?.into_iter().map(|host| host.value).collect(),
             upstream: upstream?,
             access: access?,
+            paths,
+            cors: cors.optional(),
             trusted_addresses,
             rules,
             rate_limits,
@@ -206,14 +216,57 @@ impl RawCircuit {
     }
 }
 
-impl AddressRules {
-    /// Whether any of them asks for the client's country.
-    pub fn name_countries(&self) -> bool {
-        self.country_allow.is_some() || !self.country_block.is_empty()
+impl Circuit {
+    /// Its own policy, then those of its paths that have one.
+    pub fn policies(&self) -> impl Iterator<Item = &Access> {
+        std::iter::once(&self.access).chain(self.paths.iter().filter_map(|path| path.access.as_ref()))
+    }
+
+    /// Whether any of its policies asks who somebody is.
+    pub fn is_protected(&self) -> bool {
+        self.policies().any(|access| !matches!(access, Access::Public))
+    }
+
+    /// Which of `paths` a canonical path belongs to; absent: it is the circuit's own.
+    pub fn path_of(&self, path: &str) -> Option<usize> {
+        circuit_path::longest(&self.paths, |prefix| prefix.rest_of(path).is_some())
+    }
+
+    /// The same for an upstream that does not tell capitals from small letters.
+    pub fn path_in_any_case(&self, path: &str) -> Option<usize> {
+        circuit_path::longest(&self.paths, |prefix| prefix.begins_in_any_case(path))
     }
 }
 
-/// `needed`: the policy is `members`; `sole`: it admits nobody without members.
+fn check_hosts(hosts: Field<Vec<At<Host>>>, table: Span, reading: &mut Reading<'_>) -> Option<Vec<At<Host>>> {
+    let span = hosts.span().unwrap_or(table);
+    let hosts = hosts.required("hosts", "[\"wiki.example.net\"]", table, reading);
+    if hosts.as_ref().is_some_and(Vec::is_empty) {
+        reading.findings.error(span, "no host leads here").help("write hosts = [\"wiki.example.net\"]");
+    }
+    hosts
+}
+
+/// The policy of a circuit or of a path of it; `allowance`: somebody is let in who is on no list.
+pub(crate) fn check_policy(
+    policy: RawPolicy,
+    allowance: bool,
+    table: Span,
+    identity: &IdentityHeaders,
+    around: &Surroundings<'_>,
+    reading: &mut Reading<'_>,
+) -> Option<Access> {
+    warn_of_missing_secrets(&policy.login, &around.own_secrets, reading);
+    let keys = policy.header_auth.key();
+    let known = Known { providers: around.providers, tokens: around.service_tokens };
+    let access = policy.check(allowance, table, &known, reading)?;
+    if let (Some(span), Some(ways)) = (keys, access.ways()) {
+        header_key::check_apart(&ways.header_auth, identity, span, reading);
+    }
+    Some(access)
+}
+
+/// `needed`: a policy is `members`; `sole`: one admits nobody without members.
 fn check_project(
     project: Field<At<Name>>,
     sole: bool,
@@ -240,46 +293,6 @@ fn check_project(
         Some(_) => (),
     }
     Some(name)
-}
-
-fn check_rules(
-    ip_allow: Field<Vec<At<Member>>>,
-    ip_block: Field<Vec<At<Member>>>,
-    country_allow: Field<Vec<CountryCode>>,
-    country_block: Field<Vec<CountryCode>>,
-    around: &Surroundings<'_>,
-    reading: &mut Reading<'_>,
-) -> AddressRules {
-    if let Some(key) = country_allow.key().or(country_block.key())
-        && !around.has_geo
-    {
-        let message = "without [geo] nobody's country is known: this circuit refuses everybody";
-        reading.findings.warning(key, message).help("write [geo] with a database");
-    }
-    for (list, span) in [(&country_allow, country_allow.span()), (&country_block, country_block.span())] {
-        if let (Some(list), Some(span)) = (list.as_ref(), span) {
-            network::bounded(list.len(), COUNTRIES_MAX, "countries", span, reading);
-        }
-    }
-    AddressRules {
-        ip_allow: check_networks(ip_allow, around, reading),
-        ip_block: check_networks(ip_block, around, reading).unwrap_or_default(),
-        country_allow: country_allow.optional(),
-        country_block: country_block.or_default(),
-    }
-}
-
-fn check_networks(
-    list: Field<Vec<At<Member>>>,
-    around: &Surroundings<'_>,
-    reading: &mut Reading<'_>,
-) -> Option<Vec<IpNet>> {
-    let span = list.span();
-    let members = list.optional()?;
-    if let Some(span) = span {
-        network::bounded(members.len(), LIST_MAX, "entries", span, reading);
-    }
-    Some(network::resolve(members, around.ip_sets, reading))
 }
 
 /// A circuit's own list replaces the default one, also where it is empty.

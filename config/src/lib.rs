@@ -7,12 +7,14 @@
 pub mod access;
 pub mod admin;
 pub mod circuit;
+pub mod cors;
 pub mod geo;
 pub mod header_key;
 pub mod limit;
 pub mod load;
 pub mod logs;
 pub mod name;
+pub mod path;
 pub mod problem;
 pub mod project;
 pub mod provider;
@@ -23,6 +25,8 @@ pub mod session;
 pub mod units;
 pub mod user;
 
+mod address_rules;
+mod circuit_path;
 mod country;
 mod findings;
 mod fleet;
@@ -54,7 +58,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 pub use access::{Access, AllowEntry, SharedSecret, SignInWay};
-pub use circuit::{AddressRules, Circuit, HostHeader, IdentityHeaders, Upstream, UpstreamAddress};
+pub use circuit::{
+    AddressRules, Circuit, CircuitPath, HostHeader, IdentityHeaders, Rewrite, Upstream, UpstreamAddress,
+};
 pub use load::{FileSource, Source, admin_listen, discover, load, load_text};
 pub use name::{CountryCode, Email, Host, Name};
 pub use origin::Origins;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::text::Texts;
-use crate::tree::{Entry, Value};
+use crate::tree::{Entry, Node, Value};
 
 /// From a key's path, such as `server.data_dir`, to `vestibule.toml:12`.
 #[derive(Debug, Clone, Default)]
@@ -30,10 +30,23 @@ impl Origins {
             if let Some(place) = texts.place(entry.span) {
                 self.0.insert(path.clone(), format!("{}:{}", place.file, place.line));
             }
-            if let Value::Table(below) = &entry.node.value {
-                self.add(path, below, texts);
+            match &entry.node.value {
+                Value::Table(below) => self.add(path, below, texts),
+                Value::List(elements) => self.add_elements(path, elements, texts),
+                Value::Text(_) | Value::Integer(_) | Value::Float | Value::Boolean(_) | Value::Datetime(_) => (),
             }
             path.pop();
+        }
+    }
+
+    /// Tables of a list are told apart by their number, from 0.
+    fn add_elements(&mut self, path: &mut Vec<String>, elements: &[Node], texts: &Texts) {
+        for (at, element) in elements.iter().enumerate() {
+            if let Value::Table(below) = &element.value {
+                path.push(at.to_string());
+                self.add(path, below, texts);
+                path.pop();
+            }
         }
     }
 }

@@ -1,11 +1,12 @@
 //! The settings in force, as `vestibule config show` prints them.
 
+mod circuit;
+
 use std::fmt::Display;
 
-use crate::access::{Access, AllowEntry, SharedSecret};
+use crate::Settings;
+use crate::access::AllowEntry;
 use crate::admin::Admin;
-use crate::circuit::{AddressRules, Circuit};
-use crate::header_key::HeaderKey;
 use crate::limit::{LoginLimits, RateLimit};
 use crate::logs::{AnchorPlace, Logs};
 use crate::provider::Provider;
@@ -13,7 +14,6 @@ use crate::server::Server;
 use crate::service_token::{PreviousToken, ServiceToken};
 use crate::units::display_duration;
 use crate::user::User;
-use crate::{Settings, Upstream};
 
 /// In place of every secret.
 const HIDDEN: &str = "[hidden]";
@@ -135,76 +135,6 @@ impl Page<'_> {
         self.set("within", text(display_duration(limits.shared_failures.within)));
     }
 
-    fn circuit(&mut self, circuit: &Circuit) {
-        let path = &["circuits", circuit.name.as_str()];
-        self.table(path);
-        self.set_some("project", circuit.project.as_ref().map(text));
-        self.set("hosts", list(&circuit.hosts));
-        self.access(&circuit.access);
-        self.set("trusted_addresses", list(&circuit.trusted_addresses));
-        self.rules(&circuit.rules);
-        let limits = list(circuit.rate_limits.iter().map(|limit| &limit.name));
-        self.set_or("rate_limits", limits, &["defaults", "rate_limits"]);
-        self.set_some("expires", circuit.expires);
-        self.set("enabled", circuit.enabled);
-        self.upstream(&circuit.upstream, path);
-        let general = self.settings.sessions;
-        self.table(&[path.as_slice(), &["session"]].concat());
-        let max_age = text(display_duration(circuit.session.max_age));
-        let idle = text(display_duration(circuit.session.idle));
-        // The stricter one is in force, and that is the general one where they are equal.
-        match circuit.session.max_age < general.max_age {
-            true => self.set("max_age", max_age),
-            false => self.set_from("max_age", max_age, &["sessions", "max_age"]),
-        }
-        match circuit.session.idle < general.idle {
-            true => self.set("idle", idle),
-            false => self.set_from("idle", idle, &["sessions", "idle"]),
-        }
-        self.table(&[path.as_slice(), &["identity"]].concat());
-        self.set("user", text(&circuit.identity.user));
-        self.set("groups", text(&circuit.identity.groups));
-        self.set("jwt", text(&circuit.identity.jwt));
-        self.table(&[path.as_slice(), &["log"]].concat());
-        self.set("requests", text(circuit.log.requests.as_str()));
-        self.set("personal_data", text(circuit.log.personal_data.as_str()));
-    }
-
-    fn access(&mut self, access: &Access) {
-        let (policy, allow, ways) = match access {
-            Access::Public => ("public", None, None),
-            Access::Members(ways) => ("members", None, Some(ways)),
-            Access::Allowlist { allow, ways } => ("allowlist", Some(allow), Some(ways)),
-        };
-        self.set("access", text(policy));
-        self.set_some("allow", allow.map(|allow| list(allow.iter().map(AllowEntry::to_string))));
-        let Some(ways) = ways else { return };
-        self.set("login", list(ways.names()));
-        if let Some(SharedSecret { password_hash, pin_hash }) = &ways.shared {
-            let held = [("password_hash", password_hash.is_some()), ("pin_hash", pin_hash.is_some())];
-            let held = held.iter().filter(|(_, held)| *held).map(|(name, _)| format!("{name} = {}", text(HIDDEN)));
-            self.set("shared", format!("{{ {} }}", held.collect::<Vec<_>>().join(", ")));
-        }
-        let key = |key: &HeaderKey| format!("{{ header = {}, hash = {} }}", text(&key.header), text(HIDDEN));
-        let keys = ways.header_auth.iter().map(key).collect::<Vec<_>>().join(", ");
-        self.set("header_auth", format!("[{keys}]"));
-    }
-
-    fn rules(&mut self, rules: &AddressRules) {
-        self.set_some("ip_allow", rules.ip_allow.as_ref().map(list));
-        self.set("ip_block", list(&rules.ip_block));
-        self.set_some("country_allow", rules.country_allow.as_ref().map(list));
-        self.set("country_block", list(&rules.country_block));
-    }
-
-    fn upstream(&mut self, upstream: &Upstream, circuit: &[&str]) {
-        self.table(&[circuit, &["upstream"]].concat());
-        self.set_or("url", text(&upstream.url), &[circuit, &["upstream"]].concat());
-        self.set("host_header", text(upstream.host_header.as_str()));
-        self.set("timeout", text(display_duration(upstream.timeout)));
-        self.set_some("max_in_flight", upstream.max_in_flight);
-    }
-
     fn logs(&mut self, logs: &Logs) {
         self.table(&["logs"]);
         self.set("sync", text(display_duration(logs.sync)));
@@ -234,10 +164,20 @@ impl Page<'_> {
     }
 
     fn table(&mut self, path: &[&str]) {
+        self.header("[", path, "]");
+        self.table = path.iter().map(ToString::to_string).collect();
+    }
+
+    /// One table of a list of them; `at` counts from 0.
+    fn element(&mut self, path: &[&str], at: usize) {
+        self.header("[[", path, "]]");
+        self.table = path.iter().map(ToString::to_string).chain([at.to_string()]).collect();
+    }
+
+    fn header(&mut self, open: &str, path: &[&str], close: &str) {
         let gap = if self.text.is_empty() { "" } else { "\n" };
         let keys: Vec<String> = path.iter().map(|key| crate::shape::quoted_key(key)).collect();
-        self.text.push_str(&format!("{gap}[{}]\n", keys.join(".")));
-        self.table = path.iter().map(ToString::to_string).collect();
+        self.text.push_str(&format!("{gap}{open}{}{close}\n", keys.join(".")));
     }
 
     fn set_some(&mut self, key: &str, value: Option<impl Display>) {

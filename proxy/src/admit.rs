@@ -1,11 +1,13 @@
 //! From a head to a decision: forward, a page of our own, or an answer that says why not.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
-use http::{HeaderMap, header};
+use http::{HeaderMap, Uri, header};
 use vestibule_auth::gate::Front;
 use vestibule_auth::sso::Rechecked;
 use vestibule_auth::{Decision, Kind, Permit, Reason, Record, Refusal, Verdict};
+use vestibule_config::path::canonical;
 
 use crate::attempt::{self, Scene};
 use crate::context::{Request, authority};
@@ -16,7 +18,7 @@ use crate::login;
 use crate::own_path::{Owner, owner};
 use crate::reply::Reply;
 use crate::respond;
-use crate::routes::{Found, Route};
+use crate::routes::{Found, Route, Site};
 use crate::state::State;
 
 /// What is to be done with a request.
@@ -32,18 +34,52 @@ pub(crate) enum Step {
 /// The whole decision. The first denial ends it, and is the only one that is noted.
 pub(crate) async fn admit(state: &Arc<State>, request: &mut Request, headers: &HeaderMap) -> Step {
     let owner = owner(request.head.uri.path());
-    let Some(route) = find(state, request, headers) else {
+    let Some(site) = find(state, request, headers) else {
         let reason = request.ending.reason.unwrap_or(Reason::CircuitNotFound);
         return Step::Answer(fail(request, headers, reason));
     };
+    let (route, is_ours) = match owner {
+        Owner::Nobody => (None, false),
+        Owner::Vestibule => (Some(page_route(request, &site)), true),
+        Owner::Upstream => (route_by_path(request, &site), false),
+    };
+    let Some(route) = route else {
+        return Step::Answer(fail(request, headers, Reason::MalformedRequest));
+    };
+    request.route = Some(route.clone());
     if route.is_protected() && !state.store.writable() {
         return Step::Answer(fail(request, headers, Reason::LogUnavailable));
     }
-    match owner {
-        Owner::Nobody => Step::Answer(fail(request, headers, Reason::MalformedRequest)),
-        Owner::Vestibule => front(state, request, headers, &route),
-        Owner::Upstream => decide(state, request, headers, &route).await,
+    if is_ours {
+        return front(state, request, headers, &site, &route);
     }
+    decide(state, request, headers, &route).await
+}
+
+/// Who answers a page of ours: by whose policy is signed in there, or a session looked at.
+fn page_route(request: &Request, site: &Site) -> Arc<Route> {
+    let target = login::leads_to(request.head.uri.path(), request.head.uri.query());
+    site.door_to(target.as_deref().unwrap_or("/")).clone()
+}
+
+/// Who answers for the path. Where paths differ it is brought into its one spelling before that: the one that is decided
+/// is the one that is recorded and sent. Absent where it has none.
+fn route_by_path(request: &mut Request, site: &Site) -> Option<Arc<Route>> {
+    if !site.has_paths() {
+        return Some(site.own.clone());
+    }
+    if let Cow::Owned(path) = canonical(request.head.uri.path())? {
+        request.head.uri = with_path(&request.head.uri, &path)?;
+        request.respelled = true;
+    }
+    site.at(request.head.uri.path()).cloned()
+}
+
+/// Another path with the same query.
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
+    let query = uri.query();
+    let target = query.map_or_else(|| path.to_owned(), |query| format!("{path}?{query}"));
+    Uri::try_from(target).ok()
 }
 
 /// An answer to what no gate refused; the reason is noted.
@@ -56,42 +92,58 @@ pub(crate) fn fail(request: &mut Request, headers: &HeaderMap, reason: Reason) -
 }
 
 /// The circuit in force behind the host; where there is none the reason is noted.
-fn find(state: &State, request: &mut Request, headers: &HeaderMap) -> Option<Arc<Route>> {
+fn find(state: &State, request: &mut Request, headers: &HeaderMap) -> Option<Arc<Site>> {
     let Ok(host) = host::parse(authority(headers)) else {
         request.ending.reason = Some(Reason::MalformedRequest);
         return None;
     };
     let live = request.live.clone();
     match live.routes.find(&host.host, &*state.clock) {
-        Found::Open(host, route) => {
+        Found::Open(host, site) => {
             request.host = Some(host.clone());
-            request.route = Some(route.clone());
-            return Some(route.clone());
+            request.route = Some(site.own.clone());
+            request.site = Some(site.clone());
+            return Some(site.clone());
         }
         // The client cannot tell it from a host that never was; the log can.
-        Found::Expired(host, route) => {
+        Found::Expired(host, site) => {
             request.host = Some(host.clone());
-            request.route = Some(route.clone());
+            request.route = Some(site.own.clone());
             request.ending.reason = Some(Reason::CircuitExpired);
         }
-        Found::Disabled(route) => {
+        Found::Disabled(site) => {
             request.silent = true;
-            state.metrics.disabled(&route.name);
+            state.metrics.disabled(&site.own.name);
         }
         Found::Unknown => request.host = Some(Arc::from(&*host.host)),
     }
     None
 }
 
-fn front(state: &State, request: &mut Request, headers: &HeaderMap, route: &Route) -> Step {
-    let Front { refusal, location, session, identity, budget } = route.gate.front(&request.view(headers));
+fn front(state: &State, request: &mut Request, headers: &HeaderMap, site: &Site, route: &Route) -> Step {
+    let Front { refusal, location, session, identity, budget, observed } = route.gate.front(&request.view(headers));
+    let is_known = identity.is_some();
     request.location = Some(location);
     request.session = session;
     request.identity = identity;
     request.budget = budget;
+    request.observed = observed;
+    if !is_known && request.session.is_some() && login::leads_to(request.head.uri.path(), None).is_none() {
+        find_admitting(request, headers, site);
+    }
     match refusal.filter(|refusal| !is_exempt(request, refusal)) {
         None => Step::OwnPage,
         Some(refusal) => Step::Answer(refuse(state, request, headers, route, &refusal)),
+    }
+}
+
+/// A session is one for all policies of its circuit: a page about it is answered by the first that lets it pass.
+fn find_admitting(request: &mut Request, headers: &HeaderMap, site: &Site) {
+    let view = request.view(headers);
+    let found = site.all().find_map(|route| Some((route.clone(), route.gate.identity(&view)?)));
+    if let Some((route, identity)) = found {
+        request.route = Some(route);
+        request.identity = Some(identity);
     }
 }
 
@@ -107,7 +159,8 @@ async fn decide(state: &Arc<State>, request: &mut Request, headers: &HeaderMap, 
     if decision.recheck {
         decision = Box::pin(recheck(state, request, headers, route, decision)).await;
     }
-    let Decision { verdict, location, session, budget, machine, recheck: _ } = decision;
+    let Decision { verdict, location, session, budget, machine, recheck: _, observed } = decision;
+    request.observed = observed;
     request.location = Some(location);
     request.session = session;
     request.budget = budget;
@@ -126,12 +179,13 @@ async fn decide(state: &Arc<State>, request: &mut Request, headers: &HeaderMap, 
     }
     match verdict {
         Verdict::Pass(permit) => enter(state, request, headers, route, permit),
+        Verdict::Preflight(allowed) => Step::Answer(respond::preflight(&allowed)),
         Verdict::Refuse(refusal) => {
             // Boxed: every request would carry its room.
             if !Box::pin(record_refused_session(state, request, headers, route, &refusal)).await {
                 return Step::Answer(fail(request, headers, Reason::LogUnavailable));
             }
-            if login::goes_straight_to_provider(route.gate.circuit(), &refusal, &request.head.method, headers) {
+            if login::goes_straight_to_provider(&route.gate, &refusal, &request.head.method, headers) {
                 request.ending.reason = Some(refusal.reason);
                 return Step::OwnPage;
             }
@@ -168,11 +222,29 @@ fn enter(state: &State, request: &mut Request, headers: &HeaderMap, route: &Rout
     if declared_length(headers) > request.live.settings.server.limits.body_bytes.0 {
         return Step::Answer(fail(request, headers, Reason::BodyTooLarge));
     }
+    let Ok(target) = target(request, route) else {
+        return Step::Answer(fail(request, headers, Reason::MalformedRequest));
+    };
     let Some(flight) = route.target.enter() else {
         return Step::Answer(fail(request, headers, Reason::TooManyInFlight));
     };
-    request.forward = Some(Forward::new(permit, flight, state.clock.elapsed()));
+    request.forward = Some(Forward::new(permit, flight, target, state.clock.elapsed()));
     Step::Forward
+}
+
+/// Where the upstream gets another path and query than the client sent: those.
+///
+/// # Errors
+/// When they would be ours, or none that can be sent.
+fn target(request: &Request, route: &Route) -> Result<Option<Uri>, ()> {
+    let uri = &request.head.uri;
+    match route.path().map(|path| path.for_upstream(uri.path())) {
+        Some(path) if path != uri.path() && owner(&path) == Owner::Upstream => {
+            with_path(uri, &path).map(Some).ok_or(())
+        }
+        Some(path) if path != uri.path() => Err(()),
+        Some(_) | None => Ok(request.respelled.then(|| uri.clone())),
+    }
 }
 
 fn refuse(state: &State, request: &mut Request, headers: &HeaderMap, route: &Route, refusal: &Refusal) -> Reply {
@@ -219,6 +291,7 @@ fn scene<'a>(request: &'a Request, headers: &'a HeaderMap, route: &'a Route) -> 
         user_agent: attempt::user_agent(headers),
         revision: &request.live.settings.revision,
         circuit: &route.circuit,
+        access: route.gate.access(),
         host: request.host.as_deref().unwrap_or_default(),
         attempt: None,
     }

@@ -57,6 +57,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) revision: &'a Arc<str>,
     /// Where to.
     pub(crate) circuit: &'a Circuit,
+    /// By which of its policies.
+    pub(crate) access: &'a Access,
     /// Canonical, without port.
     pub(crate) host: &'a str,
     /// The attempt that goes on; absent where this is one of its own.
@@ -74,6 +76,7 @@ impl<'a> Scene<'a> {
             user_agent: user_agent(visit.request.headers),
             revision: &visit.live.settings.revision,
             circuit: visit.gate.circuit(),
+            access: visit.gate.access(),
             host: visit.request.host,
             attempt: None,
         }
@@ -354,7 +357,7 @@ fn entry<'a>(state: &State, scene: &Scene<'a>, decided: &Decided<'a>, attempt_id
         circuit: Some(scene.circuit.name.as_str()),
         project: scene.circuit.project.as_ref().map(vestibule_config::Name::as_str),
         host: Some(scene.host),
-        policy: Some(policy(&scene.circuit.access)),
+        policy: Some(policy(scene.access)),
         rule: decided.rule,
         duration_ms: Some(took_ms.unwrap_or(0)),
     }

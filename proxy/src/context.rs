@@ -14,7 +14,7 @@ use crate::record;
 use crate::reply::Mark;
 use crate::request_id;
 use crate::respond::Asked;
-use crate::routes::Route;
+use crate::routes::{Route, Site};
 use crate::state::{Live, State};
 
 /// One request's `CTX`. Dropping it writes the entry, so that a panic or a shutdown leaves one too.
@@ -45,11 +45,15 @@ pub(crate) struct Request {
     pub(crate) request_id: HeaderValue,
     /// Resolved address, peer, scheme.
     pub(crate) client: Client,
-    /// As sent.
+    /// As sent, but for [`Self::respelled`].
     pub(crate) head: Head,
+    /// The path was brought into its one spelling.
+    pub(crate) respelled: bool,
     /// Canonical, once it could be read.
     pub(crate) host: Option<Arc<str>>,
-    /// Its circuit.
+    /// Its circuit, once it is known to be in force.
+    pub(crate) site: Option<Arc<Site>>,
+    /// Its circuit, or the path of it that answers.
     pub(crate) route: Option<Arc<Route>>,
     /// Where the client is.
     pub(crate) location: Option<Arc<Location>>,
@@ -61,6 +65,8 @@ pub(crate) struct Request {
     pub(crate) tried: Option<vestibule_auth::Method>,
     /// The tightest request limit.
     pub(crate) budget: Option<Budget>,
+    /// What rules would have refused it for, that only observe.
+    pub(crate) observed: Vec<Reason>,
     /// Present once a gate let it pass.
     pub(crate) forward: Option<Forward>,
     /// How it ended.
@@ -116,13 +122,16 @@ impl Context {
             request_id,
             client,
             head: line,
+            respelled: false,
             host: None,
+            site: None,
             route: None,
             location: None,
             session: None,
             identity: None,
             tried: None,
             budget: None,
+            observed: Vec::new(),
             forward: None,
             ending: Ending::default(),
             silent: false,

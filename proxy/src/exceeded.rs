@@ -218,6 +218,7 @@ mod tests {
     }
 
     fn with_scene<T>(time_us: i64, source_ip: &str, act: impl FnOnce(&Scene<'_>) -> T) -> T {
+        let circuit = circuit();
         act(&Scene {
             time_us,
             request_id: "r-1",
@@ -225,7 +226,8 @@ mod tests {
             location: &Location::default(),
             user_agent: None,
             revision: &"abc".into(),
-            circuit: &circuit(),
+            circuit: &circuit,
+            access: &circuit.access,
             host: "open.test",
             attempt: None,
         })

@@ -61,12 +61,13 @@ impl Gateway {
     }
 
     async fn visit(&self, request: &Request, fields: &HeaderMap, body: Bytes) -> Answer {
-        let (Some(route), Some(location)) = (&request.route, &request.location) else {
+        let (Some(site), Some(route), Some(location)) = (&request.site, &request.route, &request.location) else {
             unreachable!("a page of ours is served after its circuit's front rules");
         };
         let visit = Visit {
             state: &self.state,
             live: &request.live,
+            site,
             gate: &route.gate,
             request: request.view(fields),
             query: request.head.uri.query(),

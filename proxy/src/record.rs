@@ -149,6 +149,8 @@ struct Texts<'a> {
     path: &'a str,
     query: Option<Cow<'a, str>>,
     referer: Option<Cow<'a, str>>,
+    would_block: Option<String>,
+    metadata: Option<String>,
 }
 
 impl<'a> Texts<'a> {
@@ -164,8 +166,21 @@ impl<'a> Texts<'a> {
             path: head.uri.path(),
             query: head.uri.query().map(|query| redact::query(query, names)),
             referer,
+            would_block: would_block(&request.observed),
+            metadata: request.observed.contains(&Reason::ReputationBan).then(reputation),
         }
     }
+}
+
+/// The codes of rules that only observe.
+fn would_block(observed: &[Reason]) -> Option<String> {
+    let codes: Vec<_> = observed.iter().map(|reason| reason.code()).collect();
+    (!codes.is_empty()).then(|| serde_json::json!(codes).to_string())
+}
+
+/// What a list of addresses with a bad name said of a request that passed it.
+fn reputation() -> String {
+    serde_json::json!({ "mode": "observe", "verdict": Reason::ReputationBan.code() }).to_string()
 }
 
 fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> RequestEntry<'a> {
@@ -187,21 +202,21 @@ fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> 
         action: action(reason),
         origin: origin(mark),
         reason: reason.map(Reason::code),
-        would_block: None,
+        would_block: texts.would_block.as_deref(),
         auth_method: method.code(),
         email: named.and_then(|session| session.email.as_deref()),
         user_id,
         session_id: session.map(|session| session.id.as_str()),
         circuit: request.route.as_ref().map(|route| &*route.name),
         project: request.route.as_ref().and_then(|route| route.project.as_deref()),
-        upstream: forward.and(request.route.as_ref()).map(|route| &*route.circuit.upstream.url),
+        upstream: forward.and(request.route.as_ref()).map(|route| &*route.upstream().url),
         upstream_ms: forward.and_then(|forward| forward.answered_after).map(millis),
         duration_ms: millis(duration),
         bytes_in,
         bytes_out,
         referer: texts.referer.as_deref(),
         tls: None,
-        metadata: None,
+        metadata: texts.metadata.as_deref(),
     }
 }
 

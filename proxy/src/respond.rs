@@ -3,6 +3,7 @@
 //! Page navigations get pages and redirects, programs get problem bodies (RFC 9457) and never a redirect, gRPC gets
 //! `grpc-status`. Nothing internal is shown: a reason of the closed list, the circuit's name and the request id.
 
+mod preflight;
 mod reasons;
 
 use std::borrow::Cow;
@@ -21,6 +22,7 @@ use crate::pages::{self, Frame, Notice};
 use crate::reply::{Mark, Reply};
 use crate::return_path;
 
+pub(crate) use preflight::preflight;
 pub(crate) use reasons::sentence;
 use reasons::{mark, status};
 

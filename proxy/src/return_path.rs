@@ -38,7 +38,8 @@ pub(crate) fn provider(name: &str, target: &str, another: bool) -> String {
     format!("{OURS}/sso/{name}?return={target}{another}")
 }
 
-fn is_safe(target: &str) -> bool {
+/// Whether [`checked`] leaves it as it is.
+pub(crate) fn is_safe(target: &str) -> bool {
     let visible = target.bytes().all(|byte| matches!(byte, 0x21..=0x7e));
     if !visible || target.len() > TARGET_BYTES || target.contains('\\') {
         return false;

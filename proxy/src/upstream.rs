@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use pingora::upstreams::peer::{HttpPeer, HttpUpstreamRequestPolicy, Peer};
-use vestibule_config::{Circuit, Upstream, UpstreamAddress};
+use vestibule_config::{Name, Upstream, UpstreamAddress};
 
 /// To connect, and to connect and shake hands.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
 /// Addresses of one name that are tried; more are not looked at.
 const ADDRESSES_MAX: usize = 8;
 
-/// One circuit's upstream. Counts of requests and looked-up addresses survive a reload.
+/// The upstream of a circuit or of a path of it. Counts of requests and looked-up addresses survive a reload.
 pub(crate) struct Target {
     upstream: Upstream,
     group_key: u64,
@@ -47,16 +47,16 @@ impl Drop for Flight {
 }
 
 impl Target {
-    /// `previous` is the same circuit's target before a reload.
-    pub(crate) fn new(circuit: &Circuit, previous: Option<&Self>) -> Self {
+    /// `previous` is the target of the same circuit, or of the same path of it, before a reload.
+    pub(crate) fn new(circuit: &Name, upstream: &Upstream, previous: Option<&Self>) -> Self {
         let target = Self {
-            upstream: circuit.upstream.clone(),
-            group_key: group_key(circuit),
+            upstream: upstream.clone(),
+            group_key: group_key(circuit, upstream),
             peers: ArcSwap::default(),
             preferred: AtomicUsize::new(0),
             in_flight: previous.map_or_else(Arc::default, |previous| previous.in_flight.clone()),
         };
-        match &circuit.upstream.address {
+        match &upstream.address {
             UpstreamAddress::Socket(address) => target.store(&[*address]),
             UpstreamAddress::Named { .. } => {
                 let same = previous.filter(|previous| previous.upstream.address == target.upstream.address);
@@ -65,6 +65,11 @@ impl Target {
             }
         }
         target
+    }
+
+    /// As checked.
+    pub(crate) fn upstream(&self) -> &Upstream {
+        &self.upstream
     }
 
     /// A place among the requests under way; `None` when the cap is reached.
@@ -143,9 +148,9 @@ fn addresses(peers: &[HttpPeer]) -> Vec<SocketAddr> {
 }
 
 /// Circuits never share a connection, whatever their upstreams are.
-fn group_key(circuit: &Circuit) -> u64 {
+fn group_key(circuit: &Name, upstream: &Upstream) -> u64 {
     let mut hasher = DefaultHasher::new();
-    circuit.name.as_str().hash(&mut hasher);
-    circuit.upstream.url.hash(&mut hasher);
+    circuit.as_str().hash(&mut hasher);
+    upstream.url.hash(&mut hasher);
     hasher.finish()
 }

@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use vestibule_auth::{Budget, Gate, Identity, Location, RequestView, Session};
 
+use crate::routes::Site;
 use crate::state::{Live, State};
 
 /// One request to `/.vestibule/…`, after the front rules let it through.
+#[derive(Clone, Copy)]
 pub(crate) struct Visit<'a> {
     /// Shared parts.
     pub(crate) state: &'a Arc<State>,
     /// The configuration that this request keeps.
     pub(crate) live: &'a Arc<Live>,
-    /// Its circuit's gate.
+    /// Its circuit, with all of its policies.
+    pub(crate) site: &'a Arc<Site>,
+    /// Of the policy that it is about.
     pub(crate) gate: &'a Arc<Gate>,
     /// The request.
     pub(crate) request: RequestView<'a>,
@@ -34,4 +38,11 @@ pub(crate) struct Visit<'a> {
     pub(crate) identity: Option<&'a Arc<Identity>>,
     /// The tightest request limit.
     pub(crate) budget: Option<&'a Budget>,
+}
+
+impl Visit<'_> {
+    /// The same, about the policy by which somebody signs in who wants to go to `target` in the end.
+    pub(crate) fn toward(&self, target: &str) -> Self {
+        Self { gate: &self.site.door_to(target).gate, ..*self }
+    }
 }

@@ -14,6 +14,8 @@ mod assertion;
 mod bans;
 // The command line.
 mod cli;
+// Browsers' questions before requests of other sites' pages.
+mod cors;
 // `vestibule demo` does what it prints.
 mod demo;
 // What the documentation shows works.
@@ -42,6 +44,8 @@ mod limits;
 mod logs;
 // Service tokens, keys in a header, trusted addresses.
 mod machines;
+// Parts of a circuit that differ.
+mod paths;
 // What entries tell about people.
 mod personal;
 // Who may enter.
@@ -50,6 +54,8 @@ mod policy;
 mod reload;
 // Which circuit answers.
 mod routing;
+// Scanners, reputation, and rules that only observe.
+mod rules;
 // How sessions live and end.
 mod sessions;
 // Stopping.

@@ -16,22 +16,32 @@ impl Countries {
         Self { allow: rules.country_allow.clone(), block: rules.country_block.clone() }
     }
 
-    /// The reason and the key that refuse this place; absent for the place: no database answers.
-    pub(crate) fn refuses(&self, place: Option<&Place>) -> Option<(Reason, &'static str)> {
+    /// Whether the allow list names this place.
+    pub(crate) fn lists(&self, place: Option<&Place>) -> bool {
+        let Some(place) = place.filter(|place| place.answered) else { return false };
+        let country = place.location.country.as_deref();
+        self.allow
+            .as_ref()
+            .zip(country)
+            .is_some_and(|(allow, country)| allow.iter().any(|code| code.as_str() == country))
+    }
+
+    /// The reason and the key that refuse this place; absent for the place: no database answers. `is_allowed`: another
+    /// allow list stands for that of countries.
+    pub(crate) fn refuses(&self, place: Option<&Place>, is_allowed: bool) -> Option<(Reason, &'static str)> {
         let key = match (&self.allow, self.block.is_empty()) {
             (None, true) => return None,
             (Some(_), _) => "country_allow",
             (None, false) => "country_block",
         };
-        let Some(place) = place.filter(|place| place.answered) else {
+        let Some(answered) = place.filter(|place| place.answered) else {
             return Some((Reason::GeoUnavailable, key));
         };
-        let country = place.location.country.as_deref();
+        let country = answered.location.country.as_deref();
         if country.is_some_and(|country| self.block.iter().any(|code| code.as_str() == country)) {
             return Some((Reason::CountryRestricted, "country_block"));
         }
-        let allow = self.allow.as_ref()?;
-        let allowed = country.is_some_and(|country| allow.iter().any(|code| code.as_str() == country));
-        (!allowed).then_some((Reason::CountryRestricted, "country_allow"))
+        let refuses = self.allow.is_some() && !is_allowed && !self.lists(place);
+        refuses.then_some((Reason::CountryRestricted, "country_allow"))
     }
 }

@@ -17,13 +17,18 @@ impl Networks {
         Self { allow: rules.ip_allow.as_deref().map(Set::new), block: Set::new(&rules.ip_block) }
     }
 
-    /// The key that refuses this address.
-    pub(crate) fn refuses(&self, address: IpAddr) -> Option<&'static str> {
-        if self.block.contains(address) {
-            return Some("ip_block");
-        }
-        let allow = self.allow.as_ref()?;
-        (!allow.contains(address)).then_some("ip_allow")
+    pub(crate) fn blocks(&self, address: IpAddr) -> bool {
+        self.block.contains(address)
+    }
+
+    /// Everywhere, without a list.
+    pub(crate) fn allows(&self, address: IpAddr) -> bool {
+        self.allow.as_ref().is_none_or(|allow| allow.contains(address))
+    }
+
+    /// Whether the allow list names this address.
+    pub(crate) fn lists(&self, address: IpAddr) -> bool {
+        self.allow.as_ref().is_some_and(|allow| allow.contains(address))
     }
 }
 
@@ -76,8 +81,10 @@ mod tests {
             (Some(&["::/0"][..]), &[][..], "203.0.113.7", Some("ip_allow")),
             (None, &["0.0.0.0/0"][..], "2001:db8::1", None),
         ] {
-            let networks = Networks::new(&rules(allow, block));
-            assert_eq!(networks.refuses(address.parse().unwrap()), expected, "{address} {allow:?} {block:?}");
+            let (networks, parsed) = (Networks::new(&rules(allow, block)), address.parse().unwrap());
+            let kept_out = || (!networks.allows(parsed)).then_some("ip_allow");
+            let refuses = networks.blocks(parsed).then_some("ip_block").or_else(kept_out);
+            assert_eq!(refuses, expected, "{address} {allow:?} {block:?}");
         }
     }
 }

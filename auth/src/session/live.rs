@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use arc_swap::ArcSwapOption;
+use arc_swap::ArcSwap;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use vestibule_config::session::SessionLimits;
@@ -18,6 +18,9 @@ use crate::verdict::Refusal;
 /// The last use is written to disk at most this often for one session.
 const WRITE_EVERY_MS: i64 = 60_000;
 
+/// Judgements that are remembered: of the circuit's own policy and of some of its paths.
+const JUDGED_MAX: usize = 4;
+
 /// One session that a request has named lately.
 pub(crate) struct Live {
     pub(crate) session: Arc<Session>,
@@ -26,7 +29,8 @@ pub(crate) struct Live {
     state: Mutex<State>,
     last_used_ms: AtomicI64,
     written_ms: AtomicI64,
-    judged: ArcSwapOption<Judged>,
+    /// The latest first.
+    judged: ArcSwap<Vec<Arc<Judged>>>,
     provided: Option<Provided>,
     checked_ms: AtomicI64,
     /// By the clock that never goes back, in milliseconds.
@@ -51,7 +55,7 @@ impl Live {
             state: Mutex::new(row.state),
             last_used_ms: AtomicI64::new(used),
             written_ms: AtomicI64::new(used),
-            judged: ArcSwapOption::empty(),
+            judged: ArcSwap::default(),
             provided: row.provided.clone(),
             checked_ms: AtomicI64::new(row.provided.as_ref().map_or(0, |provided| provided.checked.as_millisecond())),
             asked_again_ms: AtomicU64::new(0),
@@ -133,11 +137,13 @@ impl Live {
 
     /// The remembered judgement of this gate, else a new one.
     pub(crate) fn judged(&self, gate: u64, judge: impl FnOnce() -> Result<Arc<Identity>, Refusal>) -> Arc<Judged> {
-        if let Some(judged) = self.judged.load().as_ref().filter(|judged| judged.gate == gate) {
+        let known = self.judged.load();
+        if let Some(judged) = known.iter().find(|judged| judged.gate == gate) {
             return judged.clone();
         }
         let judged = Arc::new(Judged { gate, outcome: judge() });
-        self.judged.store(Some(judged.clone()));
+        let latest = std::iter::once(&judged).chain(known.iter()).take(JUDGED_MAX).cloned();
+        self.judged.store(Arc::new(latest.collect()));
         judged
     }
 }

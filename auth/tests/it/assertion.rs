@@ -54,7 +54,7 @@ fn let_in(visit: &Visit, policy: &Policy, circuit: &str) -> Option<(Arc<Identity
             Caller::Known(identity) => Some((identity.clone(), decision.location)),
             Caller::Anyone => None,
         },
-        Verdict::Refuse(refusal) => panic!("{circuit}: {refusal:?}"),
+        other @ (Verdict::Preflight(_) | Verdict::Refuse(_)) => panic!("{circuit}: {other:?}"),
     }
 }
 

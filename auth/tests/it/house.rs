@@ -121,17 +121,23 @@ pub(crate) struct Visit {
     headers: HeaderMap,
     client: IpAddr,
     cookie: Option<String>,
+    method: Method,
 }
 
 impl Visit {
     pub(crate) fn from(client: &str) -> Self {
         let mut headers = HeaderMap::new();
         headers.insert("user-agent", HeaderValue::from_static("test"));
-        Self { headers, client: client.parse().unwrap(), cookie: None }
+        Self { headers, client: client.parse().unwrap(), cookie: None, method: Method::GET }
     }
 
     pub(crate) fn with(mut self, cookie: &str) -> Self {
         self.cookie = Some(cookie.to_owned());
+        self
+    }
+
+    pub(crate) fn by(mut self, method: &str) -> Self {
+        self.method = method.parse().unwrap();
         self
     }
 
@@ -143,7 +149,7 @@ impl Visit {
     pub(crate) fn view(&self) -> RequestView<'_> {
         let (host, path) = ("wiki.example.net", "/");
         let (headers, client, cookie) = (&self.headers, self.client, self.cookie.as_deref());
-        RequestView { method: &Method::GET, host, path, headers, client, cookie }
+        RequestView { method: &self.method, host, path, headers, client, cookie }
     }
 
     pub(crate) fn decide(&self, policy: &Policy, circuit: &str) -> Decision {
@@ -162,6 +168,7 @@ impl Visit {
 pub(crate) fn answer(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Pass(_) => "allow".to_owned(),
+        Verdict::Preflight(_) => "preflight".to_owned(),
         Verdict::Refuse(refusal) => refused(refusal),
     }
 }

@@ -41,7 +41,7 @@ fn plan() -> String {
 fn open(policy: &Policy, from: &str, cookie: &str) -> String {
     let visit = Visit::from(from).with(cookie);
     let open = policy.open_to(policy.gate("wiki").unwrap(), &visit.view());
-    open.iter().map(|circuit| circuit.name.as_str()).collect::<Vec<_>>().join(" ")
+    open.iter().map(|open| open.circuit.name.as_str()).collect::<Vec<_>>().join(" ")
 }
 
 #[tokio::test]

@@ -47,7 +47,7 @@ fn limited(decision: &Decision) -> Option<(Reason, Budget)> {
             Kind::Limited(budget) => Some((refusal.reason, budget.clone())),
             Kind::SignIn | Kind::Credential | Kind::Forbidden | Kind::Unavailable(_) | Kind::NotFound => None,
         },
-        Verdict::Pass(_) => None,
+        Verdict::Pass(_) | Verdict::Preflight(_) => None,
     }
 }
 

@@ -4,10 +4,12 @@
 #![expect(clippy::panic, reason = "an unexpected answer fails the test")]
 
 mod assertion;
+mod cors;
 mod house;
 mod launcher;
 mod limits;
 mod machines;
 mod matrix;
+mod paths;
 mod reload;
 mod sign_in;

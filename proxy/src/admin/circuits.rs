@@ -4,7 +4,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vestibule_config::access::Ways;
-use vestibule_config::{Access, AllowEntry, Circuit};
+use vestibule_config::{Access, AllowEntry, Circuit, CircuitPath, Rewrite};
 
 use super::door::Call;
 use super::list;
@@ -18,7 +18,7 @@ pub(super) fn list(call: &Call) -> Result<Response, Problem> {
     list::of_the_configuration(call, &COLUMNS, rows, &live)
 }
 
-const COLUMNS: [&str; 19] = [
+const COLUMNS: [&str; 24] = [
     "name",
     "project",
     "hosts",
@@ -36,20 +36,19 @@ const COLUMNS: [&str; 19] = [
     "ip_block",
     "country_allow",
     "country_block",
+    "allow_match",
+    "block_scanners",
+    "reputation",
+    "observe",
     "log",
     "rate_limits",
+    "paths",
 ];
 
 fn describe(circuit: &Circuit, now: Timestamp) -> Value {
-    let ways = circuit.access.ways();
-    let (access, allow) = match &circuit.access {
-        Access::Public => ("public", None),
-        Access::Members(_) => ("members", None),
-        Access::Allowlist { allow, .. } => ("allowlist", Some(allow)),
-    };
     let hosts: Vec<_> = circuit.hosts.iter().map(ToString::to_string).collect();
     let rules = &circuit.rules;
-    json!({
+    let mut row = json!({
         "name": circuit.name.as_str(),
         "project": circuit.project.as_ref().map(ToString::to_string),
         "hosts": hosts,
@@ -57,22 +56,65 @@ fn describe(circuit: &Circuit, now: Timestamp) -> Value {
         "state": state(circuit, now),
         "enabled": circuit.enabled,
         "expires": circuit.expires.map(|expires| expires.to_string()),
-        "access": access,
-        "allow": allow.map(|allow| allow.iter().map(allowed).collect::<Vec<_>>()),
-        "login": ways.map(Ways::names),
-        "shared": ways.map(shared),
-        "header_auth": ways.map(|ways| ways.header_auth.iter().map(|key| key.header.as_str()).collect::<Vec<_>>()),
         "trusted_addresses": circuit.trusted_addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "ip_allow": rules.ip_allow.as_ref().map(|nets| nets.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "ip_block": rules.ip_block.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "country_allow": rules.country_allow.as_ref().map(|codes| codes.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "country_block": rules.country_block.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        "allow_match": rules.allow_match.as_str(),
+        "block_scanners": rules.block_scanners,
+        "reputation": {
+            "enforce": rules.reputation.enforce.iter().map(ToString::to_string).collect::<Vec<_>>(),
+            "observe": rules.reputation.observe.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        },
+        "observe": rules.observe.iter().map(|rule| rule.as_str()).collect::<Vec<_>>(),
         "log": {
             "requests": circuit.log.requests.as_str(),
             "personal_data": circuit.log.personal_data.as_str(),
         },
         "rate_limits": circuit.rate_limits.iter().map(|limit| limit.name.to_string()).collect::<Vec<_>>(),
+        "paths": circuit.paths.iter().map(part).collect::<Vec<_>>(),
+    });
+    merge(&mut row, policy(&circuit.access));
+    row
+}
+
+/// What stands in it is the circuit's where it is null.
+fn part(path: &CircuitPath) -> Value {
+    let mut row = json!({
+        "prefix": path.prefix.as_str(),
+        "upstream": path.upstream.as_ref().map(|upstream| &*upstream.url),
+        "rewrite": match &path.rewrite {
+            Rewrite::Preserve => json!("preserve"),
+            Rewrite::Strip => json!("strip"),
+            Rewrite::Replace(other) => json!({ "replace": other.as_str() }),
+        },
+        "access": null,
+    });
+    path.access.iter().for_each(|access| merge(&mut row, policy(access)));
+    row
+}
+
+fn policy(access: &Access) -> Value {
+    let ways = access.ways();
+    let (name, allow) = match access {
+        Access::Public => ("public", None),
+        Access::Members(_) => ("members", None),
+        Access::Allowlist { allow, .. } => ("allowlist", Some(allow)),
+    };
+    json!({
+        "access": name,
+        "allow": allow.map(|allow| allow.iter().map(allowed).collect::<Vec<_>>()),
+        "login": ways.map(Ways::names),
+        "shared": ways.map(shared),
+        "header_auth": ways.map(|ways| ways.header_auth.iter().map(|key| key.header.as_str()).collect::<Vec<_>>()),
     })
+}
+
+fn merge(row: &mut Value, more: Value) {
+    if let (Value::Object(row), Value::Object(more)) = (row, more) {
+        row.extend(more);
+    }
 }
 
 /// What a request meets at this instant.

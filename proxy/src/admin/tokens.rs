@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use vestibule_auth::Auth;
 use vestibule_config::service_token::ServiceToken;
-use vestibule_config::{Access, AllowEntry, Settings};
+use vestibule_config::{Access, AllowEntry, Circuit, Settings};
 
 use super::door::{Call, role_name};
 use super::problem::Problem;
@@ -79,16 +79,18 @@ fn row(kind: &str, name: &str, auth: &Auth, part: Part) -> Value {
     })
 }
 
-/// Those whose list names the token.
+/// Those where a list names the token, their own or that of a path.
 fn circuits(token: &ServiceToken, settings: &Settings) -> Vec<String> {
     let named = |entry: &AllowEntry| matches!(entry, AllowEntry::Token(name) if *name == token.name);
-    let circuits = settings.circuits.values().filter(|circuit| match &circuit.access {
+    let names = |circuit: &Circuit, access: &Access| match access {
         Access::Public => false,
         Access::Allowlist { allow, .. } => allow.iter().any(named),
         Access::Members(_) => {
             let project = circuit.project.as_ref().and_then(|name| settings.projects.get(name));
             project.is_some_and(|project| project.members.iter().any(named))
         }
-    });
+    };
+    let circuits = settings.circuits.values();
+    let circuits = circuits.filter(|circuit| circuit.policies().any(|access| names(circuit, access)));
     circuits.map(|circuit| circuit.name.to_string()).collect()
 }

@@ -41,7 +41,7 @@ pub(crate) async fn came(
     verdict: &Verdict,
 ) -> Result<(), Unavailable> {
     let refusal = match verdict {
-        Verdict::Pass(_) => None,
+        Verdict::Pass(_) | Verdict::Preflight(_) => None,
         Verdict::Refuse(refusal) => Some(refusal),
     };
     match (machine.record, refusal) {

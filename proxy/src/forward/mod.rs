@@ -7,7 +7,7 @@ mod told;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
@@ -31,6 +31,8 @@ const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
 pub(crate) struct Forward {
     permit: Permit,
     _flight: Flight,
+    /// Path and query, where they are not those that the client sent.
+    target: Option<Uri>,
     attempt: usize,
     address_at: usize,
     sent: Duration,
@@ -41,9 +43,19 @@ pub(crate) struct Forward {
 }
 
 impl Forward {
-    /// `now` is on the clock that never goes back.
-    pub(crate) fn new(permit: Permit, flight: Flight, now: Duration) -> Self {
-        Self { permit, _flight: flight, attempt: 0, address_at: 0, sent: now, answered_after: None, body_bytes: 0 }
+    /// `target` is path and query where they are not those that the client sent; `now` is on the clock that never goes
+    /// back.
+    pub(crate) fn new(permit: Permit, flight: Flight, target: Option<Uri>, now: Duration) -> Self {
+        Self {
+            permit,
+            _flight: flight,
+            target,
+            attempt: 0,
+            address_at: 0,
+            sent: now,
+            answered_after: None,
+            body_bytes: 0,
+        }
     }
 
     /// Who was let in.
@@ -123,11 +135,14 @@ pub(crate) fn outgoing(
     };
     carried::add(&mut fields, sent, request.head.version, &request.live.routes)?;
     // What lets in here is no business of the upstream.
-    for key in route.circuit.access.ways().map_or(&[][..], |ways| &ways.header_auth) {
-        fields.remove(&key.header);
+    for name in &*route.secret_fields {
+        fields.remove(name);
     }
     fields.insert(X_REQUEST_ID, request.request_id.clone());
     replace_fields(out, fields);
+    if let Some(target) = &forward.target {
+        out.set_uri(target.clone());
+    }
     Ok(())
 }
 

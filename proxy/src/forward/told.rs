@@ -63,7 +63,7 @@ impl Told {
         let Asked { request, route, caller, sent } = asked;
         let host = sent.get(header::HOST).cloned().unwrap_or(HeaderValue::from_static(""));
         let mut fields = HeaderMap::with_capacity(FIELDS);
-        fields.insert(header::HOST, host_for(&route.circuit.upstream, request, &host)?);
+        fields.insert(header::HOST, host_for(route.upstream(), request, &host)?);
         set_forwarding(&mut fields, &host, sent, &request.client)?;
         // Its place: the value is each request's own.
         fields.insert(X_REQUEST_ID, HeaderValue::from_static(""));

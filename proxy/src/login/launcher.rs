@@ -3,7 +3,7 @@
 use http::header::VARY;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
-use vestibule_config::Circuit;
+use vestibule_auth::Open;
 
 use super::{Answer, asked, own_site, whoami};
 use crate::classify::{Client, classify};
@@ -24,7 +24,7 @@ pub(super) fn answer(visit: &Visit<'_>) -> Answer {
         return if is_page { to_sign_in(visit) } else { whoami::unknown(visit) };
     }
     let open = visit.live.policy.open_to(visit.gate, &visit.request);
-    let circuits: Vec<_> = open.iter().map(|circuit| link(visit, circuit)).collect();
+    let circuits: Vec<_> = open.iter().map(|open| link(visit, open)).collect();
     let mut reply = if is_page {
         let account = visit.session.and_then(|session| session.email.as_deref());
         let frame = respond::frame(&asked(visit, "/"), None);
@@ -43,7 +43,7 @@ fn to_sign_in(visit: &Visit<'_>) -> Answer {
 }
 
 /// Its first host, or the one that was asked; at the scheme and port of the client.
-fn link<'a>(visit: &Visit<'a>, circuit: &'a Circuit) -> CircuitLink<'a> {
+fn link<'a>(visit: &Visit<'a>, Open { circuit, path }: &'a Open) -> CircuitLink<'a> {
     let is_here = circuit.name == visit.gate.circuit().name;
     let first = circuit.hosts.first().map(vestibule_config::Host::as_str).unwrap_or_default();
     let host = if is_here { visit.request.host } else { first };
@@ -51,6 +51,6 @@ fn link<'a>(visit: &Visit<'a>, circuit: &'a Circuit) -> CircuitLink<'a> {
     CircuitLink {
         name: circuit.name.as_str(),
         label: project.and_then(|project| project.label.as_deref()),
-        url: format!("{}/", own_site::origin_of(visit, host)),
+        url: format!("{}{path}", own_site::origin_of(visit, host)),
     }
 }

@@ -19,7 +19,6 @@ use bytes::Bytes;
 use http::header::ALLOW;
 use http::{HeaderValue, StatusCode};
 use vestibule_auth::{Method, Reason, Session};
-use vestibule_config::Access;
 
 use crate::reply::{Mark, Reply};
 use crate::respond::{self, Asked, Told};
@@ -47,6 +46,13 @@ pub(crate) struct Answer {
     pub(crate) session: Option<Arc<Session>>,
     /// What was tried, or how the session began.
     pub(crate) method: Method,
+}
+
+/// Where the pages by which somebody signs in lead in the end: what is behind decides who may sign in, and how. Absent for
+/// pages that lead nowhere.
+pub(crate) fn leads_to<'a>(path: &str, query: Option<&'a str>) -> Option<Cow<'a, str>> {
+    let page = path.strip_prefix("/.vestibule/")?;
+    (page == "login" || page.starts_with("sso/")).then(|| sign_in::return_target(query))
 }
 
 /// Answers every request below `/.vestibule/`, and that for a protected page which goes straight to a provider.
@@ -119,7 +125,7 @@ fn asked<'a>(visit: &Visit<'a>, back: &'a str) -> Asked<'a> {
 }
 
 fn is_public(visit: &Visit<'_>) -> bool {
-    matches!(visit.gate.circuit().access, Access::Public)
+    !visit.gate.is_protected()
 }
 
 fn not_found(visit: &Visit<'_>) -> Answer {

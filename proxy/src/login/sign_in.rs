@@ -32,7 +32,7 @@ pub(super) async fn page(visit: &Visit<'_>) -> Answer {
         return Answer::refused(visit, Reason::TlsRequired, "/");
     }
     let reads_page = visit.request.method == http::Method::GET;
-    let alone = sso::sole_provider(&visit.gate.circuit().access).filter(|_| reads_page);
+    let alone = sso::sole_provider(visit.gate).filter(|_| reads_page);
     if let Some(provider) = alone.filter(|_| visit.session.is_none() && !wants_another(visit.query)) {
         return sso::begin(visit, provider, &back, false).await;
     }
@@ -77,6 +77,8 @@ pub(super) async fn attempt(visit: &Visit<'_>, body: &[u8]) -> Answer {
         Err(bad) => return bad_form(visit, &bad),
     };
     let back = return_path::checked(fields.back().unwrap_or("/"));
+    // What is behind decides who may sign in, and how.
+    let visit = &visit.toward(back);
     let attempt = going_on(visit, &credential);
     let scene = Scene::of(visit).of_attempt(attempt.as_deref());
     match visit.gate.sign_in(credential, &visit.request).await {
@@ -173,7 +175,7 @@ fn shown(visit: &Visit<'_>, status: StatusCode, back: &str, email: &str, problem
     let page = SignInPage {
         frame: respond::frame(&asked, problem),
         providers: &providers(visit, back),
-        forms: &forms(&visit.gate.circuit().access),
+        forms: &forms(visit.gate.access()),
         back,
         email,
         account: asked.account,
@@ -185,7 +187,7 @@ fn shown(visit: &Visit<'_>, status: StatusCode, back: &str, email: &str, problem
     reply
 }
 
-/// In the order of the circuit's `login`.
+/// In the order of `login`.
 fn providers(visit: &Visit<'_>, back: &str) -> Vec<ProviderLink> {
     let another = wants_another(visit.query);
     let links = sso::providers(visit).iter().filter_map(|name| {
@@ -195,7 +197,7 @@ fn providers(visit: &Visit<'_>, back: &str) -> Vec<ProviderLink> {
     links.collect()
 }
 
-/// In the order of the circuit's `login`, its shared secrets last.
+/// In the order of `login`, shared secrets last.
 fn forms(access: &Access) -> Vec<Form> {
     let Ways { login, providers: _, shared, header_auth: _ } = match access {
         Access::Public => return Vec::new(),

@@ -7,8 +7,9 @@ use http::header::{REFERRER_POLICY, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
 use vestibule_auth::sso::{Begin, Begun, Finished, Started, Step};
-use vestibule_auth::{Kind, Method, Outcome, Reason, Refusal, SignIn};
-use vestibule_config::{Access, Circuit, Name};
+use vestibule_auth::{Gate, Kind, Method, Outcome, Reason, Refusal, SignIn};
+use vestibule_config::Name;
+use vestibule_config::access::Ways;
 
 use super::callback::{self, Parameters};
 use super::fields::Encoding;
@@ -24,38 +25,34 @@ const CALLBACK: &str = "/.vestibule/callback";
 
 /// Whether somebody who is not signed in is sent to the provider without a page between: a person opens a page, and
 /// the provider is the only way in. Not where every request asks again, for that would never end.
-pub(crate) fn goes_straight(circuit: &Circuit, refusal: &Refusal, method: &http::Method, headers: &HeaderMap) -> bool {
+pub(crate) fn goes_straight(gate: &Gate, refusal: &Refusal, method: &http::Method, headers: &HeaderMap) -> bool {
     refusal.kind == Kind::SignIn
         && method == http::Method::GET
-        && sole_provider(&circuit.access).is_some()
-        && !circuit.session.max_age.is_zero()
+        && sole_provider(gate).is_some()
+        && !gate.circuit().session.max_age.is_zero()
         && classify(headers) == Client::Navigation
 }
 
 /// The provider that is the only way in.
-pub(super) fn sole_provider(access: &Access) -> Option<&str> {
-    match access {
-        Access::Public => None,
-        Access::Members(ways) | Access::Allowlist { allow: _, ways } => ways.sole_provider().map(|name| name.as_str()),
-    }
+pub(super) fn sole_provider(gate: &Gate) -> Option<&str> {
+    gate.access().ways().and_then(Ways::sole_provider).map(Name::as_str)
 }
 
-/// Of the circuit's `login`, in its order.
+/// Of `login`, in its order.
 pub(super) fn providers<'a>(visit: &Visit<'a>) -> &'a [Name] {
-    match &visit.gate.circuit().access {
-        Access::Public => &[],
-        Access::Members(ways) | Access::Allowlist { allow: _, ways } => &ways.providers,
-    }
+    visit.gate.access().ways().map_or(&[], |ways| &ways.providers)
 }
 
 /// What was asked for is protected: to the only provider, and back.
 pub(super) async fn straight(visit: &Visit<'_>) -> Answer {
-    let Some(provider) = sole_provider(&visit.gate.circuit().access) else { return super::not_found(visit) };
+    let Some(provider) = sole_provider(visit.gate) else { return super::not_found(visit) };
     let target = match visit.query {
         Some(query) => Cow::Owned(format!("{}?{query}", visit.request.path)),
         None => Cow::Borrowed(visit.request.path),
     };
-    let mut answer = begin(visit, provider, return_path::checked(&target), false).await;
+    // A target that is too long to be kept leads to where this policy begins.
+    let back = if return_path::is_safe(&target) { &target } else { visit.gate.home() };
+    let mut answer = begin(visit, provider, back, false).await;
     if cookie::is_sent(visit.request.headers, visit.secure) {
         answer.reply.headers.push((SET_COOKIE, cookie::clear(visit.secure)));
     }
@@ -137,6 +134,7 @@ async fn called_back(visit: &Visit<'_>) -> Answer {
 async fn finish_started(visit: &Visit<'_>, started: Started, parameters: &Parameters) -> Answer {
     let (attempt, provider) = (started.attempt().to_owned(), started.provider().clone());
     let back = started.back().to_owned();
+    let visit = &visit.toward(&back);
     let scene = Scene::of(visit).of_attempt(Some(&attempt));
     let step = |step, time| {
         let (progress, method) = (Progress::Pending, Method::Sso);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use prometheus_client::metrics::family::Family;
 use vestibule_auth::{LOGIN_LIMITS, Method, Reason};
-use vestibule_config::{Access, Circuit, Settings};
+use vestibule_config::{Circuit, Settings};
 use vestibule_logstore::entry::words::RESULTS;
 
 use super::{AttemptLabels, CircuitLabels, DenialLabels, KindLabels, LimitLabels, Metrics, ReasonLabels};
@@ -32,7 +32,7 @@ impl Metrics {
         for limit in &circuit.rate_limits {
             begin(&self.rate_limited, LimitLabels { circuit: name.clone(), limit: limit.name.shared() });
         }
-        if !matches!(circuit.access, Access::Public) {
+        if circuit.is_protected() {
             self.expect_attempts(&name);
         }
     }

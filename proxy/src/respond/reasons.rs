@@ -12,6 +12,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         R::IpRestricted | R::IpBanned | R::CountryRestricted | R::GeoUnavailable | R::CrossSite => {
             StatusCode::FORBIDDEN
         }
+        R::BotBlocked | R::ReputationBan => StatusCode::FORBIDDEN,
         R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => {
             StatusCode::FORBIDDEN
         }
@@ -43,6 +44,7 @@ pub(super) fn mark(reason: Reason) -> Mark {
     use Reason as R;
     match reason {
         R::IpRestricted | R::IpBanned | R::CountryRestricted | R::GeoUnavailable => Mark::Rule,
+        R::BotBlocked | R::ReputationBan => Mark::Rule,
         R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit | R::ConnectionLimit => Mark::Rule,
         R::CircuitNotFound | R::CircuitExpired => Mark::NoRoute,
         R::NoCredentials | R::MissingSession | R::SessionExpired | R::SessionRevoked | R::AccountMismatch => Mark::Auth,
@@ -62,7 +64,8 @@ pub(super) fn mark(reason: Reason) -> Mark {
 pub(crate) fn sentence(reason: Reason) -> &'static str {
     use Reason as R;
     match reason {
-        R::IpRestricted | R::IpBanned => "This service is not open to your network address.",
+        R::IpRestricted | R::IpBanned | R::ReputationBan => "This service is not open to your network address.",
+        R::BotBlocked => "This service is not open to your program.",
         R::CountryRestricted => "This service is not open to your country.",
         R::GeoUnavailable => "The country rules of this service cannot be checked at present.",
         R::NoCredentials => "Sign in to use this service.",
@@ -95,7 +98,7 @@ pub(crate) fn sentence(reason: Reason) -> &'static str {
         R::ConnectionLimit => "Too many connections.",
         R::BodyTooLarge => "The request's body is too long.",
         R::TlsRequired => "Signing in needs HTTPS. Open this page with https:// instead of http://.",
-        R::CrossSite => "The form was sent from another site. Open the sign-in page here and try again.",
+        R::CrossSite => "This was sent from a page of another site. Open the page here and try again.",
         R::SsoError => "The identity provider did not sign you in.",
         R::SsoStateInvalid => "This sign-in is over, was finished before, or was begun in another browser. Try again.",
         R::EmailNotVerified => "The identity provider does not vouch for your e-mail address.",

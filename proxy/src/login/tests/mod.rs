@@ -95,13 +95,15 @@ impl<'a> Ask<'a> {
     async fn send(self, rig: &Rig) -> Answer {
         let live = rig.state.live.load_full();
         let host = format!("{}.test", self.circuit);
-        let gate = live.policy.gate(self.circuit).unwrap();
+        let site = live.routes.named(self.circuit).unwrap();
+        let gate = &site.door_to(leads_to(self.path, self.query).as_deref().unwrap_or("/")).gate;
         let request = self.view(&host);
         let front = gate.front(&request);
         assert_eq!(front.refusal, None);
         let visit = Visit {
             state: &rig.state,
             live: &live,
+            site,
             gate,
             request,
             query: self.query,

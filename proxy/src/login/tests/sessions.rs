@@ -95,6 +95,7 @@ async fn refused_once(rig: &Rig, cookie: &str) {
         user_agent: None,
         revision: &live.settings.revision,
         circuit: live.policy.gate("wiki").unwrap().circuit(),
+        access: live.policy.gate("wiki").unwrap().access(),
         host: "wiki.test",
     };
     attempt::policy_refused(&rig.state, &scene, decision.session.as_ref().unwrap(), refusal).await.unwrap();
