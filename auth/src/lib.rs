@@ -15,7 +15,9 @@ mod core;
 pub mod error;
 pub mod gate;
 pub mod geo;
+pub mod grants;
 pub mod hash;
+mod kept;
 mod keyed;
 mod launcher;
 mod limit;
@@ -87,6 +89,11 @@ impl Auth {
         &self.core.bans
     }
 
+    /// Temporary access.
+    pub fn grants(&self) -> &grants::Grants {
+        &self.core.grants
+    }
+
     /// Lets an account try again from everywhere, now. How many addresses it was locked from; on disk when this returns
     /// (one sync: call it where blocking is allowed).
     ///
@@ -141,6 +148,7 @@ impl Auth {
             limiter_keys: limiters.iter().map(keys).collect(),
             limiter_evictions: core.limits.evictions(),
             started_sign_ins: core.starts.count(),
+            grants: core.grants.count(),
             hash_queue: core.pool.waiting() as u64,
             hash_queue_full: core.pool.turned_away(),
         }
@@ -184,6 +192,8 @@ pub struct Figures {
     pub limiter_evictions: u64,
     /// Sign-ins at providers that were started and not finished, those that are over too.
     pub started_sign_ins: u64,
+    /// Grants in force.
+    pub grants: u64,
     /// Credentials waiting for the hash pool now.
     pub hash_queue: u64,
     /// Credentials turned away because the queue was full, since start.

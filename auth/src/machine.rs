@@ -218,7 +218,7 @@ impl Gate {
         }
         // Whose a wrong key is nobody knows.
         let user_id = (shown.token.is_some() || wrong.is_none()).then(|| identity.user_id.clone());
-        let sign_in = SignIn { email: None, user_id, method: shown.method, provider: None };
+        let sign_in = SignIn { email: None, user_id, method: shown.method, provider: None, rule: None };
         let machine = Some(Machine { sign_in, record, came });
         Decision { verdict, location: outside.location.clone(), session: None, budget, machine, recheck: false }
     }

@@ -206,6 +206,7 @@ fn is_policy(reason: Reason) -> bool {
             | Reason::NotInGroup
             | Reason::UserBlocked
             | Reason::PendingApproval
+            | Reason::GrantExpired
             | Reason::DomainNotAllowed
     )
 }

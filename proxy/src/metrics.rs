@@ -70,6 +70,7 @@ struct Snapshot {
     started_sign_ins: Gauge,
     open_pages: Gauge,
     unrecorded_attempts: Counter,
+    grants: Gauge,
     sessions: Gauge,
     cached_sessions: Gauge,
     cached_locations: Gauge,
@@ -316,6 +317,7 @@ impl Metrics {
         add(to, "sign_ins_started", "Sign-ins at providers in memory", &kept.started_sign_ins);
         add(to, "sign_in_pages_open", "Shown sign-in pages in memory", &kept.open_pages);
         add(to, "attempts_unrecorded", "Beginnings of attempts that were only counted", &kept.unrecorded_attempts);
+        add(to, "grants", "Grants in force", &kept.grants);
         add(to, "sessions", "Live sessions", &kept.sessions);
         add(to, "sessions_cached", "Sessions in memory", &kept.cached_sessions);
         add(to, "locations_cached", "Addresses whose place is in memory", &kept.cached_locations);
@@ -349,6 +351,7 @@ impl Snapshot {
         self.started_sign_ins.set(signed(auth.started_sign_ins));
         self.open_pages.set(signed(opened.count()));
         store_in(&self.unrecorded_attempts, opened.unrecorded());
+        self.grants.set(signed(auth.grants));
         self.sessions.set(signed(auth.sessions));
         self.cached_sessions.set(signed(auth.cached_sessions));
         self.cached_locations.set(signed(auth.cached_locations));

@@ -3,10 +3,11 @@
 use std::io::Write;
 use std::process::{Output, Stdio};
 
-use harness::House;
 use harness::gateway::command;
-use harness::house::MAYA;
+use harness::house::{MAYA, NOOR};
 use harness::secrets::ADMIN_TOKEN;
+use harness::{House, until};
+use serde_json::Value;
 
 fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
     finish(command(arguments), input)
@@ -112,7 +113,7 @@ fn logs_are_lines_or_json() {
     house.gateway.logs_when("requests", "", 2);
     let (code, out, err) = ask(&house, &["logs", "requests", "-n", "10", "-o", "json"]);
     assert_eq!(code, 0, "{err}");
-    let lines: Vec<serde_json::Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let lines: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     assert_eq!(lines.len(), 2, "{out}");
     let (code, out, _) = ask(&house, &["logs", "requests", "circuit=pub", "-o", "line"]);
     assert_eq!((code, out.lines().count()), (0, 1), "{out}");
@@ -143,7 +144,7 @@ fn statistics_are_a_page_or_json() {
         assert!(out.contains(part), "{part}: {out}");
     }
     let (code, out, _) = ask(&house, &["stats", "--since", "1h", "--circuit", "pub", "-o", "json"]);
-    let stats: serde_json::Value = serde_json::from_str(&out).unwrap();
+    let stats: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, out.lines().count()), (0, 1));
     assert_eq!((&stats["range"], &stats["total"]), (&"1h".into(), &2.into()));
     let (code, out, err) = ask(&house, &["stats", "--since", "7d"]);
@@ -160,14 +161,14 @@ fn following_logs_shows_new_entries_and_ends_quietly_with_its_reader() {
     let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let out = std::io::BufReader::new(child.stdout.take().unwrap());
     let first = std::thread::spawn(move || std::io::BufRead::lines(out).next().unwrap().unwrap());
-    harness::until(std::time::Duration::from_secs(8), "a followed line", || {
+    until(std::time::Duration::from_secs(8), "a followed line", || {
         house.get("pub.localhost", "/followed").send();
         std::thread::sleep(std::time::Duration::from_millis(200));
         first.is_finished().then_some(())
     });
     assert!(first.join().unwrap().contains("/followed"));
     // The reader is gone; the next line finds the pipe closed.
-    let status = harness::until(std::time::Duration::from_secs(8), "its end", || {
+    let status = until(std::time::Duration::from_secs(8), "its end", || {
         house.get("pub.localhost", "/more").send();
         child.try_wait().unwrap()
     });
@@ -182,14 +183,74 @@ fn a_server_that_does_not_answer_is_4() {
 }
 
 #[test]
-fn health_sessions_and_reload_work_from_the_command_line() {
+fn health_and_reload_work_from_the_command_line() {
     let house = House::start();
     assert_eq!(ask(&house, &["healthcheck"]).0, 0);
-    let cookie = house.session("mem.localhost", MAYA);
-    let (code, out, _) = ask(&house, &["session", "list"]);
-    assert!(code == 0 && out.contains(MAYA), "{out}");
-    let (code, _, err) = ask(&house, &["session", "revoke", "--user", MAYA]);
-    assert_eq!(code, 0, "{err}");
-    assert_eq!(house.get("mem.localhost", "/").cookie(&cookie).send().status, 401);
     assert_eq!(ask(&house, &["reload"]).0, 0);
+}
+
+#[test]
+fn sessions_are_listed_and_ended_one_by_one_or_by_person_or_circuit() {
+    let house = House::start();
+    let sign_in = |host: &str, person: &str| house.session(&format!("{host}.localhost"), person);
+    let is_open =
+        |host: &str, cookie: &str| house.get(&format!("{host}.localhost"), "/").cookie(cookie).send().status == 200;
+    let [one, two] = [sign_in("mem", MAYA), sign_in("mem", MAYA)];
+    let [three, four] = [sign_in("list", MAYA), sign_in("mem", NOOR)];
+
+    let (code, out, _) = ask(&house, &["session", "list"]);
+    assert!(code == 0 && out.lines().count() == 5 && out.starts_with("ID "), "{out}");
+    let (_, out, _) = ask(&house, &["session", "list", "--circuit", "list"]);
+    assert_eq!((out.lines().count(), out.contains(MAYA)), (2, true), "{out}");
+    let (_, out, _) = ask(&house, &["session", "list", "--user", "MAYA@example.net", "-o", "json"]);
+    let listed: Vec<Value> = out.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert!(listed.len() == 3 && listed.iter().all(|session| session["email"] == MAYA), "{out}");
+
+    let oldest = listed[2]["id"].as_str().unwrap();
+    assert_eq!(ask(&house, &["session", "revoke", oldest]), (0, "1 ended\n".to_owned(), String::new()));
+    assert_eq!([is_open("mem", &one), is_open("mem", &two), is_open("list", &three)], [false, true, true]);
+    assert_eq!(ask(&house, &["session", "revoke", oldest]).0, 1, "it is ended already");
+    assert_eq!(ask(&house, &["session", "revoke", "--user", MAYA, "--circuit", "mem"]).1, "1 ended\n");
+    assert_eq!([is_open("mem", &two), is_open("list", &three), is_open("mem", &four)], [false, true, true]);
+    assert_eq!(ask(&house, &["session", "revoke", "--circuit", "mem"]).1, "1 ended\n");
+    assert_eq!(ask(&house, &["session", "revoke", "--all"]).1, "1 ended\n");
+    assert_eq!([is_open("list", &three), is_open("mem", &four)], [false, false]);
+    for wrong in [
+        &["session", "revoke"][..],
+        &["session", "revoke", "x", "--all"],
+        &["session", "revoke", "--all", "--user", MAYA],
+    ] {
+        assert_eq!(ask(&house, wrong).0, 2, "{wrong:?}");
+    }
+    let (_, out, _) = ask(&house, &["session", "list"]);
+    assert_eq!(out.matches(" revoked ").count(), 4, "{out}");
+}
+
+#[test]
+fn bans_grants_and_tokens_are_listed_alike() {
+    let house = House::start();
+    let (code, out, _) = ask(&house, &["ban", "add", "203.0.113.0/24", "--for", "1h", "--note", "scans"]);
+    let ban = out.trim().to_owned();
+    assert!(code == 0 && ban.len() == 16, "{out}");
+    let (code, out, err) = ask(&house, &["grant", "add", NOOR, "list", "--for", "2h"]);
+    let grant = out.trim().to_owned();
+    assert!(code == 0 && grant.len() == 16 && err.is_empty(), "{out}{err}");
+    let (code, _, err) = ask(&house, &["grant", "add", "eve@example.net", "list", "--for", "2h"]);
+    assert!(code == 0 && err.contains("nobody can sign in as eve@example.net at list"), "{err}");
+    for (list, columns, row) in [
+        ("ban", 6, [ban.as_str(), "203.0.113.0/24", "scans"]),
+        ("grant", 6, [grant.as_str(), NOOR, "password"]),
+        ("token", 6, ["ops", "admin", "127.0.0.1"]),
+    ] {
+        let (_, out, _) = ask(&house, &[list, "list"]);
+        let titles = out.lines().next().unwrap();
+        assert_eq!(titles.split("  ").filter(|title| !title.is_empty()).count(), columns, "{out}");
+        assert!(out.lines().any(|line| row.iter().all(|text| line.contains(text))), "{out}");
+        let (_, out, _) = ask(&house, &[list, "list", "-o", "json"]);
+        assert!(out.lines().all(|line| serde_json::from_str::<Value>(line).is_ok_and(|row| row.is_object())), "{out}");
+    }
+    assert_eq!(ask(&house, &["ban", "remove", &ban]), (0, "1 removed\n".to_owned(), String::new()));
+    assert_eq!(ask(&house, &["grant", "revoke", &grant]), (0, "1 revoked\n".to_owned(), String::new()));
+    assert_eq!(ask(&house, &["grant", "revoke", &grant]).0, 1);
+    assert_eq!(ask(&house, &["grant", "add", NOOR, "list", "--for", "25h"]).0, 2, "the server says what to write");
 }

@@ -26,6 +26,8 @@ mod facades;
 mod export;
 // The example geo database is what its description says.
 mod geo;
+// People who are let in for a while.
+mod grants;
 // The crates depend downwards only.
 mod graph;
 // What reaches the upstream and what comes back.

@@ -35,9 +35,13 @@ pub(crate) struct Live {
     pub(crate) checking: tokio::sync::Mutex<()>,
 }
 
-/// What one gate makes of the session; true until the configuration changes.
+/// What one gate makes of the session; true until configuration or grants change.
 pub(crate) struct Judged {
     pub(crate) gate: u64,
+    /// [`crate::grants::Grants::version`].
+    pub(crate) grants: u64,
+    /// The end of the grant on which it stands.
+    pub(crate) until: Option<Timestamp>,
     pub(crate) outcome: Result<Arc<Identity>, Refusal>,
 }
 
@@ -131,12 +135,12 @@ impl Live {
         elapsed.as_millis() < u128::from(self.asked_again_ms.load(Ordering::Relaxed))
     }
 
-    /// The remembered judgement of this gate, else a new one.
-    pub(crate) fn judged(&self, gate: u64, judge: impl FnOnce() -> Result<Arc<Identity>, Refusal>) -> Arc<Judged> {
-        if let Some(judged) = self.judged.load().as_ref().filter(|judged| judged.gate == gate) {
+    /// The remembered judgement if it still holds, else a new one.
+    pub(crate) fn judged(&self, holds: impl Fn(&Judged) -> bool, judge: impl FnOnce() -> Judged) -> Arc<Judged> {
+        if let Some(judged) = self.judged.load().as_ref().filter(|judged| holds(judged)) {
             return judged.clone();
         }
-        let judged = Arc::new(Judged { gate, outcome: judge() });
+        let judged = Arc::new(judge());
         self.judged.store(Some(judged.clone()));
         judged
     }

@@ -4,6 +4,7 @@
 #![expect(clippy::panic, reason = "an unexpected answer fails the test")]
 
 mod assertion;
+mod grants;
 mod house;
 mod launcher;
 mod limits;

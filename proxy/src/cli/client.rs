@@ -93,6 +93,12 @@ impl Client {
         self.answer(self.request(method, path, &[])?.json(body))
     }
 
+    /// Of what a path names by its id.
+    pub(super) fn delete(&self, path: &str, id: &str) -> Result<Answer, Failure> {
+        let id = percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC);
+        self.send(Method::DELETE, &format!("{path}/{id}"), &[])
+    }
+
     fn answer(&self, request: RequestBuilder) -> Result<Answer, Failure> {
         self.wait(async { Answer::read(request.send().await?).await })?.map_err(|error| self.unreachable(error))
     }

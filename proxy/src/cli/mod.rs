@@ -14,10 +14,12 @@ mod demo;
 mod export;
 mod failure;
 mod files;
+mod grant;
 mod hash;
 mod healthcheck;
 mod init;
 mod line;
+mod list;
 mod logs;
 mod output;
 mod prove;
@@ -101,6 +103,8 @@ enum Command {
     Token(token::Args),
     /// Keep networks out, let networks and locked accounts in again
     Ban(ban::Args),
+    /// Let people in for a while
+    Grant(grant::Args),
     /// Read the logs of the running server
     Logs(logs::Args),
     /// Count the requests of the last hours
@@ -142,6 +146,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Session(args) => session::run(&args, global, output),
         Command::Token(args) => token::run(&args, global, output),
         Command::Ban(args) => ban::run(&args, global, output),
+        Command::Grant(args) => grant::run(&args, global, output),
         Command::Logs(args) => logs::run(&args, global, output),
         Command::Stats(args) => stats::run(&args, global, output),
         Command::Export(args) => export::run(&args, global, output),
