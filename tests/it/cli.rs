@@ -22,9 +22,10 @@ fn finish(mut command: std::process::Command, input: &str) -> (i32, String, Stri
     (status.code().unwrap(), text(stdout), text(stderr))
 }
 
-/// A command that talks to a running gateway.
+/// A command that talks to a running gateway, or edits its file.
 fn ask(house: &House, arguments: &[&str]) -> (i32, String, String) {
     let mut command = command(arguments);
+    command.env("VESTIBULE_CONFIG", house.gateway.config());
     command.env("VESTIBULE_ADMIN_URL", format!("http://{}", house.gateway.admin_address()));
     command.env("VESTIBULE_ADMIN_TOKEN", ADMIN_TOKEN);
     finish(command, "")
@@ -253,4 +254,107 @@ fn bans_grants_and_tokens_are_listed_alike() {
     assert_eq!(ask(&house, &["grant", "revoke", &grant]), (0, "1 revoked\n".to_owned(), String::new()));
     assert_eq!(ask(&house, &["grant", "revoke", &grant]).0, 1);
     assert_eq!(ask(&house, &["grant", "add", NOOR, "list", "--for", "25h"]).0, 2, "the server says what to write");
+}
+
+#[test]
+fn tokens_are_made_rotated_and_revoked_in_the_file() {
+    let upstream = harness::Upstream::start();
+    let more = format!(
+        "# Machines below.\n[circuits.robots]\nhosts = [\"robots.localhost\"]\nupstream = \"{}\"\naccess = \
+         \"allowlist\"\nallow = [] # nobody yet\nlogin = [\"password\"]\n",
+        upstream.url()
+    );
+    let house = House::with(&more);
+    let file = || std::fs::read_to_string(house.gateway.config()).unwrap();
+    let status = |token: &str| house.get("robots.localhost", "/").bearer(token).send().status;
+    let before = file();
+
+    let (code, out, err) = ask(&house, &["token", "new", "ci", "--for", "90d"]);
+    let first = out.trim().to_owned();
+    assert!(code == 0 && first.starts_with("vst_") && first.len() == 47 && err.contains("token:ci"), "{out}{err}");
+    let made = file();
+    assert!(made.starts_with(&before) && made.contains("[service_tokens.ci]") && !made.contains(&first), "{made}");
+    assert_eq!(status(&first), 403, "in force, and listed nowhere");
+    std::fs::write(house.gateway.config(), made.replace("allow = [] # nobody yet", "allow = [\"token:ci\"] # one"))
+        .unwrap();
+    assert_eq!(ask(&house, &["reload"]).0, 0);
+    assert_eq!(status(&first), 200);
+
+    let (code, out, _) = ask(&house, &["token", "rotate", "ci", "--grace", "1h"]);
+    let second = out.trim().to_owned();
+    assert!(code == 0 && second != first, "{out}");
+    assert_eq!([status(&first), status(&second)], [200, 200], "the one before in its grace");
+    let (_, out, _) = ask(&house, &["token", "rotate", "ci"]);
+    let third = out.trim().to_owned();
+    assert_eq!([status(&first), status(&second), status(&third)], [401, 401, 200], "none without a grace");
+    assert_eq!(ask(&house, &["token", "revoke", "ci"]).0, 0);
+    let refused = house.get("robots.localhost", "/").bearer(&third).send();
+    assert_eq!((refused.status, refused.reason().as_str()), (401, "token_disabled"));
+    assert!(file().contains("# Machines below.\n") && file().contains("allow = [\"token:ci\"] # one"), "{}", file());
+    let mode =
+        std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(house.gateway.config()).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+
+    let acts = house.gateway.logs("audit", "resource_type=api_token&order=asc");
+    let told: Vec<_> =
+        acts.iter().map(|act| (act["action"].as_str().unwrap(), act["resource"].as_str().unwrap())).collect();
+    assert_eq!(told, [("token.add", "ci"), ("token.rotate", "ci"), ("token.rotate", "ci"), ("token.revoke", "ci")]);
+    let everything = acts.iter().map(Value::to_string).collect::<String>() + &house.gateway.output() + &file();
+    assert!([first, second, third].iter().all(|token| !everything.contains(token)), "printed once, kept nowhere");
+}
+
+#[test]
+fn admin_tokens_come_from_the_command_line_and_bad_changes_do_not_reach_the_file() {
+    let house = House::start();
+    let file = || std::fs::read_to_string(house.gateway.config()).unwrap();
+    let status = |token: &str| house.gateway.admin_request("GET", "/api/v1/status").bearer(token).send().status;
+    let (code, out, err) = ask(&house, &["token", "new", "night", "--role", "reader", "--logs", "access,audit"]);
+    let token = out.trim().to_owned();
+    assert!(code == 0 && token.starts_with("vsta_"), "{out}{err}");
+    assert_eq!(status(&token), 200);
+    let logs =
+        |log: &str| house.gateway.admin_request("GET", &format!("/api/v1/logs/{log}")).bearer(&token).send().status;
+    assert_eq!([logs("access"), logs("requests")], [200, 403]);
+    let (_, out, _) = ask(&house, &["token", "rotate", "night", "--admin"]);
+    assert_eq!([status(&token), status(out.trim())], [401, 200]);
+    assert_eq!(ask(&house, &["token", "revoke", "night", "--admin"]).0, 0);
+    assert_eq!(status(out.trim()), 401);
+
+    let before = file();
+    for (arguments, code, message) in [
+        (&["token", "new", "ops", "--role", "admin"][..], 1, "admin.tokens.ops is there already"),
+        (&["token", "rotate", "nobody"], 1, "there is no service_tokens.nobody"),
+        (&["token", "revoke", "nobody", "--admin"], 1, "there is no admin.tokens.nobody"),
+        (&["token", "new", " x"], 3, "is not a name"),
+        (&["token", "new", "x", "--for", "soon"], 2, "90d"),
+        (&["token", "new", "x", "--role", "admin", "--for", "1d"], 2, "cannot be used with"),
+        (&["token", "new", "x", "--logs", "access"], 2, "--role"),
+    ] {
+        let (got, out, err) = ask(&house, arguments);
+        assert_eq!((got, out.as_str()), (code, ""), "{arguments:?}: {err}");
+        assert!(err.contains(message), "{arguments:?}: {err}");
+    }
+    assert_eq!(file(), before);
+}
+
+#[test]
+fn a_token_in_an_included_file_changes_there_and_a_server_sees_it_by_itself() {
+    let mut house = House::start();
+    let folder = house.gateway.folder().to_owned();
+    let part = folder.join("machines.toml");
+    std::fs::write(&part, "[service_tokens.ci]   # of the builds\nhash = \"sha256:2119f0325918f0b500dc81e557b25017a5919e5b8aefa58637769846fea1e3b0\"\n").unwrap();
+    let body = house.gateway.body().to_owned();
+    house.gateway.reconfigure(&body);
+    let main = std::fs::read_to_string(house.gateway.config()).unwrap();
+    std::fs::write(house.gateway.config(), format!("include = [\"machines.toml\"]\n{main}")).unwrap();
+    let mut quiet = command(&["token", "rotate", "ci", "--grace", "1d"]);
+    quiet.env("VESTIBULE_CONFIG", house.gateway.config());
+    let (code, out, err) = finish(quiet, "");
+    assert!(code == 0 && err.contains("two seconds"), "{err}");
+    assert!(std::fs::read_to_string(&part).unwrap().starts_with("[service_tokens.ci]   # of the builds\n"));
+    until(std::time::Duration::from_secs(5), "the change is in force", || {
+        let tokens = house.gateway.admin("/api/v1/tokens").json()["data"].as_array().cloned().unwrap();
+        tokens.iter().any(|token| token["name"] == "ci" && token["previous_until"].is_string()).then_some(())
+    });
+    assert_eq!(house.get("mem.localhost", "/").bearer(out.trim()).send().reason(), "not_project_member");
 }

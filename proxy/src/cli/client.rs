@@ -56,11 +56,19 @@ impl Client {
 
     /// Of the admin port at this address.
     pub(super) fn at(base: &str) -> Result<Self, Failure> {
+        let missing = || Failure::Usage(format!("set {TOKEN_VARIABLE} to a token of [admin.tokens]"));
+        Self::with_token_at(base)?.ok_or_else(missing)
+    }
+
+    /// Absent where no token is set.
+    pub(super) fn with_token(global: &Global) -> Result<Option<Self>, Failure> {
+        Self::with_token_at(&base(global))
+    }
+
+    fn with_token_at(base: &str) -> Result<Option<Self>, Failure> {
         let token = env::var(TOKEN_VARIABLE).ok().filter(|token| !token.trim().is_empty());
-        let Some(token) = token else {
-            return Err(Failure::Usage(format!("set {TOKEN_VARIABLE} to a token of [admin.tokens]")));
-        };
-        Ok(Self { token: Some(token.trim().to_owned()), ..Self::anonymous(base)? })
+        let with = |token: String| Ok(Self { token: Some(token.trim().to_owned()), ..Self::anonymous(base)? });
+        token.map(with).transpose()
     }
 
     /// For what needs none.

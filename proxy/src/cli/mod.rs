@@ -11,6 +11,7 @@ mod client;
 mod completions;
 mod config;
 mod demo;
+mod edit;
 mod export;
 mod failure;
 mod files;
@@ -99,7 +100,7 @@ enum Command {
     Hash(hash::Args),
     /// List sessions, or end them
     Session(session::Args),
-    /// List tokens
+    /// List tokens, or make, rotate and revoke them in the file
     Token(token::Args),
     /// Keep networks out, let networks and locked accounts in again
     Ban(ban::Args),
