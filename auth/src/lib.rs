@@ -120,10 +120,11 @@ impl Auth {
     }
 
     /// Housekeeping; once a minute is right. A key signs for `age`; its successor is published a day before it signs.
+    /// What changed, if anything did.
     ///
     /// # Errors
     /// When the state database refuses; then the keys stay as they are.
-    pub fn rotate_assertion_keys(&self, age: Duration) -> Result<(), Error> {
+    pub fn rotate_assertion_keys(&self, age: Duration) -> Result<Option<assertion::Rotated>, Error> {
         self.core.assertions.rotate(self.core.clock.now(), age)
     }
 

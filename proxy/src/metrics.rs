@@ -51,6 +51,8 @@ pub(crate) struct Held<'a> {
     pub(crate) opened: &'a Opened,
     /// Sessions whose refusal by a policy is recorded.
     pub(crate) remembered_refusals: u64,
+    /// Machines whose first success waits for that of another one to be recorded.
+    pub(crate) waiting_machines: u64,
     /// Addresses that sent wrong tokens to the admin port.
     pub(crate) throttled_addresses: u64,
 }
@@ -77,6 +79,7 @@ struct Snapshot {
     cached_assertions: Gauge,
     signed_assertions: Counter,
     remembered_refusals: Gauge,
+    waiting_machines: Gauge,
     throttled_addresses: Gauge,
 }
 
@@ -324,13 +327,14 @@ impl Metrics {
         add(to, "assertions_cached", "Signed identity assertions in memory", &kept.cached_assertions);
         add(to, "assertions_signed", "Identity assertions signed", &kept.signed_assertions);
         add(to, "refusals_remembered", "Refused sessions in memory", &kept.remembered_refusals);
+        add(to, "machines_waiting", "Machines that wait for a record", &kept.waiting_machines);
         add(to, "admin_throttled_addresses", "Addresses that sent wrong tokens", &kept.throttled_addresses);
     }
 }
 
 impl Snapshot {
     fn take(&self, held: &Held<'_>) {
-        let Held { store, auth, opened, remembered_refusals, throttled_addresses } = *held;
+        let Held { store, auth, opened, remembered_refusals, waiting_machines, throttled_addresses } = *held;
         self.log_queue_depth.set(signed(store.queue_depth));
         self.log_quarantined.set(signed(store.quarantined));
         self.log_bytes.set(signed(store.bytes));
@@ -358,6 +362,7 @@ impl Snapshot {
         self.cached_assertions.set(signed(auth.cached_assertions));
         store_in(&self.signed_assertions, auth.signed_assertions);
         self.remembered_refusals.set(signed(remembered_refusals));
+        self.waiting_machines.set(signed(waiting_machines));
         self.throttled_addresses.set(signed(throttled_addresses));
     }
 }

@@ -21,6 +21,7 @@ pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
         auth: &state.auth.figures(),
         opened: &state.opened,
         remembered_refusals: state.refused.count(),
+        waiting_machines: state.turns.waiting(),
         throttled_addresses: call.port.throttle.addresses(),
     });
     let mut response = Response::new(Body::from(page));

@@ -15,6 +15,7 @@ fn what_was_never_counted_is_zero_from_the_start() {
             auth: &auth,
             opened: &opened,
             remembered_refusals: 0,
+            waiting_machines: 0,
             throttled_addresses: 0,
         })
     };
@@ -119,7 +120,14 @@ fn the_page_has_every_promised_name() {
     metrics.admin_connection_opened();
     let store = vestibule_logstore::Figures::default();
     let opened = Opened::default();
-    let held = Held { store: &store, auth: &auth, opened: &opened, remembered_refusals: 4, throttled_addresses: 5 };
+    let held = Held {
+        store: &store,
+        auth: &auth,
+        opened: &opened,
+        remembered_refusals: 4,
+        waiting_machines: 6,
+        throttled_addresses: 5,
+    };
     let page = metrics.encode(&held);
     for line in PROMISED {
         assert!(page.contains(line), "{line} is missing in\n{page}");

@@ -144,6 +144,7 @@ async fn put_in_force(state: &Arc<State>, cause: Cause, actor: &Actor, mut setti
     }
     state.store.set_keep(housekeeping::keep(&live.settings.logs));
     state.metrics.expect(&live.settings);
+    live.forget_other_tokens(&state.auth);
     state.live.store(Arc::new(live));
     tracing::info!(cause = cause.code(), %before, %after, warnings, "configuration reloaded");
     for key in &needs_restart {
