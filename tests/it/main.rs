@@ -12,6 +12,8 @@ mod admin;
 mod assertion;
 // Networks that are kept out, accounts that are let in again.
 mod bans;
+// People in a real browser.
+mod chromium;
 // The command line.
 mod cli;
 // `vestibule demo` does what it prints.
@@ -30,6 +32,8 @@ mod geo;
 mod grants;
 // The crates depend downwards only.
 mod graph;
+// Passwords are checked without harm to others.
+mod hashing;
 // What reaches the upstream and what comes back.
 mod headers;
 // Verification of the logs, and proofs for outsiders.
@@ -44,6 +48,8 @@ mod limits;
 mod logs;
 // Service tokens, keys in a header, trusted addresses.
 mod machines;
+// Every way in against every policy.
+mod methods;
 // What entries tell about people.
 mod personal;
 // Who may enter.
@@ -60,10 +66,10 @@ mod shutdown;
 mod sign_in;
 // Signing in at an identity provider.
 mod sso;
-// Signing in at a certified one.
-mod sso_certified;
 // What an identity provider may not get away with.
 mod sso_lies;
+// Signing in at providers that others made.
+mod sso_real;
 // Sorted lists, histograms, facets, runs.
 mod counts;
 // Numbers, people, projects.
