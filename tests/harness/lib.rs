@@ -27,7 +27,7 @@ pub mod wait;
 pub use browser::Browser;
 pub use chromium::Chromium;
 pub use client::{Connection, Request, Response};
-pub use gateway::{Gateway, Setup};
+pub use gateway::{Gateway, Setup, command};
 pub use house::House;
 pub use provider::Provider;
 pub use real_provider::RealProvider;
