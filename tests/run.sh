@@ -41,7 +41,26 @@ oidc_provider() {
   fi
   export VESTIBULE_OIDC_PROVIDER="$folder/node_modules/oidc-provider"
 }
-oidc_provider || without sso_certified_ "node 20 and oidc-provider from npm cannot be had"
+oidc_provider || without sso_certified_ chromium_signs_in_and_out_at_ "node 20 and oidc-provider from npm cannot be had"
+
+# canaille, an identity provider with pages of its own, into the build cache.
+canaille() {
+  local folder="$VESTIBULE_CACHE/canaille-0.3.6"
+  have python3 || apt_install python3 || return 1
+  if [ ! -x "$folder/bin/canaille" ]; then
+    say "fetching canaille from PyPI"
+    rm -rf "$folder"
+    if ! python3 -m venv "$folder" >&2; then
+      apt_install python3-venv && rm -rf "$folder" && python3 -m venv "$folder" >&2 || return 1
+    fi
+    "$folder/bin/pip" install -q --disable-pip-version-check --only-binary :all: 'canaille[front,oidc]==0.3.6' >&2 || return 1
+  fi
+  export VESTIBULE_CANAILLE="$folder/bin/python"
+}
+canaille || without sso_canaille_ "canaille from PyPI cannot be had"
+
+{ have chromium && have chromedriver; } || apt_install chromium chromium-driver \
+  || without chromium_ "chromium and chromedriver cannot be installed"
 
 # The program first: the tests of the package `tests` start it as their users do.
 cargo build --release --locked -p vestibule-proxy --bin vestibule

@@ -1,14 +1,17 @@
-//! Whether a session's owner may still pass: asked of the configuration of now, remembered until it changes.
+//! Whether a session's owner may still pass: asked of the configuration and the grants of now, remembered until they
+//! change.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use vestibule_config::secret::PasswordHash;
 use vestibule_config::user::{AccountState, User};
 use vestibule_config::{Email, SignInWay};
 
 use crate::caller::{Identity, Method};
 use crate::gate::Gate;
+use crate::grants::Grant;
 use crate::keyed::{Purpose, hex};
 use crate::session::{Judged, Live};
 use crate::verdict::{Kind, Reason, Refusal};
@@ -43,7 +46,18 @@ fn way_of(method: Method) -> Option<SignInWay> {
 
 impl Gate {
     pub(crate) fn judge(&self, live: &Live) -> Arc<Judged> {
-        live.judged(self.serial, || self.judge_anew(live))
+        let (gate, grants) = (self.serial, self.core.grants.version());
+        let holds = |until: Timestamp| self.core.clock.now() < until;
+        live.judged(
+            |judged| judged.gate == gate && judged.grants == grants && judged.until.is_none_or(holds),
+            || {
+                let (outcome, until) = match self.judge_anew(live) {
+                    Ok((identity, grant)) => (Ok(identity), grant.map(|grant| grant.until)),
+                    Err(refusal) => (Err(refusal), None),
+                };
+                Judged { gate, grants, until, outcome }
+            },
+        )
     }
 
     /// Whether the sign-in of another circuit's session would be good here too: by its way in, its provider, its account
@@ -52,20 +66,22 @@ impl Gate {
         live.session.email.is_some() && self.judge_anew(live).is_ok()
     }
 
-    fn judge_anew(&self, live: &Live) -> Result<Arc<Identity>, Refusal> {
-        let groups = match live.session.email.as_deref() {
-            None => self.judge_shared(live)?,
+    /// With the grant without which it would be refused.
+    fn judge_anew(&self, live: &Live) -> Result<(Arc<Identity>, Option<Grant>), Refusal> {
+        let (groups, grant) = match live.session.email.as_deref() {
+            None => (self.judge_shared(live)?, None),
             Some(email) if live.session.method == Method::Sso => self.judge_provided(live, email)?,
             Some(email) => self.judge_person(live, email)?,
         };
         let session = &live.session;
-        Ok(Arc::new(Identity {
+        let identity = Identity {
             email: session.email.clone(),
             user_id: session.user_id.clone(),
             groups,
             method: session.method,
             session: Some(session.id.clone()),
-        }))
+        };
+        Ok((Arc::new(identity), grant))
     }
 
     /// Who knows the circuit's secret of now satisfies its policy.
@@ -77,7 +93,7 @@ impl Gate {
         Err(self.refuse(Reason::AccountMismatch, Kind::SignIn, "shared"))
     }
 
-    fn judge_person(&self, live: &Live, email: &str) -> Result<BTreeSet<String>, Refusal> {
+    fn judge_person(&self, live: &Live, email: &str) -> Result<(BTreeSet<String>, Option<Grant>), Refusal> {
         let mismatch = |key| self.refuse(Reason::AccountMismatch, Kind::SignIn, key);
         let way = way_of(live.session.method).filter(|way| self.names(*way)).ok_or_else(|| mismatch("login"))?;
         let gone = || Refusal { rule: "users".to_owned(), ..mismatch("login") };
@@ -89,12 +105,12 @@ impl Gate {
         if self.fingerprint(secret) != live.fingerprint {
             return Err(gone());
         }
-        self.admits(email, &user.groups)?;
-        Ok(user.groups.clone())
+        let grant = self.admits(email, &user.groups)?;
+        Ok((user.groups.clone(), grant))
     }
 
     /// The provider must still be named and be the same, and may still have to speak for the address.
-    fn judge_provided(&self, live: &Live, email: &str) -> Result<BTreeSet<String>, Refusal> {
+    fn judge_provided(&self, live: &Live, email: &str) -> Result<(BTreeSet<String>, Option<Grant>), Refusal> {
         let mismatch = || self.refuse(Reason::AccountMismatch, Kind::SignIn, "login");
         let provider = live.provider().and_then(|name| self.provider(name)).ok_or_else(mismatch)?;
         if provider.fingerprint != live.fingerprint {
@@ -110,8 +126,8 @@ impl Gate {
             return Err(Refusal { reason, kind: Kind::Forbidden, rule: "users.state".to_owned() });
         }
         let groups = self.all_groups(&live.groups(), user);
-        self.admits(email, &groups)?;
-        Ok(groups)
+        let grant = self.admits(email, &groups)?;
+        Ok((groups, grant))
     }
 
     /// Those of a provider, and those of the file.
@@ -119,10 +135,17 @@ impl Gate {
         provided.iter().chain(user.into_iter().flat_map(|user| &user.groups)).cloned().collect()
     }
 
-    /// `members` or `allow`.
-    pub(crate) fn admits(&self, email: &str, groups: &BTreeSet<String>) -> Result<(), Refusal> {
-        let Some(list) = &self.list else { return Ok(()) };
-        list.admits(email, groups).map_err(|reason| self.refuse(reason, Kind::Forbidden, list.key()))
+    /// By `members` or `allow`; else by a grant, which is returned.
+    pub(crate) fn admits(&self, email: &str, groups: &BTreeSet<String>) -> Result<Option<Grant>, Refusal> {
+        let Some(list) = &self.list else { return Ok(None) };
+        let Err(reason) = list.admits(email, groups) else { return Ok(None) };
+        // A grant is of the circuit; a path that has a policy of its own has it for a reason.
+        let grant = if self.scope.prefix.is_none() { self.core.grants.of(email, &self.name) } else { None };
+        match grant {
+            None => Err(self.refuse(reason, Kind::Forbidden, list.key())),
+            Some(grant) if grant.is_in_force(self.core.clock.now()) => Ok(Some(grant)),
+            Some(over) => Err(Refusal { reason: Reason::GrantExpired, kind: Kind::Forbidden, rule: over.rule() }),
+        }
     }
 
     pub(crate) fn shared_hash(&self, way: SignInWay) -> Option<&PasswordHash> {

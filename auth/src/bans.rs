@@ -4,16 +4,13 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use jiff::Timestamp;
-use parking_lot::Mutex;
-use rocksdb::WriteBatch;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::keyed::{hex, random};
+use crate::kept::{Index, Kept, Row, new_id};
 use crate::rules::Set;
 use crate::state::{State, Table};
 
@@ -51,10 +48,7 @@ pub enum NotBanned {
 /// All of them, in memory and on disk.
 pub struct Bans {
     clock: Arc<dyn Clock>,
-    state: Arc<State>,
-    held: ArcSwap<Held>,
-    /// Held over a whole change.
-    changing: Mutex<()>,
+    kept: Kept<Held>,
 }
 
 struct Held {
@@ -63,10 +57,26 @@ struct Held {
     networks: Set,
 }
 
-impl Held {
-    fn new(rows: Vec<Ban>) -> Self {
+impl From<Vec<Ban>> for Held {
+    fn from(rows: Vec<Ban>) -> Self {
         let networks: Vec<_> = rows.iter().map(|ban| ban.network).collect();
         Self { networks: Set::new(&networks), rows }
+    }
+}
+
+impl Index for Held {
+    type Row = Ban;
+
+    fn rows(&self) -> &[Ban] {
+        &self.rows
+    }
+}
+
+impl Row for Ban {
+    const TABLE: Table = Table::Ban;
+
+    fn id(&self) -> &str {
+        &self.id
     }
 }
 
@@ -78,22 +88,13 @@ impl Ban {
 
 impl Bans {
     pub(crate) fn open(state: Arc<State>, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        let mut rows = Vec::new();
-        state.scan(Table::Ban, &[], &[], |_, value| {
-            // A row that cannot be read would keep nobody out; what can be read still does.
-            match serde_json::from_slice(value) {
-                Ok(ban) => rows.push(ban),
-                Err(error) => tracing::error!(%error, "a ban cannot be read"),
-            }
-            true
-        })?;
-        Ok(Self { clock, state, held: ArcSwap::from_pointee(Held::new(rows)), changing: Mutex::default() })
+        Ok(Self { clock, kept: Kept::open(state)? })
     }
 
     /// In force now, the latest first.
     pub fn list(&self) -> Vec<Ban> {
         let now = self.clock.now();
-        let mut bans: Vec<_> = self.held.load().rows.iter().filter(|ban| ban.is_in_force(now)).cloned().collect();
+        let mut bans: Vec<_> = self.kept.load().rows.iter().filter(|ban| ban.is_in_force(now)).cloned().collect();
         bans.sort_by(|one, other| other.since.cmp(&one.since).then_with(|| one.id.cmp(&other.id)));
         bans
     }
@@ -110,20 +111,13 @@ impl Bans {
         by: &str,
         note: Option<String>,
     ) -> Result<Ban, NotBanned> {
-        let _turn = self.changing.lock();
-        let (now, held) = (self.clock.now(), self.held.load());
-        let mut rows: Vec<_> = held.rows.iter().filter(|ban| ban.is_in_force(now)).cloned().collect();
-        if rows.len() >= BANS_MAX {
-            return Err(NotBanned::Full);
-        }
-        let id = hex(random().first_chunk::<8>().unwrap_or(&[0; 8]));
-        let ban = Ban { id, network: network.trunc(), since: now, until, by: by.to_owned(), note };
-        let mut batch = over(&held.rows, now);
-        batch.put(Table::Ban.key(ban.id.as_bytes()), serde_json::to_vec(&ban).map_err(Error::from)?);
-        self.write(batch)?;
-        rows.push(ban.clone());
-        self.held.store(Arc::new(Held::new(rows)));
-        Ok(ban)
+        let now = self.clock.now();
+        let ban = Ban { id: new_id(), network: network.trunc(), since: now, until, by: by.to_owned(), note };
+        let added = self.kept.add(ban.clone(), |rows| {
+            let stays: Vec<_> = rows.iter().filter(|ban| ban.is_in_force(now)).cloned().collect();
+            (stays.len() < BANS_MAX).then_some(stays)
+        })?;
+        if added { Ok(ban) } else { Err(NotBanned::Full) }
     }
 
     /// Lets a network in again. Absent: there is no such ban. As [`Self::add`].
@@ -131,38 +125,16 @@ impl Bans {
     /// # Errors
     /// When the state database refuses; then the ban stays.
     pub fn remove(&self, id: &str) -> Result<Option<Ban>, Error> {
-        let _turn = self.changing.lock();
-        let held = self.held.load();
-        let Some(ban) = held.rows.iter().find(|ban| ban.id == id).cloned() else { return Ok(None) };
-        let mut batch = WriteBatch::default();
-        batch.delete(Table::Ban.key(id.as_bytes()));
-        self.write(batch)?;
-        let rows = held.rows.iter().filter(|ban| ban.id != id).cloned().collect();
-        self.held.store(Arc::new(Held::new(rows)));
-        Ok(Some(ban))
+        self.kept.remove(id)
     }
 
     /// Whether an address is kept out.
     pub(crate) fn hold(&self, address: IpAddr) -> bool {
-        let held = self.held.load();
+        let held = self.kept.load();
         if held.rows.is_empty() || !held.networks.contains(address) {
             return false;
         }
         let (now, address) = (self.clock.now(), address.to_canonical());
         held.rows.iter().any(|ban| ban.is_in_force(now) && ban.network.contains(&address))
     }
-
-    fn write(&self, batch: WriteBatch) -> Result<(), Error> {
-        self.state.write(batch)?;
-        self.state.sync()
-    }
-}
-
-/// Removes what is over.
-fn over(rows: &[Ban], now: Timestamp) -> WriteBatch {
-    let mut batch = WriteBatch::default();
-    for ban in rows.iter().filter(|ban| !ban.is_in_force(now)) {
-        batch.delete(Table::Ban.key(ban.id.as_bytes()));
-    }
-    batch
 }

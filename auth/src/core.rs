@@ -13,6 +13,7 @@ use crate::bans::Bans;
 use crate::clock::Clock;
 use crate::error::Error;
 use crate::geo::{GeoDb, Version};
+use crate::grants::Grants;
 use crate::keyed::Keyed;
 use crate::limit::Registry;
 use crate::lockout::Failures;
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) limits: Registry,
     pub(crate) uses: Arc<Uses>,
     pub(crate) bans: Bans,
+    pub(crate) grants: Grants,
     pub(crate) assertions: Assertions,
     pub(crate) back_channel: Arc<dyn BackChannel>,
     pub(crate) directories: Directories,
@@ -67,6 +69,7 @@ impl Core {
             limits: Registry::new(clock.clone()),
             uses: Arc::new(Uses::open(state.clone())?),
             bans: Bans::open(state.clone(), clock.clone())?,
+            grants: Grants::open(state.clone(), clock.clone())?,
             assertions: Assertions::open(state.clone(), clock.now())?,
             clock,
             state,

@@ -50,15 +50,35 @@ pub fn password_advice(password: &Zeroizing<String>) -> Option<WeakSecret> {
     (password.chars().count() < ADVISED_PASSWORD_CHARS).then_some(WeakSecret::ShortPassword)
 }
 
-/// A new random token of 256 bits, shown once (`vsta_…`), and its hash for the file (`sha256:…`, over the whole
-/// token).
-pub fn new_admin_token() -> (Zeroizing<String>, String) {
-    let bytes = Zeroizing::new(random());
-    let text = Zeroizing::new(base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()));
-    let token = Zeroizing::new(format!("vsta_{}", text.as_str()));
-    let hash = format!("sha256:{}", hex(&sha256(token.as_bytes())));
-    (token, hash)
+/// A token that was just made.
+pub struct NewToken {
+    /// 256 random bits; shown once, and kept nowhere.
+    pub token: Zeroizing<String>,
+    /// For the file: `sha256:…`, over the whole token.
+    pub hash: String,
 }
+
+/// Of the admin port (`vsta_…`).
+pub fn new_admin_token() -> NewToken {
+    new_token("vsta_")
+}
+
+/// Of a machine (`vst_…`).
+pub fn new_service_token() -> NewToken {
+    new_token("vst_")
+}
+
+fn new_token(prefix: &str) -> NewToken {
+    let bytes = Zeroizing::new(random());
+    let mut token = Zeroizing::new(String::with_capacity(prefix.len() + TOKEN_CHARS));
+    token.push_str(prefix);
+    base64::prelude::BASE64_URL_SAFE_NO_PAD.encode_string(bytes.as_slice(), &mut token);
+    let hash = format!("sha256:{}", hex(&sha256(token.as_bytes())));
+    NewToken { token, hash }
+}
+
+/// 32 bytes as base64url without padding.
+const TOKEN_CHARS: usize = 43;
 
 /// What is wrong with a secret; Display is a message for people.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -121,9 +141,11 @@ mod tests {
 
     #[test]
     fn a_token_is_random_and_its_hash_is_of_the_whole() {
-        let (token, hash) = new_admin_token();
-        assert_eq!(token.len(), 5 + 43);
-        assert_eq!(hash, format!("sha256:{}", hex(&sha256(token.as_bytes()))));
-        assert_ne!(*token, *new_admin_token().0);
+        for (make, prefix) in [(new_admin_token as fn() -> NewToken, "vsta_"), (new_service_token, "vst_")] {
+            let NewToken { token, hash } = make();
+            assert!(token.starts_with(prefix) && token.len() == prefix.len() + TOKEN_CHARS, "{}", token.as_str());
+            assert_eq!(hash, format!("sha256:{}", hex(&sha256(token.as_bytes()))));
+            assert_ne!(*token, *make().token);
+        }
     }
 }

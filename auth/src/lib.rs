@@ -16,7 +16,9 @@ pub mod cors;
 pub mod error;
 pub mod gate;
 pub mod geo;
+pub mod grants;
 pub mod hash;
+mod kept;
 mod keyed;
 mod launcher;
 mod limit;
@@ -89,6 +91,11 @@ impl Auth {
         &self.core.bans
     }
 
+    /// Temporary access.
+    pub fn grants(&self) -> &grants::Grants {
+        &self.core.grants
+    }
+
     /// Lets an account try again from everywhere, now. How many addresses it was locked from; on disk when this returns
     /// (one sync: call it where blocking is allowed).
     ///
@@ -115,10 +122,11 @@ impl Auth {
     }
 
     /// Housekeeping; once a minute is right. A key signs for `age`; its successor is published a day before it signs.
+    /// What changed, if anything did.
     ///
     /// # Errors
     /// When the state database refuses; then the keys stay as they are.
-    pub fn rotate_assertion_keys(&self, age: Duration) -> Result<(), Error> {
+    pub fn rotate_assertion_keys(&self, age: Duration) -> Result<Option<assertion::Rotated>, Error> {
         self.core.assertions.rotate(self.core.clock.now(), age)
     }
 
@@ -143,6 +151,7 @@ impl Auth {
             limiter_keys: limiters.iter().map(keys).collect(),
             limiter_evictions: core.limits.evictions(),
             started_sign_ins: core.starts.count(),
+            grants: core.grants.count(),
             hash_queue: core.pool.waiting() as u64,
             hash_queue_full: core.pool.turned_away(),
         }
@@ -186,6 +195,8 @@ pub struct Figures {
     pub limiter_evictions: u64,
     /// Sign-ins at providers that were started and not finished, those that are over too.
     pub started_sign_ins: u64,
+    /// Grants in force.
+    pub grants: u64,
     /// Credentials waiting for the hash pool now.
     pub hash_queue: u64,
     /// Credentials turned away because the queue was full, since start.

@@ -70,6 +70,8 @@ pub struct SignIn {
     pub method: Method,
     /// Where, for [`Method::Sso`].
     pub provider: Option<Arc<str>>,
+    /// What let the person in where the circuit's own policy would not: `grants.ID`.
+    pub rule: Option<Arc<str>>,
 }
 
 /// What became of an attempt.
@@ -120,7 +122,7 @@ impl Gate {
         let closed = self.closed().or_else(|| self.address_rules_refuse(request));
         let (account, way, secret) = take_apart(credential);
         let user = account.as_deref().and_then(|email| self.people.get(email));
-        let sign_in = self.describe(account.as_ref(), user, way);
+        let mut sign_in = self.describe(account.as_ref(), user, way);
         if let Some(refusal) = closed {
             return Outcome::Forbidden(sign_in, refusal);
         }
@@ -144,8 +146,9 @@ impl Gate {
             Err(reason) => return self.fail(sign_in, admitted, reason).await,
         };
         self.attempts.succeeded(admitted);
-        if let Some(Err(refusal)) = user.map(|user| self.admits(user.email.as_str(), &user.groups)) {
-            return Outcome::Forbidden(sign_in, refusal);
+        match user.map(|user| self.admits(user.email.as_str(), &user.groups)).transpose() {
+            Ok(grant) => sign_in.rule = grant.flatten().map(|grant| grant.rule().into()),
+            Err(refusal) => return Outcome::Forbidden(sign_in, refusal),
         }
         let draft = self.draft(&sign_in, self.fingerprint(hash), request);
         Outcome::Verified(Box::new(Verified::new(sign_in, self.core.clone(), draft)))
@@ -179,11 +182,11 @@ impl Gate {
             None => Some(format!("shared:{}", self.name).into()),
             Some(_) => user.map(|user| format!("local:{}", user.email).into()),
         };
-        SignIn { email: account.cloned(), user_id, method, provider: None }
+        SignIn { email: account.cloned(), user_id, method, provider: None, rule: None }
     }
 
     pub(crate) fn draft(&self, sign_in: &SignIn, fingerprint: String, request: &RequestView<'_>) -> Draft {
-        let SignIn { email, user_id, method, provider: _ } = sign_in;
+        let SignIn { email, user_id, method, provider: _, rule: _ } = sign_in;
         let (cookie, id) = self.core.sessions.store.new_cookie();
         let source_ip: IpAddr = request.client;
         Draft {

@@ -27,6 +27,8 @@ pub(crate) enum Table {
     Failure = b'f' as isize,
     /// Key: the ban's id. Value: JSON of `bans::Ban`.
     Ban = b'x' as isize,
+    /// Key: the grant's id. Value: JSON of `grants::Grant`.
+    Grant = b'g' as isize,
     /// Key: name of a token with its kind. Value: JSON of `uses::Last`.
     TokenUse = b't' as isize,
     /// Key: `keys`. Value: JSON of the keys that sign assertions, private halves included.

@@ -15,10 +15,12 @@ use crate::state::{State, Table};
 /// Uses closer together than this are one, in milliseconds.
 const NOTE_EVERY_MS: i64 = 1_000;
 
-/// Last uses by `service:NAME` and `admin:NAME`. One a name that a configuration ever had.
+/// Last uses by `service:NAME` and `admin:NAME`. One a name of the configuration in force.
 pub struct Uses {
     state: Arc<State>,
     rows: Mutex<HashMap<String, Arc<Use>>>,
+    /// Names whose rows are still on disk; taken away by the next flush.
+    gone: Mutex<Vec<String>>,
 }
 
 /// The last use of one token.
@@ -43,7 +45,7 @@ impl Uses {
             }
             true
         })?;
-        Ok(Self { state, rows: Mutex::new(rows) })
+        Ok(Self { state, rows: Mutex::new(rows), gone: Mutex::default() })
     }
 
     /// The one of this name, never used if it is new.
@@ -53,8 +55,16 @@ impl Uses {
         rows.entry(name.to_owned()).or_insert_with(|| Arc::new(Use(Mutex::new(never())))).clone()
     }
 
+    /// Forgets the names that the configuration in force does not have.
+    pub fn keep(&self, is_known: impl Fn(&str) -> bool) {
+        let mut rows = self.rows.lock();
+        self.gone.lock().extend(rows.extract_if(|name, _| !is_known(name)).map(|(name, _)| name));
+    }
+
     pub(crate) fn flush(&self) -> Result<(), Error> {
         let mut batch = WriteBatch::default();
+        // A name that came back meanwhile is written again below.
+        self.gone.lock().drain(..).for_each(|name| batch.delete(Table::TokenUse.key(name.as_bytes())));
         for (name, one) in self.rows.lock().iter() {
             let mut last = one.0.lock();
             if !std::mem::replace(&mut last.written, true) {

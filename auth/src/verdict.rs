@@ -165,6 +165,8 @@ reasons! {
     UserBlocked = "user_blocked",
     /// State `pending`.
     PendingApproval = "pending_approval",
+    /// A grant let the person in, and its time is over.
+    GrantExpired = "grant_expired",
     /// Too many failures of this account from this address.
     UserLocked = "user_locked",
     /// No such account, or not with this way in.

@@ -8,6 +8,7 @@ pub mod access;
 pub mod admin;
 pub mod circuit;
 pub mod cors;
+pub mod edit;
 pub mod geo;
 pub mod header_key;
 pub mod limit;

@@ -37,6 +37,13 @@ pub struct Provider {
     pub recheck: Option<Duration>,
 }
 
+impl Provider {
+    /// Whether it may speak for addresses of a domain.
+    pub fn speaks_for(&self, domain: &str) -> bool {
+        self.email_domains.as_ref().is_none_or(|domains| domains.contains(domain))
+    }
+}
+
 /// Beginnings of ids of those who come in by other ways.
 const TAKEN: [&str; 5] = ["local", "shared", "token", "header", "ip"];
 

@@ -278,6 +278,7 @@ fn is_policy(reason: Reason) -> bool {
             | Reason::NotInGroup
             | Reason::UserBlocked
             | Reason::PendingApproval
+            | Reason::GrantExpired
             | Reason::DomainNotAllowed
     )
 }

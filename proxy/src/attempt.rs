@@ -288,7 +288,7 @@ impl<'a> Decided<'a> {
             email: who.email.as_deref(),
             user_id: who.user_id.as_deref(),
             session_id: None,
-            rule: refusal.map(|refusal| refusal.rule.as_str()),
+            rule: refusal.map(|refusal| refusal.rule.as_str()).or(who.rule.as_deref()),
             time: None,
         }
     }

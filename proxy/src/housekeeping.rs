@@ -6,10 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
 use pingora::services::background::BackgroundService;
+use serde_json::json;
 use tokio::time::{MissedTickBehavior, interval};
+use vestibule_auth::assertion::Rotated;
 use vestibule_config::logs::Logs;
 use vestibule_logstore::Keep;
 
+use crate::audit::{Act, Actor};
 use crate::state::State;
 use crate::{anchors, attempt, exceeded};
 
@@ -40,8 +43,10 @@ impl Housekeeping {
         loop {
             ticks.tick().await;
             let state = self.state.clone();
-            if let Err(error) = tokio::task::spawn_blocking(move || sweep(&state)).await {
-                tracing::error!(%error, "sweeping sessions failed");
+            match tokio::task::spawn_blocking(move || sweep(&state)).await {
+                Ok(Some(rotated)) => record(&self.state, &rotated).await,
+                Ok(None) => (),
+                Err(error) => tracing::error!(%error, "sweeping sessions failed"),
             }
         }
     }
@@ -126,12 +131,43 @@ impl BackgroundService for Housekeeping {
     }
 }
 
-fn sweep(state: &State) {
+/// The change of the keys that sign assertions, if there was one; none while it could not be recorded.
+fn sweep(state: &State) -> Option<Rotated> {
+    let failed = |what: &str, error: vestibule_auth::Error| {
+        tracing::error!(what, error = &error as &dyn std::error::Error, "housekeeping failed");
+    };
+    state.auth.sweep().unwrap_or_else(|error| failed("sessions", error));
+    if !state.store.writable() {
+        return None;
+    }
     let age = state.live.load().settings.server.assertion_key_age;
-    for (what, done) in [("sessions", state.auth.sweep()), ("keys", state.auth.rotate_assertion_keys(age))] {
-        if let Err(error) = done {
-            tracing::error!(what, error = &error as &dyn std::error::Error, "housekeeping failed");
-        }
+    state.auth.rotate_assertion_keys(age).unwrap_or_else(|error| {
+        failed("keys", error);
+        None
+    })
+}
+
+async fn record(state: &State, rotated: &Rotated) {
+    let (step, key) = match rotated {
+        Rotated::Published(key) => ("published", key),
+        Rotated::Signs(key) => ("signs", key),
+    };
+    let details = json!({ "key": key, "step": step }).to_string();
+    let act = Act {
+        actor: &Actor::system(state.clock.now()),
+        action_type: "security",
+        action: "secret.rotate",
+        resource_type: "secret",
+        resource: Some("assertion_key"),
+        status: "success",
+        http_status: None,
+        before: None,
+        after: None,
+        details: Some(&details),
+        count: 1,
+    };
+    if let Err(error) = act.commit(state).await {
+        tracing::error!(error = &error as &dyn std::error::Error, "a change of keys is not recorded");
     }
 }
 
@@ -145,4 +181,32 @@ fn every(period: Duration) -> tokio::time::Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
+}
+
+#[cfg(test)]
+mod tests {
+    use vestibule_logstore::Log;
+
+    use super::*;
+    use crate::rig::{Rig, example};
+
+    #[tokio::test]
+    async fn each_change_of_the_signing_keys_is_an_audit_entry() {
+        let rig = Rig::new(&example());
+        let age = rig.state.live.load().settings.server.assertion_key_age;
+        for passed in [Duration::ZERO, age, Duration::from_secs(24 * 3600)] {
+            rig.clock.advance(passed);
+            if let Some(rotated) = sweep(&rig.state) {
+                record(&rig.state, &rotated).await;
+            }
+        }
+        let acts = rig.entries(Log::Audit, &[("order", "asc")]);
+        let told: Vec<_> = acts.iter().map(|act| (act["action"].as_str(), act["details"].to_string())).collect();
+        assert_eq!(told.len(), 2, "{told:?}");
+        for ((action, details), step) in told.iter().zip(["published", "signs"]) {
+            assert_eq!(*action, Some("secret.rotate"));
+            assert!(details.contains(step), "{details}");
+        }
+        assert_eq!((&acts[0]["actor_type"], &acts[0]["resource"]), (&json!("system"), &json!("assertion_key")));
+    }
 }

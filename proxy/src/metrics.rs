@@ -51,6 +51,8 @@ pub(crate) struct Held<'a> {
     pub(crate) opened: &'a Opened,
     /// Sessions whose refusal by a policy is recorded.
     pub(crate) remembered_refusals: u64,
+    /// Machines whose first success waits for that of another one to be recorded.
+    pub(crate) waiting_machines: u64,
     /// Addresses that sent wrong tokens to the admin port.
     pub(crate) throttled_addresses: u64,
     /// Of the latest anchor that every place has, in seconds; none before the first.
@@ -74,12 +76,14 @@ struct Snapshot {
     started_sign_ins: Gauge,
     open_pages: Gauge,
     unrecorded_attempts: Counter,
+    grants: Gauge,
     sessions: Gauge,
     cached_sessions: Gauge,
     cached_locations: Gauge,
     cached_assertions: Gauge,
     signed_assertions: Counter,
     remembered_refusals: Gauge,
+    waiting_machines: Gauge,
     throttled_addresses: Gauge,
     anchor_age: Gauge,
     anchor_failures: Counter,
@@ -322,12 +326,14 @@ impl Metrics {
         add(to, "sign_ins_started", "Sign-ins at providers in memory", &kept.started_sign_ins);
         add(to, "sign_in_pages_open", "Shown sign-in pages in memory", &kept.open_pages);
         add(to, "attempts_unrecorded", "Beginnings of attempts that were only counted", &kept.unrecorded_attempts);
+        add(to, "grants", "Grants in force", &kept.grants);
         add(to, "sessions", "Live sessions", &kept.sessions);
         add(to, "sessions_cached", "Sessions in memory", &kept.cached_sessions);
         add(to, "locations_cached", "Addresses whose place is in memory", &kept.cached_locations);
         add(to, "assertions_cached", "Signed identity assertions in memory", &kept.cached_assertions);
         add(to, "assertions_signed", "Identity assertions signed", &kept.signed_assertions);
         add(to, "refusals_remembered", "Refused sessions in memory", &kept.remembered_refusals);
+        add(to, "machines_waiting", "Machines that wait for a record", &kept.waiting_machines);
         add(to, "admin_throttled_addresses", "Addresses that sent wrong tokens", &kept.throttled_addresses);
         let age = "Seconds since the latest anchor that every place has; -1 before the first";
         add(to, "anchor_age_seconds", age, &kept.anchor_age);
@@ -337,7 +343,16 @@ impl Metrics {
 
 impl Snapshot {
     fn take(&self, held: &Held<'_>) {
-        let Held { store, auth, opened, remembered_refusals, throttled_addresses, anchor_age, anchor_failures } = *held;
+        let Held {
+            store,
+            auth,
+            opened,
+            remembered_refusals,
+            waiting_machines,
+            throttled_addresses,
+            anchor_age: _,
+            anchor_failures: _,
+        } = *held;
         self.log_queue_depth.set(signed(store.queue_depth));
         self.log_quarantined.set(signed(store.quarantined));
         self.log_bytes.set(signed(store.bytes));
@@ -358,15 +373,17 @@ impl Snapshot {
         self.started_sign_ins.set(signed(auth.started_sign_ins));
         self.open_pages.set(signed(opened.count()));
         store_in(&self.unrecorded_attempts, opened.unrecorded());
+        self.grants.set(signed(auth.grants));
         self.sessions.set(signed(auth.sessions));
         self.cached_sessions.set(signed(auth.cached_sessions));
         self.cached_locations.set(signed(auth.cached_locations));
         self.cached_assertions.set(signed(auth.cached_assertions));
         store_in(&self.signed_assertions, auth.signed_assertions);
         self.remembered_refusals.set(signed(remembered_refusals));
+        self.waiting_machines.set(signed(waiting_machines));
         self.throttled_addresses.set(signed(throttled_addresses));
-        self.anchor_age.set(anchor_age.unwrap_or(-1));
-        store_in(&self.anchor_failures, anchor_failures);
+        self.anchor_age.set(held.anchor_age.unwrap_or(-1));
+        store_in(&self.anchor_failures, held.anchor_failures);
     }
 }
 

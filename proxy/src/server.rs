@@ -94,6 +94,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
     store.set_keep(housekeeping::keep(&settings.logs));
     let auth = Auth::open(&data_dir, clock.clone(), Arc::new(Network::default()))?;
     let live = Live::new(settings, &auth, None, clock.now());
+    live.forget_other_tokens(&auth);
     let metrics = Metrics::new();
     metrics.expect(&live.settings);
     Ok(State {

@@ -75,4 +75,14 @@ impl Live {
         let routes = Routes::new(&settings, &policy, previous.map(|previous| &previous.routes));
         Self { settings, policy, routes, since: now }
     }
+
+    /// Last uses of tokens that this configuration does not have are forgotten; once it is in force.
+    pub(crate) fn forget_other_tokens(&self, auth: &Auth) {
+        let (services, admins) = (&self.settings.service_tokens, &self.settings.admin.tokens);
+        auth.uses().keep(|name| match name.split_once(':') {
+            Some(("service", name)) => services.contains_key(name),
+            Some(("admin", name)) => admins.contains_key(name),
+            Some(_) | None => false,
+        });
+    }
 }

@@ -10,6 +10,7 @@
 #![expect(clippy::indexing_slicing, reason = "answers of unexpected shape fail the test")]
 
 pub mod browser;
+pub mod chromium;
 pub mod client;
 pub mod gateway;
 pub mod geo;
@@ -18,14 +19,17 @@ pub mod http;
 pub mod load;
 pub mod port;
 pub mod provider;
+pub mod real_provider;
 pub mod secrets;
 pub mod upstream;
 pub mod wait;
 
 pub use browser::Browser;
+pub use chromium::Chromium;
 pub use client::{Connection, Request, Response};
-pub use gateway::{Gateway, Setup};
+pub use gateway::{Gateway, Setup, command};
 pub use house::House;
 pub use provider::Provider;
+pub use real_provider::RealProvider;
 pub use upstream::{Received, Upstream};
 pub use wait::until;

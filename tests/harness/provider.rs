@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -148,9 +149,7 @@ impl Provider {
             }
         });
         let folder = tempfile::tempdir().unwrap();
-        let secret = folder.path().join("client.secret");
-        fs::write(&secret, CLIENT_SECRET).unwrap();
-        fs::set_permissions(secret, fs::Permissions::from_mode(0o600)).unwrap();
+        keep_secret(folder.path(), CLIENT_SECRET);
         Self { address, inner, stopped, folder }
     }
 
@@ -450,6 +449,13 @@ impl Inner {
         };
         format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
     }
+}
+
+/// Writes `client.secret`, as the configuration wants it.
+pub fn keep_secret(folder: &Path, secret: &str) {
+    let file = folder.join("client.secret");
+    fs::write(&file, secret).unwrap();
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
 /// A query or form, decoded.

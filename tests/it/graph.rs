@@ -26,6 +26,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("reqwest", &["vestibule-proxy"]),
     ("rocksdb", &["vestibule-auth", "vestibule-logstore"]),
     ("toml", &["vestibule-config"]),
+    ("toml_edit", &["vestibule-config"]),
     ("annotate-snippets", &["vestibule-config"]),
 ];
 

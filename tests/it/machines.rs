@@ -132,3 +132,26 @@ fn tokens_are_listed_with_their_last_use_and_without_hashes() {
     let admin = tokens.iter().find(|token| token["kind"] == "admin" && token["last_used"].is_string());
     assert!(admin.is_some(), "the one that asks is in use: {}", answer.text());
 }
+
+#[test]
+fn a_name_that_leaves_the_file_is_forgotten() {
+    let mut house = start();
+    let last_used = |house: &House| {
+        let tokens = house.gateway.admin("/api/v1/tokens").json()["data"].as_array().cloned().unwrap();
+        tokens.into_iter().find(|token| token["name"] == "ci").map(|token| token["last_used"].clone())
+    };
+    get(&house).bearer(TOKEN).send();
+    assert!(last_used(&house).unwrap().is_string());
+    let with = house.gateway.body().to_owned();
+    let without = with.split_once("[service_tokens.ci]").unwrap().0.to_owned();
+    house.gateway.reconfigure(&without);
+    assert_eq!(last_used(&house), None);
+    house.gateway.stop();
+    house.gateway.rewrite(&with);
+    house.gateway.launch();
+    assert_eq!(last_used(&house), Some(Value::Null), "another machine of the same name");
+    get(&house).bearer(TOKEN).send();
+    house.gateway.stop();
+    house.gateway.launch();
+    assert!(last_used(&house).unwrap().is_string(), "one that stays is remembered");
+}

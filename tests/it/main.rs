@@ -12,6 +12,8 @@ mod admin;
 mod assertion;
 // Networks that are kept out, accounts that are let in again.
 mod bans;
+// People in a real browser.
+mod chromium;
 // The command line.
 mod cli;
 // Browsers' questions before requests of other sites' pages.
@@ -28,8 +30,12 @@ mod facades;
 mod export;
 // The example geo database is what its description says.
 mod geo;
+// People who are let in for a while.
+mod grants;
 // The crates depend downwards only.
 mod graph;
+// Passwords are checked without harm to others.
+mod hashing;
 // What reaches the upstream and what comes back.
 mod headers;
 // Verification of the logs, and proofs for outsiders.
@@ -44,6 +50,8 @@ mod limits;
 mod logs;
 // Service tokens, keys in a header, trusted addresses.
 mod machines;
+// Every way in against every policy.
+mod methods;
 // Parts of a circuit that differ.
 mod paths;
 // What entries tell about people.
@@ -64,10 +72,10 @@ mod shutdown;
 mod sign_in;
 // Signing in at an identity provider.
 mod sso;
-// Signing in at a certified one.
-mod sso_certified;
 // What an identity provider may not get away with.
 mod sso_lies;
+// Signing in at providers that others made.
+mod sso_real;
 // Sorted lists, histograms, facets, runs.
 mod counts;
 // Numbers, people, projects.

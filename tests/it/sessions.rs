@@ -159,6 +159,18 @@ fn signing_in_again_makes_a_new_session_and_ends_the_old_one() {
 }
 
 #[test]
+fn one_session_more_than_a_person_may_have_ends_the_oldest() {
+    let house = House::with("[sessions]\nper_person = 2\n");
+    let maya: Vec<_> =
+        ["mem.localhost", "list.localhost", "mem.localhost"].map(|host| (host, house.session(host, MAYA))).into();
+    let noor = house.session("mem.localhost", NOOR);
+    let seen: Vec<_> = maya.iter().map(|(host, cookie)| status(&house, host, cookie).0).collect();
+    assert_eq!(seen, [401, 200, 200], "over all circuits");
+    assert_eq!(status(&house, "mem.localhost", &maya[0].1), (401, "session_revoked".to_owned()));
+    assert_eq!(status(&house, "mem.localhost", &noor).0, 200, "of another person");
+}
+
+#[test]
 fn a_planted_session_id_is_never_adopted() {
     let house = House::start();
     let planted = format!("vestibule={}", "B".repeat(43));

@@ -128,6 +128,11 @@ impl Ring {
         &self.current.public.kid
     }
 
+    /// Of the one that will.
+    pub(super) fn next_key_id(&self) -> Option<&str> {
+        self.next.as_ref().map(|next| next.public.kid.as_str())
+    }
+
     /// A compact JSON Web Signature of what `claims` become as JSON.
     pub(super) fn sign(&self, claims: &impl Serialize) -> String {
         let header = Header { alg: "ES256", typ: "JWT", kid: self.key_id() };

@@ -49,6 +49,15 @@ impl Assertion {
     }
 }
 
+/// A change of the keys; each is named by the thumbprint that is its `kid`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Rotated {
+    /// A key was made and is published; it does not sign yet.
+    Published(String),
+    /// The key that was published signs from now on.
+    Signs(String),
+}
+
 /// Keys, and what was signed with them lately.
 pub(crate) struct Assertions {
     state: Arc<State>,
@@ -104,13 +113,17 @@ impl Assertions {
     }
 
     /// Makes the next key, or puts it in force, where it is time; on disk before it counts.
-    pub(crate) fn rotate(&self, now: Timestamp, age: Duration) -> Result<(), Error> {
+    pub(crate) fn rotate(&self, now: Timestamp, age: Duration) -> Result<Option<Rotated>, Error> {
         let _changes = self.changes.lock();
-        let Some(next) = self.ring.load().turned(now, age)? else { return Ok(()) };
+        let Some(next) = self.ring.load().turned(now, age)? else { return Ok(None) };
         next.store(&self.state)?;
-        tracing::info!(signs_with = next.key_id(), "keys of the identity assertion changed");
+        let rotated = match next.next_key_id() {
+            Some(published) => Rotated::Published(published.to_owned()),
+            None => Rotated::Signs(next.key_id().to_owned()),
+        };
+        tracing::info!(?rotated, "keys of the identity assertion changed");
         self.ring.store(Arc::new(next));
-        Ok(())
+        Ok(Some(rotated))
     }
 
     pub(crate) fn cached(&self) -> u64 {

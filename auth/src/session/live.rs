@@ -39,9 +39,13 @@ pub(crate) struct Live {
     pub(crate) checking: tokio::sync::Mutex<()>,
 }
 
-/// What one gate makes of the session; true until the configuration changes.
+/// What one gate makes of the session; true until configuration or grants change.
 pub(crate) struct Judged {
     pub(crate) gate: u64,
+    /// [`crate::grants::Grants::version`].
+    pub(crate) grants: u64,
+    /// The end of the grant on which it stands.
+    pub(crate) until: Option<Timestamp>,
     pub(crate) outcome: Result<Arc<Identity>, Refusal>,
 }
 
@@ -135,14 +139,15 @@ impl Live {
         elapsed.as_millis() < u128::from(self.asked_again_ms.load(Ordering::Relaxed))
     }
 
-    /// The remembered judgement of this gate, else a new one.
-    pub(crate) fn judged(&self, gate: u64, judge: impl FnOnce() -> Result<Arc<Identity>, Refusal>) -> Arc<Judged> {
+    /// A remembered judgement that still holds, else a new one.
+    pub(crate) fn judged(&self, holds: impl Fn(&Judged) -> bool, judge: impl FnOnce() -> Judged) -> Arc<Judged> {
         let known = self.judged.load();
-        if let Some(judged) = known.iter().find(|judged| judged.gate == gate) {
+        if let Some(judged) = known.iter().find(|judged| holds(judged)) {
             return judged.clone();
         }
-        let judged = Arc::new(Judged { gate, outcome: judge() });
-        let latest = std::iter::once(&judged).chain(known.iter()).take(JUDGED_MAX).cloned();
+        let judged = Arc::new(judge());
+        let others = known.iter().filter(|known| known.gate != judged.gate);
+        let latest = std::iter::once(&judged).chain(others).take(JUDGED_MAX).cloned();
         self.judged.store(Arc::new(latest.collect()));
         judged
     }

@@ -99,8 +99,8 @@ impl Gate {
     /// Everything from the code to a session that waits for its record. At most some requests to the provider, each
     /// bounded by the back channel.
     pub async fn finish_sso(&self, started: Started, callback: Callback<'_>, request: &RequestView<'_>) -> Finished {
-        let mut who =
-            SignIn { email: None, user_id: None, method: Method::Sso, provider: Some(started.provider.clone()) };
+        let provider = Some(started.provider.clone());
+        let mut who = SignIn { email: None, user_id: None, method: Method::Sso, provider, rule: None };
         let closed = self.closed().or_else(|| self.address_rules_refuse(request));
         let provider = self.provider(&started.provider);
         let (Some(provider), None) = (provider, &closed) else {
@@ -125,7 +125,7 @@ impl Gate {
 
     fn welcome(
         &self,
-        who: SignIn,
+        mut who: SignIn,
         provider: &Provider,
         person: Person,
         tokens: &Tokens,
@@ -136,8 +136,9 @@ impl Gate {
             let refusal = Refusal { reason, kind: Kind::SignIn, rule: "users.state".to_owned() };
             return Outcome::Failed(who, refusal);
         }
-        if let Err(refusal) = self.admits(person.email.as_str(), &self.all_groups(&person.groups, user)) {
-            return Outcome::Forbidden(who, refusal);
+        match self.admits(person.email.as_str(), &self.all_groups(&person.groups, user)) {
+            Ok(grant) => who.rule = grant.map(|grant| grant.rule().into()),
+            Err(refusal) => return Outcome::Forbidden(who, refusal),
         }
         let mut draft = self.draft(&who, provider.fingerprint.clone(), request);
         draft.provided = Some(Provided {

@@ -42,7 +42,7 @@ impl Provider {
 
     /// Whether it may speak for addresses of a domain.
     pub(crate) fn speaks_for(&self, domain: &str) -> bool {
-        self.settings.email_domains.as_ref().is_none_or(|domains| domains.contains(domain))
+        self.settings.speaks_for(domain)
     }
 
     /// Absent while it says nothing that can be believed.

@@ -6,6 +6,7 @@ use std::time::Duration;
 use jsonwebtoken::jwk::{JwkSet, ThumbprintHash};
 use jsonwebtoken::{Algorithm, DecodingKey, Validation, decode, decode_header};
 use serde_json::{Value, json};
+use vestibule_auth::assertion::Rotated;
 use vestibule_auth::{Assertion, Caller, Clock, Identity, Location, Policy, Verdict};
 
 use crate::house::{GERMANY, HOME, House, Visit, password, pin, shared_pin};
@@ -192,8 +193,8 @@ fn ids(house: &House) -> Vec<String> {
     keys(house).keys.iter().map(|key| key.common.key_id.clone().unwrap()).collect()
 }
 
-fn rotate(house: &House) {
-    house.auth.rotate_assertion_keys(AGE).unwrap();
+fn rotate(house: &House) -> Option<Rotated> {
+    house.auth.rotate_assertion_keys(AGE).unwrap()
 }
 
 #[test]
@@ -213,21 +214,21 @@ async fn a_key_is_known_before_it_signs_and_until_what_it_signed_is_over() {
     let machine = || Visit::from("198.51.100.7");
     let first = ids(&house);
     house.clock.advance(AGE - DAY - Duration::from_secs(1));
-    rotate(&house);
+    assert_eq!(rotate(&house), None);
     assert_eq!(ids(&house), first);
 
     house.clock.advance(Duration::from_secs(1));
-    rotate(&house);
+    let published = rotate(&house);
     let [old, new] = ids(&house).try_into().unwrap();
     assert_eq!(first, std::slice::from_ref(&old));
+    assert_eq!(published, Some(Rotated::Published(new.clone())));
     house.clock.advance(DAY - Duration::from_secs(1));
     rotate(&house);
     let last = assertion(&machine(), &policy, "wiki");
     assert_eq!(decode_header(text(&last)).unwrap().kid.as_deref(), Some(&*old));
 
     house.clock.advance(Duration::from_secs(1));
-    rotate(&house);
-    rotate(&house);
+    assert_eq!([rotate(&house), rotate(&house)], [Some(Rotated::Signs(new.clone())), None]);
     assert_eq!(ids(&house), [new.clone(), old.clone()]);
     house.clock.advance(Duration::from_secs(268));
     assert!(is_good(&house, text(&last)), "it was signed with the previous key");

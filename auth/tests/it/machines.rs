@@ -61,6 +61,10 @@ fn token(token: &str) -> Visit {
     Visit::from(HOME).showing("authorization", &format!("Bearer {token}"))
 }
 
+fn key(header: &'static str, value: &str) -> Visit {
+    Visit::from(HOME).showing(header, value)
+}
+
 /// The answer, who it was, and what is recorded.
 fn told(decision: &Decision) -> String {
     let machine = decision.machine.as_ref();
@@ -83,7 +87,8 @@ fn come(policy: &Policy, circuit: &str, visit: &Visit) -> String {
 
 #[test]
 fn what_is_shown_decides() {
-    let basic = || Visit::from(HOME).showing("authorization", "Basic dnN0X29uZTo=");
+    let (unknown, wrong_key) = ("401 invalid_token nobody token Failure", "401 invalid_header nobody header Failure");
+    let (holder, nobody) = ("allow header:wiki header Success", "login no_credentials nobody - Nothing");
     for (name, circuit, visit, expected) in [
         ("good", "wiki", token("vst_one"), "allow token:ci token Success"),
         ("listed", "list", token("vst_one"), "allow token:ci token Success"),
@@ -91,50 +96,25 @@ fn what_is_shown_decides() {
         ("not a member", "wiki", token("vst_two"), "403 not_project_member token:stranger token Failure"),
         ("not listed", "list", token("vst_two"), "403 not_on_allowlist token:stranger token Failure"),
         ("disabled", "list", token("vst_off"), "401 token_disabled token:off token Failure"),
-        ("unknown", "wiki", token("vst_six"), "401 invalid_token nobody token Failure"),
-        ("long", "wiki", token(&format!("vst_{}", "o".repeat(300))), "401 invalid_token nobody token Failure"),
-        (
-            "two",
-            "wiki",
-            token("vst_one").showing("authorization", "bearer vst_two"),
-            "401 invalid_token nobody token Failure",
-        ),
-        ("another scheme", "wiki", basic(), "login no_credentials nobody - Nothing"),
-        ("another token", "wiki", token("eyJhbGciOi"), "login no_credentials nobody - Nothing"),
+        ("unknown", "wiki", token("vst_six"), unknown),
+        ("long", "wiki", token(&format!("vst_{}", "o".repeat(300))), unknown),
+        ("two", "wiki", token("vst_one").showing("authorization", "bearer vst_two"), unknown),
+        ("another scheme", "wiki", key("authorization", "Basic dnN0X29uZTo="), nobody),
+        ("another token", "wiki", token("eyJhbGciOi"), nobody),
         ("public", "status", token("vst_six"), "allow nobody - Nothing"),
-        ("key", "wiki", Visit::from(HOME).showing("x-api-key", "key-one"), "allow header:wiki header Success"),
-        ("other key", "wiki", Visit::from(HOME).showing("x-other", "key-two"), "allow header:wiki header Success"),
-        (
-            "one of two keys",
-            "wiki",
-            Visit::from(HOME).showing("x-api-key", "wrong").showing("x-other", "key-two"),
-            "allow header:wiki header Success",
-        ),
-        (
-            "wrong key",
-            "wiki",
-            Visit::from(HOME).showing("x-api-key", "key-two"),
-            "401 invalid_header nobody header Failure",
-        ),
-        (
-            "key twice",
-            "wiki",
-            Visit::from(HOME).showing("x-api-key", "key-one").showing("x-api-key", "key-one"),
-            "401 invalid_header nobody header Failure",
-        ),
-        (
-            "no key there",
-            "list",
-            Visit::from(HOME).showing("x-api-key", "key-one"),
-            "login no_credentials nobody - Nothing",
-        ),
+        ("key", "wiki", key("x-api-key", "key-one"), holder),
+        ("other key", "wiki", key("x-other", "key-two"), holder),
+        ("one of two keys", "wiki", key("x-api-key", "wrong").showing("x-other", "key-two"), holder),
+        ("wrong key", "wiki", key("x-api-key", "key-two"), wrong_key),
+        ("key twice", "wiki", key("x-api-key", "key-one").showing("x-api-key", "key-one"), wrong_key),
+        ("no key there", "list", key("x-api-key", "key-one"), nobody),
         ("trusted", "wiki", Visit::from(GERMANY), "allow ip:wiki ip Success"),
-        ("trusted elsewhere", "list", Visit::from(GERMANY), "login no_credentials nobody - Nothing"),
+        ("trusted elsewhere", "list", Visit::from(GERMANY), nobody),
         (
             "trusted with a wrong token",
             "wiki",
             Visit::from(GERMANY).showing("authorization", "Bearer vst_six"),
-            "401 invalid_token nobody token Failure",
+            unknown,
         ),
     ] {
         let house = House::new();

@@ -5,6 +5,7 @@
 
 mod assertion;
 mod cors;
+mod grants;
 mod house;
 mod launcher;
 mod limits;

@@ -1,7 +1,5 @@
 //! Who is kept out: networks that an administrator banned, and accounts that failed too often.
 
-use std::time::Duration;
-
 use axum::response::Response;
 use http::StatusCode;
 use ipnet::IpNet;
@@ -9,15 +7,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use vestibule_auth::bans::{BANS_MAX, Ban, NotBanned};
-use vestibule_config::units;
-use vestibule_logstore::Unavailable;
 
+use super::change::{self, Change, off_the_runtime};
 use super::door::Call;
 use super::form::Form;
 use super::list::List;
 use super::problem::Problem;
 use super::status::{json as answer, rfc3339};
-use crate::audit::Act;
 
 const COLUMNS: [&str; 8] = ["id", "kind", "network", "account", "since", "until", "by", "note"];
 
@@ -53,33 +49,25 @@ pub(super) fn list(call: &Call) -> Result<Response, Problem> {
 /// `POST /api/v1/bans`: `network`, `for`, `note`.
 pub(super) async fn add(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
-    let Wanted { network, period, note } =
-        serde_json::from_slice(&call.body).map_err(|error| bad(&error.to_string()))?;
+    let example = r#"{"network": "203.0.113.0/24", "for": "24h"}"#;
+    let Wanted { network, period, note } = change::wanted(&call, "ban", example)?;
     let network = network_of(&network)?;
     let until = period.as_deref().map(|period| until(call.actor.started, period)).transpose()?;
     if note.as_ref().is_some_and(|note| note.len() > NOTE_MAX || note.chars().any(char::is_control)) {
         return Err(Problem::bad_parameter("note", &format!("write at most {NOTE_MAX} bytes on one line")));
     }
-    writable(&call)?;
+    change::must_be_writable(&call)?;
     let (auth, by) = (call.port.state.auth.clone(), call.actor.name.clone());
-    let added = tokio::task::spawn_blocking(move || auth.bans().add(network, until, &by, note));
-    let ban = added.await.map_err(|error| Problem::internal(&error))?.map_err(|error| match error {
-        NotBanned::Full => {
-            Problem::new(StatusCode::CONFLICT, "full", format!("there are {BANS_MAX} bans already; remove some"))
-        }
-        NotBanned::State(error) => error.into(),
-    })?;
-    let after = of_ban(&ban);
-    record(&call, "ban.add", &ban.network.to_string(), None, Some(&after)).await?;
-    let mut response = answer(after.to_string());
-    *response.status_mut() = StatusCode::CREATED;
-    Ok(response)
+    let ban = off_the_runtime(move || auth.bans().add(network, until, &by, note)).await?;
+    let made = of_ban(&ban);
+    record(&call, "ban.add", &ban.network.to_string(), StatusCode::CREATED, (None, Some(&made))).await?;
+    Ok(change::created(&made))
 }
 
 /// `DELETE /api/v1/bans/{id}`: of a ban, or of a lock.
 pub(super) async fn remove(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
-    writable(&call)?;
+    change::must_be_writable(&call)?;
     let id = percent_encoding::percent_decode_str(call.id()).decode_utf8_lossy().into_owned();
     match id.strip_prefix(LOCK) {
         Some(account) => unlock(&call, account).await,
@@ -89,24 +77,33 @@ pub(super) async fn remove(call: Call) -> Result<Response, Problem> {
 
 async fn lift(call: &Call, id: &str) -> Result<Response, Problem> {
     let (auth, id) = (call.port.state.auth.clone(), id.to_owned());
-    let removed = tokio::task::spawn_blocking(move || auth.bans().remove(&id));
-    let removed = removed.await.map_err(|error| Problem::internal(&error))??;
+    let removed = off_the_runtime(move || auth.bans().remove(&id)).await?;
     let ban = removed.ok_or_else(|| Problem::not_found("no ban with this id"))?;
     let before = of_ban(&ban);
-    record(call, "ban.remove", &ban.network.to_string(), Some(&before), None).await?;
+    record(call, "ban.remove", &ban.network.to_string(), StatusCode::OK, (Some(&before), None)).await?;
     Ok(answer(json!({ "removed": before }).to_string()))
 }
 
 async fn unlock(call: &Call, account: &str) -> Result<Response, Problem> {
     let (auth, name) = (call.port.state.auth.clone(), account.to_owned());
-    let unlocked = tokio::task::spawn_blocking(move || auth.unlock(&name));
-    let unlocked = unlocked.await.map_err(|error| Problem::internal(&error))??;
+    let unlocked = off_the_runtime(move || auth.unlock(&name)).await?;
     if unlocked == 0 {
         return Err(Problem::not_found("this account is locked nowhere"));
     }
     let before = json!({ "account": account, "locked_from_addresses": unlocked });
-    record(call, "user.unlock", account, Some(&before), None).await?;
+    record(call, "user.unlock", account, StatusCode::OK, (Some(&before), None)).await?;
     Ok(answer(json!({ "removed": before }).to_string()))
+}
+
+impl From<NotBanned> for Problem {
+    fn from(error: NotBanned) -> Self {
+        match error {
+            NotBanned::Full => {
+                Self::new(StatusCode::CONFLICT, "full", format!("there are {BANS_MAX} bans already; remove some"))
+            }
+            NotBanned::State(error) => error.into(),
+        }
+    }
 }
 
 fn of_ban(ban: &Ban) -> Value {
@@ -150,43 +147,26 @@ fn network_of(text: &str) -> Result<IpNet, Problem> {
 }
 
 fn until(now: Timestamp, period: &str) -> Result<Timestamp, Problem> {
-    let wrong = || Problem::bad_parameter("for", "write a time such as 15m, 24h or 30d");
-    let period = units::parse_duration(period).filter(|period| *period > Duration::ZERO).ok_or_else(wrong)?;
-    now.checked_add(period).map_err(|_| wrong())
-}
-
-fn bad(why: &str) -> Problem {
-    let detail = format!("the body is no ban: {why}; write {{\"network\": \"203.0.113.0/24\", \"for\": \"24h\"}}");
-    Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", detail)
-}
-
-fn writable(call: &Call) -> Result<(), Problem> {
-    if call.port.state.store.writable() {
-        return Ok(());
-    }
-    Err(Unavailable { cause: "the store is not writable".to_owned() }.into())
+    let period = change::period(period)?;
+    now.checked_add(period).map_err(|_| Problem::bad_parameter("for", "leave it out: this is for good"))
 }
 
 async fn record(
     call: &Call,
     action: &str,
     resource: &str,
-    before: Option<&Value>,
-    after: Option<&Value>,
-) -> Result<(), Unavailable> {
-    let [before, after] = [before, after].map(|value| value.map(Value::to_string));
-    let act = Act {
-        actor: &call.actor,
+    status: StatusCode,
+    (before, after): (Option<&Value>, Option<&Value>),
+) -> Result<(), Problem> {
+    let change = Change {
         action_type: "security",
         action,
         resource_type: "ban",
-        resource: Some(resource),
-        status: "success",
-        http_status: Some(StatusCode::OK.as_u16()),
-        before: before.as_deref(),
-        after: after.as_deref(),
+        resource,
+        status,
+        before,
+        after,
         details: None,
-        count: 1,
     };
-    act.commit(&call.port.state).await.map(|_| ())
+    Ok(change.record(call).await?)
 }

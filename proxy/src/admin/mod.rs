@@ -1,6 +1,7 @@
 //! The auditor's and operator's port: one table of routes, one door before all of them.
 
 mod bans;
+mod change;
 mod circuits;
 mod config;
 mod counts;
@@ -8,6 +9,7 @@ mod door;
 mod export;
 mod facade;
 mod form;
+mod grants;
 mod health;
 mod integrity;
 mod lines;
@@ -90,6 +92,10 @@ pub(crate) const ROUTES: &[Route] = &[
     reads("/api/v1/bans", |call| Box::pin(ready(bans::list(&call)))),
     changes(Method::POST, "/api/v1/bans", |call| Box::pin(bans::add(call))),
     changes(Method::DELETE, "/api/v1/bans/{id}", |call| Box::pin(bans::remove(call))),
+    reads("/api/v1/grants", |call| Box::pin(ready(grants::list(&call)))),
+    reads("/api/v1/grants/{id}", |call| Box::pin(ready(grants::one(&call)))),
+    changes(Method::POST, "/api/v1/grants", |call| Box::pin(grants::add(call))),
+    changes(Method::DELETE, "/api/v1/grants/{id}", |call| Box::pin(grants::remove(call))),
     changes(Method::POST, "/api/v1/config/reload", |call| Box::pin(config::reload(call))),
     view("/api/events/proxy", LogName::Requests, Role::Reader, netbird::list, netbird::problem),
     view(ACCESS_REQUESTS, LogName::Access, Role::Reader, cloudflare::list, cloudflare::problem),

@@ -10,6 +10,7 @@ use vestibule_config::AllowEntry;
 use vestibule_config::project::Project;
 use vestibule_config::user::User;
 
+use super::change::off_the_runtime;
 use super::door::Call;
 use super::problem::Problem;
 use super::{circuits, list, status};
@@ -90,7 +91,7 @@ async fn tally(call: &Call, live: &Live) -> Result<Tally, Problem> {
     let people = live.settings.users.keys().map(|email| (email.as_str().to_owned(), Sessions::default())).collect();
     let circuits = live.settings.circuits.keys().map(|name| (name.as_str().to_owned(), Sessions::default())).collect();
     let mut tally = Tally { people, circuits };
-    let counted = tokio::task::spawn_blocking(move || {
+    off_the_runtime(move || {
         auth.sessions().each_live(|session| {
             let person = session.email.and_then(|email| tally.people.get_mut(email));
             let circuit = tally.circuits.get_mut(session.circuit);
@@ -100,6 +101,6 @@ async fn tally(call: &Call, live: &Live) -> Result<Tally, Problem> {
             }
         })?;
         Ok::<_, vestibule_auth::Error>(tally)
-    });
-    Ok(counted.await.map_err(|error| Problem::internal(&error))??)
+    })
+    .await
 }

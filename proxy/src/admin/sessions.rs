@@ -5,15 +5,14 @@ use http::StatusCode;
 use serde_json::{Map, json};
 use vestibule_auth::SessionFilter;
 use vestibule_auth::session::{Listed, State as SessionState};
-use vestibule_logstore::Unavailable;
 
+use super::change::{self, Change, off_the_runtime};
 use super::door::Call;
 use super::form::Form;
 use super::list::List;
 use super::problem::Problem;
 use super::status::json as answer;
 use crate::attempt;
-use crate::audit::Act;
 
 /// A list is one page of at most so many, newest first.
 const LIST_MAX: usize = 1000;
@@ -98,28 +97,23 @@ fn filter(parameters: &[(String, String)]) -> Result<(SessionFilter, bool), Prob
 
 async fn read(call: &Call, filter: SessionFilter) -> Result<Vec<Listed>, Problem> {
     let auth = call.port.state.auth.clone();
-    let listed = tokio::task::spawn_blocking(move || auth.sessions().list(&filter, LIST_MAX));
-    Ok(listed.await.map_err(|error| Problem::internal(&error))??)
+    off_the_runtime(move || auth.sessions().list(&filter, LIST_MAX)).await
 }
 
 /// Ends first and records then: what should close stays closed also when the disk fails in between. The answer waits
 /// for the record.
 async fn revoke(call: &Call, filter: SessionFilter) -> Result<Vec<Listed>, Problem> {
-    let state = &call.port.state;
-    if !state.store.writable() {
-        return Err(Unavailable { cause: "the store is not writable".to_owned() }.into());
-    }
-    let (auth, wanted) = (state.auth.clone(), filter.clone());
-    let ended = tokio::task::spawn_blocking(move || auth.sessions().end(&wanted, SessionState::Revoked));
-    let ended = ended.await.map_err(|error| Problem::internal(&error))??;
+    change::must_be_writable(call)?;
+    let (auth, wanted) = (call.port.state.auth.clone(), filter.clone());
+    let ended = off_the_runtime(move || auth.sessions().end(&wanted, SessionState::Revoked)).await?;
     record(call, &filter, &ended).await?;
     for session in &ended {
-        attempt::revoked(state, &call.actor, session).await?;
+        attempt::revoked(&call.port.state, &call.actor, session).await?;
     }
     Ok(ended)
 }
 
-async fn record(call: &Call, filter: &SessionFilter, ended: &[Listed]) -> Result<(), Unavailable> {
+async fn record(call: &Call, filter: &SessionFilter, ended: &[Listed]) -> Result<(), Problem> {
     let sessions: Vec<_> = ended
         .iter()
         .take(NAMED_MAX)
@@ -130,20 +124,15 @@ async fn record(call: &Call, filter: &SessionFilter, ended: &[Listed]) -> Result
         "ended": ended.len(),
         "sessions": sessions,
     });
-    let details = details.to_string();
-    let resource = filter.id.as_deref().or(filter.email.as_deref()).or(filter.circuit.as_deref()).unwrap_or("all");
-    let act = Act {
-        actor: &call.actor,
+    let change = Change {
         action_type: "security",
         action: "session.revoke",
         resource_type: "session",
-        resource: Some(resource),
-        status: "success",
-        http_status: Some(StatusCode::OK.as_u16()),
+        resource: filter.id.as_deref().or(filter.email.as_deref()).or(filter.circuit.as_deref()).unwrap_or("all"),
+        status: StatusCode::OK,
         before: None,
         after: None,
         details: Some(&details),
-        count: 1,
     };
-    act.commit(&call.port.state).await.map(|_| ())
+    Ok(change.record(call).await?)
 }

@@ -23,6 +23,7 @@ pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
         auth: &state.auth.figures(),
         opened: &state.opened,
         remembered_refusals: state.refused.count(),
+        waiting_machines: state.turns.waiting(),
         throttled_addresses: call.port.throttle.addresses(),
         anchor_age: state.anchoring.age(state.clock.now()),
         anchor_failures: state.anchoring.failures(),

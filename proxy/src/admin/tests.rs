@@ -116,6 +116,10 @@ DELETE /api/v1/sessions/{id}             401   401    403     403   404    404
 GET    /api/v1/bans                      401   401    200     200   200    200
 POST   /api/v1/bans                      401   401    403     403   400    400
 DELETE /api/v1/bans/{id}                 401   401    403     403   404    404
+GET    /api/v1/grants                    401   401    200     200   200    200
+GET    /api/v1/grants/{id}               401   401    404     404   404    404
+POST   /api/v1/grants                    401   401    403     403   400    400
+DELETE /api/v1/grants/{id}               401   401    403     403   404    404
 POST   /api/v1/config/reload             401   401    403     403   200    200
 GET    /api/events/proxy                 401   401    200     200   200    403
 GET    /accounts/{id}/access/logs/access_requests  401   401    200     200   200    200

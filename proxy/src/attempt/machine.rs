@@ -2,7 +2,7 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 use vestibule_auth::{Gate, Machine, Record, Refusal, Verdict};
 use vestibule_logstore::Unavailable;
 
@@ -12,20 +12,37 @@ use crate::state::State;
 /// Firsts that are recorded at the same time; equal ones wait for each other, so that they are one entry.
 const TURNS: usize = 64;
 
+/// Requests that wait for the record of another one. One more waits for none: it is recorded itself.
+const WAITING: usize = 1_000;
+
 /// Who records, while others of the same kind wait.
-pub(crate) struct Turns([Mutex<()>; TURNS]);
+pub(crate) struct Turns {
+    turns: [Mutex<()>; TURNS],
+    places: Semaphore,
+}
 
 impl Default for Turns {
     fn default() -> Self {
-        Self(std::array::from_fn(|_| Mutex::new(())))
+        Self { turns: std::array::from_fn(|_| Mutex::new(())), places: Semaphore::new(WAITING) }
     }
 }
 
 impl Turns {
-    fn of(&self, scene: &Scene<'_>, who: Option<&str>) -> &Mutex<()> {
+    /// Waits until nobody else records the same; absent where too many wait.
+    async fn of(&self, scene: &Scene<'_>, who: Option<&str>) -> Option<MutexGuard<'_, ()>> {
         let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one((scene.source_ip, who));
         let at = usize::try_from(hash % TURNS as u64).unwrap_or_default();
-        self.0.get(at).unwrap_or_else(|| unreachable!("a rest is less than what it was divided by"))
+        let turn = self.turns.get(at)?;
+        if let Ok(turn) = turn.try_lock() {
+            return Some(turn);
+        }
+        let _place = self.places.try_acquire().ok()?;
+        Some(turn.lock().await)
+    }
+
+    /// Requests that wait now.
+    pub(crate) fn waiting(&self) -> u64 {
+        WAITING.saturating_sub(self.places.available_permits()) as u64
     }
 }
 
@@ -61,7 +78,7 @@ async fn refused(state: &State, scene: &Scene<'_>, machine: &Machine, refusal: &
 }
 
 async fn let_in(state: &State, scene: &Scene<'_>, gate: &Gate, machine: &Machine) -> Result<(), Unavailable> {
-    let _turn = state.turns.of(scene, machine.sign_in.user_id.as_deref()).lock().await;
+    let _turn = state.turns.of(scene, machine.sign_in.user_id.as_deref()).await;
     if gate.came_lately(machine) {
         return Ok(());
     }

@@ -56,11 +56,19 @@ impl Client {
 
     /// Of the admin port at this address.
     pub(super) fn at(base: &str) -> Result<Self, Failure> {
+        let missing = || Failure::Usage(format!("set {TOKEN_VARIABLE} to a token of [admin.tokens]"));
+        Self::with_token_at(base)?.ok_or_else(missing)
+    }
+
+    /// Absent where no token is set.
+    pub(super) fn with_token(global: &Global) -> Result<Option<Self>, Failure> {
+        Self::with_token_at(&base(global))
+    }
+
+    fn with_token_at(base: &str) -> Result<Option<Self>, Failure> {
         let token = env::var(TOKEN_VARIABLE).ok().filter(|token| !token.trim().is_empty());
-        let Some(token) = token else {
-            return Err(Failure::Usage(format!("set {TOKEN_VARIABLE} to a token of [admin.tokens]")));
-        };
-        Ok(Self { token: Some(token.trim().to_owned()), ..Self::anonymous(base)? })
+        let with = |token: String| Ok(Self { token: Some(token.trim().to_owned()), ..Self::anonymous(base)? });
+        token.map(with).transpose()
     }
 
     /// For what needs none.
@@ -91,6 +99,12 @@ impl Client {
     /// With a body.
     pub(super) fn send_json(&self, method: Method, path: &str, body: &Value) -> Result<Answer, Failure> {
         self.answer(self.request(method, path, &[])?.json(body))
+    }
+
+    /// Of what a path names by its id.
+    pub(super) fn delete(&self, path: &str, id: &str) -> Result<Answer, Failure> {
+        let id = percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC);
+        self.send(Method::DELETE, &format!("{path}/{id}"), &[])
     }
 
     fn answer(&self, request: RequestBuilder) -> Result<Answer, Failure> {

@@ -6,7 +6,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use vestibule_auth::hash::{hash_secret, new_admin_token};
+use vestibule_auth::hash::{NewToken, hash_secret, new_admin_token};
 use zeroize::Zeroizing;
 
 use super::Global;
@@ -27,7 +27,7 @@ const TEMPLATE: &str = include_str!("init.toml");
 pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(), Failure> {
     fs::create_dir_all(&args.dir).with_context(|| format!("making the folder {:?}", args.dir))?;
     let path = args.dir.join("vestibule.toml");
-    let (token, token_hash) = new_admin_token();
+    let NewToken { token, hash: token_hash } = new_admin_token();
     let pin = new_pin()?;
     let pin_hash = hash_secret(&pin).map_err(|weak| Failure::failed(weak.to_string()))?;
     write_new(&path, &TEMPLATE.replace("TOKEN_HASH", &token_hash).replace("PIN_HASH", &pin_hash))?;

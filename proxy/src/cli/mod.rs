@@ -12,13 +12,16 @@ mod client;
 mod completions;
 mod config;
 mod demo;
+mod edit;
 mod export;
 mod failure;
 mod files;
+mod grant;
 mod hash;
 mod healthcheck;
 mod init;
 mod line;
+mod list;
 mod logs;
 mod output;
 mod prove;
@@ -98,10 +101,12 @@ enum Command {
     Hash(hash::Args),
     /// List sessions, or end them
     Session(session::Args),
-    /// List tokens
+    /// List tokens, or make, rotate and revoke them in the file
     Token(token::Args),
     /// Keep networks out, let networks and locked accounts in again
     Ban(ban::Args),
+    /// Let people in for a while
+    Grant(grant::Args),
     /// Read the logs of the running server
     Logs(logs::Args),
     /// Count the requests of the last hours
@@ -145,6 +150,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Session(args) => session::run(&args, global, output),
         Command::Token(args) => token::run(&args, global, output),
         Command::Ban(args) => ban::run(&args, global, output),
+        Command::Grant(args) => grant::run(&args, global, output),
         Command::Logs(args) => logs::run(&args, global, output),
         Command::Stats(args) => stats::run(&args, global, output),
         Command::Export(args) => export::run(&args, global, output),

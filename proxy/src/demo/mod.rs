@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use tempfile::TempDir;
-use vestibule_auth::hash::new_admin_token;
+use vestibule_auth::hash::{NewToken, new_admin_token};
 
 const CONFIG: &str = include_str!("../../../deploy/demo/vestibule.toml");
 const PLACES: &[u8] = include_bytes!("../../../deploy/demo/places.mmdb");
@@ -45,7 +45,7 @@ impl Demo {
                 .with_context(|| format!("cannot listen on {address}; choose another port with {flag}"))?;
         }
         let folder = tempfile::Builder::new().prefix("vestibule-demo-").tempdir()?;
-        let (token, hash) = new_admin_token();
+        let NewToken { token, hash } = new_admin_token();
         let upstream = upstream::start().context("starting the demo's upstream")?;
         let config = CONFIG
             .replace("127.0.0.1:8080", &proxy.to_string())

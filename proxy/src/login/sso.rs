@@ -173,7 +173,7 @@ fn failed(visit: &Visit<'_>, refusal: &Refusal, back: &str) -> Reply {
 }
 
 fn nobody(provider: Option<Arc<str>>) -> SignIn {
-    SignIn { email: None, user_id: None, method: Method::Sso, provider }
+    SignIn { email: None, user_id: None, method: Method::Sso, provider, rule: None }
 }
 
 /// Of the circuit's own host, with the port that the client named; the scheme's own port stands in no address.

@@ -6,6 +6,7 @@
 
 mod files;
 mod fixed;
+mod tokens;
 mod watch;
 
 use std::sync::Arc;
@@ -133,12 +134,17 @@ async fn put_in_force(state: &Arc<State>, cause: Cause, actor: &Actor, mut setti
     }
     let live = build(state, settings).await;
     let details = json!({ "cause": cause.code(), "needs_restart": needs_restart, "warnings": warnings }).to_string();
-    if let Err(unavailable) = record(state, actor, "success", &before, Some(&after), &details).await {
+    let recorded = match record(state, actor, "success", &before, Some(&after), &details).await {
+        Ok(()) => tokens::record(state, actor, &old.settings, &live.settings).await,
+        Err(unavailable) => Err(unavailable),
+    };
+    if let Err(unavailable) = recorded {
         tracing::error!(cause = cause.code(), error = %unavailable, "configuration kept: the reload cannot be recorded");
         return Outcome::Unrecorded(unavailable);
     }
     state.store.set_keep(housekeeping::keep(&live.settings.logs));
     state.metrics.expect(&live.settings);
+    live.forget_other_tokens(&state.auth);
     state.live.store(Arc::new(live));
     tracing::info!(cause = cause.code(), %before, %after, warnings, "configuration reloaded");
     for key in &needs_restart {

@@ -16,7 +16,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => {
             StatusCode::FORBIDDEN
         }
-        R::EmailNotVerified | R::DomainNotAllowed => StatusCode::FORBIDDEN,
+        R::GrantExpired | R::EmailNotVerified | R::DomainNotAllowed => StatusCode::FORBIDDEN,
         R::SsoError => StatusCode::UNAUTHORIZED,
         R::SsoStateInvalid => StatusCode::BAD_REQUEST,
         R::NoCredentials | R::MissingSession | R::SessionExpired | R::SessionRevoked | R::AccountMismatch => {
@@ -52,7 +52,7 @@ pub(super) fn mark(reason: Reason) -> Mark {
         R::InvalidHeader | R::InvalidToken | R::TokenExpired | R::TokenDisabled => Mark::Auth,
         R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => Mark::Auth,
         R::SsoError | R::SsoStateInvalid | R::EmailNotVerified | R::DomainNotAllowed => Mark::Auth,
-        R::ProviderUnavailable | R::Abandoned => Mark::Auth,
+        R::ProviderUnavailable | R::Abandoned | R::GrantExpired => Mark::Auth,
         R::TlsRequired | R::CrossSite | R::HashQueueFull => Mark::Auth,
         R::BackendRefused | R::BackendUnreachable | R::BackendTimeout | R::BackendTlsError => Mark::ProxyError,
         R::TooManyInFlight | R::ClientClosed | R::LogUnavailable => Mark::ProxyError,
@@ -83,6 +83,7 @@ pub(crate) fn sentence(reason: Reason) -> &'static str {
         R::NotInGroup => "This account is in none of the groups that may use this service.",
         R::UserBlocked => "This account is blocked.",
         R::PendingApproval => "This account waits for approval.",
+        R::GrantExpired => "The time for which this account was let in is over.",
         R::UserLocked => "Too many failed attempts.",
         R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit => "Too many requests in a short time.",
         R::TooManyInFlight => "The service is at its limit of requests.",
