@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use vestibule_config::secret::PasswordHash;
+use vestibule_config::steps::Steps;
 use vestibule_config::user::{AccountState, User};
 use vestibule_config::{Email, SignInWay};
 
 use crate::caller::{Identity, Method};
 use crate::gate::Gate;
 use crate::keyed::{Purpose, hex};
-use crate::session::{Judged, Live};
+use crate::session::{Judged, Live, Passed};
 use crate::verdict::{Kind, Reason, Refusal};
 
 /// `[users]`.
@@ -37,13 +38,16 @@ fn way_of(method: Method) -> Option<SignInWay> {
     match method {
         Method::Password => Some(SignInWay::Password),
         Method::Pin => Some(SignInWay::Pin),
-        Method::Sso | Method::Token | Method::Header | Method::Ip | Method::None => None,
+        Method::Sso | Method::Code | Method::Token | Method::Header | Method::Ip | Method::None => None,
     }
 }
 
 impl Gate {
     pub(crate) fn judge(&self, live: &Live) -> Arc<Judged> {
-        live.judged(self.serial, || self.judge_anew(live))
+        live.judged(self.serial, || {
+            let identity = self.judge_anew(live)?;
+            self.passed_all(live).map(|()| identity)
+        })
     }
 
     /// Whether the sign-in of another circuit's session would be good here too: by its way in, its provider, its account
@@ -56,6 +60,7 @@ impl Gate {
         let groups = match live.session.email.as_deref() {
             None => self.judge_shared(live)?,
             Some(email) if live.session.method == Method::Sso => self.judge_provided(live, email)?,
+            Some(email) if live.session.method == Method::Code => self.judge_reached(email)?,
             Some(email) => self.judge_person(live, email)?,
         };
         let session = &live.session;
@@ -91,6 +96,44 @@ impl Gate {
         }
         self.admits(email, &user.groups)?;
         Ok(user.groups.clone())
+    }
+
+    /// Who can read mail to the address is its owner, as long as `login` names codes.
+    fn judge_reached(&self, email: &str) -> Result<BTreeSet<String>, Refusal> {
+        if !self.sends_codes() {
+            return Err(self.refuse(Reason::AccountMismatch, Kind::SignIn, "login"));
+        }
+        let user = self.people.get(email);
+        if let Some(reason) = user.and_then(state_refuses) {
+            return Err(Refusal { reason, kind: Kind::Forbidden, rule: "users.state".to_owned() });
+        }
+        let groups = self.all_groups(&BTreeSet::new(), user);
+        self.admits(email, &groups)?;
+        Ok(groups)
+    }
+
+    /// What the circuit asks for after the credential must have been given when the session began.
+    fn passed_all(&self, live: &Live) -> Result<(), Refusal> {
+        let missing = |key| Err(self.refuse(Reason::AccountMismatch, Kind::SignIn, key));
+        let Steps { second_factor, purpose, hook } = &self.circuit.steps;
+        let Passed { second_factor: factor, purpose: said, hook: asked } = &live.passed;
+        let own = live.session.email.as_deref().and_then(|email| self.factor_of(email));
+        if second_factor.is_some() && (own.is_none() || *factor != own) {
+            return missing("second_factor");
+        }
+        if *purpose && !said {
+            return missing("purpose");
+        }
+        match hook {
+            Some(hook) if asked.as_deref() != Some(hook.name.as_str()) => missing("hook"),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Changes when the person's second factor does; absent where there is none.
+    pub(crate) fn factor_of(&self, email: &str) -> Option<String> {
+        let secret = self.people.get(email)?.totp.as_ref()?;
+        Some(hex(&self.core.keyed.hash(Purpose::Fingerprint, secret.expose())))
     }
 
     /// The provider must still be named and be the same, and may still have to speak for the address.

@@ -18,11 +18,12 @@ use crate::network::{self, LIST_MAX, Member};
 use crate::service_token::Tokens;
 use crate::session::{RawSession, SessionLimits};
 use crate::shape::{At, Field, Reading, Shape, shape};
+use crate::steps::{Bearings, RawSteps, SecondFactor, Steps};
 use crate::suggest;
 use crate::text::Span;
 use crate::tree::{Node, Value};
 use crate::upstream::{RawUpstream, UpstreamUrl};
-use crate::waiting::{AllowMatch, Cors, Observed, RawHealth, RawPath, RawReputation, SecondFactor};
+use crate::waiting::{AllowMatch, Cors, Observed, RawHealth, RawPath, RawReputation};
 
 pub use crate::identity::IdentityHeaders;
 pub use crate::upstream::{HostHeader, Upstream, UpstreamAddress};
@@ -40,6 +41,8 @@ pub struct Circuit {
     pub upstream: Upstream,
     /// Who may enter.
     pub access: Access,
+    /// What follows the credential of a person who signs in.
+    pub steps: Steps,
     /// Who comes from one of these satisfies the policy without signing in.
     pub trusted_addresses: Vec<IpNet>,
     /// Address and country rules.
@@ -95,6 +98,9 @@ shape! {
         log: RawCircuitLog,
         expires: Timestamp,
         enabled: bool,
+        second_factor: SecondFactor,
+        purpose: bool,
+        hook: At<Name>,
     }
     later {
         upstreams: Vec<UpstreamUrl> => "write one upstream",
@@ -105,9 +111,6 @@ shape! {
         observe: Vec<Observed> => "leave it out: every rule is enforced",
         paths: Vec<RawPath> => "write a circuit with a host of its own",
         cors: Cors => "leave it out",
-        second_factor: SecondFactor => "leave it out",
-        purpose: bool = false => "leave it out",
-        hook: Name => "leave it out",
     }
 }
 
@@ -119,6 +122,11 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) projects: &'a BTreeMap<Name, Option<crate::project::Project>>,
     pub(crate) service_tokens: &'a Tokens,
     pub(crate) providers: &'a crate::provider::Providers,
+    pub(crate) hooks: &'a crate::hook::Hooks,
+    /// Whether messages can be sent.
+    pub(crate) has_mail: bool,
+    /// Whether anybody has a `totp`.
+    pub(crate) has_totp: bool,
     /// Whether anybody has a password, a PIN.
     pub(crate) own_secrets: [(SignInWay, bool); 2],
     pub(crate) ip_sets: &'a BTreeMap<Name, Option<Vec<IpNet>>>,
@@ -159,6 +167,9 @@ impl RawCircuit {
             log,
             expires,
             enabled,
+            second_factor,
+            purpose,
+            hook,
         } = self;
         let place = access.span().and_then(|span| reading.texts.place(span));
         let hosts_span = hosts.span().unwrap_or(table);
@@ -171,14 +182,10 @@ impl RawCircuit {
         let members = matches!(access.as_ref(), Some(Policy::Members));
         let allowance = !(shared.is_absent() && header_auth.is_absent() && trusted_addresses.is_absent());
         let project = check_project(project, members && !allowance, members, table, around, reading);
-        if access.as_ref() == Some(&Policy::Public)
-            && let Some(key) = trusted_addresses.key()
-        {
-            reading.findings.warning(key, "\"trusted_addresses\" has no effect with access = \"public\"");
-        }
-        let trusted_addresses = check_networks(trusted_addresses, around, reading).unwrap_or_default();
+        let (policy, secret) = (access.as_ref().copied(), shared.key());
+        let trusted_addresses = check_trusted(trusted_addresses, policy, around, reading);
         let keys = header_auth.key();
-        let known = Known { providers: around.providers, tokens: around.service_tokens };
+        let known = Known { providers: around.providers, tokens: around.service_tokens, has_mail: around.has_mail };
         let access = RawPolicy { access, allow, login, shared, header_auth }.check(allowance, table, &known, reading);
         let identity = identity.optional().map_or_else(IdentityHeaders::default, |identity| identity.check(reading));
         if let (Some(span), Some(ways)) = (keys, access.as_ref().and_then(Access::ways)) {
@@ -187,18 +194,22 @@ impl RawCircuit {
         let rules = check_rules(ip_allow, ip_block, country_allow, country_block, around, reading);
         let rate_limits = check_limits(rate_limits, around, reading);
         check_expiry(&expires, &name.value, reading);
+        let log = log.optional().map_or_else(CircuitLog::default, RawCircuitLog::check);
+        let bearings = Bearings { policy, shared: secret, has_totp: around.has_totp, hooks: around.hooks };
+        let steps = RawSteps { second_factor, purpose, hook }.check(&bearings, &log, reading);
         Some(Circuit {
             name: name.value.clone(),
             project,
             hosts: hosts?.into_iter().map(|host| host.value).collect(),
             upstream: upstream?,
             access: access?,
+            steps,
             trusted_addresses,
             rules,
             rate_limits,
             session: session.optional().map_or(around.sessions, |session| session.check(around.sessions)),
             identity,
-            log: log.optional().map_or_else(CircuitLog::default, RawCircuitLog::check),
+            log,
             expires: expires.optional(),
             enabled: enabled.or(true),
             place: place.map(|place| format!("{}:{}", place.file, place.line)).unwrap_or_default(),
@@ -280,6 +291,18 @@ fn check_networks(
         network::bounded(members.len(), LIST_MAX, "entries", span, reading);
     }
     Some(network::resolve(members, around.ip_sets, reading))
+}
+
+fn check_trusted(
+    list: Field<Vec<At<Member>>>,
+    policy: Option<Policy>,
+    around: &Surroundings<'_>,
+    reading: &mut Reading<'_>,
+) -> Vec<IpNet> {
+    if let Some(key) = list.key().filter(|_| policy == Some(Policy::Public)) {
+        reading.findings.warning(key, "\"trusted_addresses\" has no effect with access = \"public\"");
+    }
+    check_networks(list, around, reading).unwrap_or_default()
 }
 
 /// A circuit's own list replaces the default one, also where it is empty.

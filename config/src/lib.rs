@@ -9,9 +9,11 @@ pub mod admin;
 pub mod circuit;
 pub mod geo;
 pub mod header_key;
+pub mod hook;
 pub mod limit;
 pub mod load;
 pub mod logs;
+pub mod mail;
 pub mod name;
 pub mod problem;
 pub mod project;
@@ -20,6 +22,8 @@ pub mod secret;
 pub mod server;
 pub mod service_token;
 pub mod session;
+pub mod steps;
+pub mod totp;
 pub mod units;
 pub mod user;
 
@@ -45,6 +49,7 @@ mod tls;
 mod tree;
 mod upstream;
 mod waiting;
+mod web_address;
 mod word;
 
 use std::collections::BTreeMap;
@@ -55,6 +60,7 @@ use ipnet::IpNet;
 
 pub use access::{Access, AllowEntry, SharedSecret, SignInWay};
 pub use circuit::{AddressRules, Circuit, HostHeader, IdentityHeaders, Upstream, UpstreamAddress};
+pub use hook::Hook;
 pub use load::{FileSource, Source, admin_listen, discover, load, load_text};
 pub use name::{CountryCode, Email, Host, Name};
 pub use origin::Origins;
@@ -89,6 +95,10 @@ pub struct Settings {
     pub rate_limits: BTreeMap<Name, Arc<limit::RateLimit>>,
     /// Attempts, not requests.
     pub login_limits: limit::LoginLimits,
+    /// `[hooks]`; each circuit holds its own already.
+    pub hooks: BTreeMap<Name, Arc<Hook>>,
+    /// Absent: no message is ever sent.
+    pub mail: Option<Arc<mail::Mail>>,
     /// Circuits by name, disabled and expired ones too.
     pub circuits: BTreeMap<Name, Arc<Circuit>>,
     /// What is kept and how.

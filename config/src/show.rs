@@ -6,11 +6,14 @@ use crate::access::{Access, AllowEntry, SharedSecret};
 use crate::admin::Admin;
 use crate::circuit::{AddressRules, Circuit};
 use crate::header_key::HeaderKey;
+use crate::hook::Hook;
 use crate::limit::{LoginLimits, RateLimit};
 use crate::logs::{AnchorPlace, Logs};
+use crate::mail::Mail;
 use crate::provider::Provider;
 use crate::server::Server;
 use crate::service_token::{PreviousToken, ServiceToken};
+use crate::steps::Steps;
 use crate::units::display_duration;
 use crate::user::User;
 use crate::{Settings, Upstream};
@@ -51,6 +54,8 @@ impl Settings {
         self.circuits.values().for_each(|circuit| page.circuit(circuit));
         page.logs(&self.logs);
         page.admin(&self.admin);
+        self.mail.iter().for_each(|mail| page.mail(mail));
+        self.hooks.values().for_each(|hook| page.hook(hook));
         page.text
     }
 }
@@ -103,6 +108,7 @@ impl Page<'_> {
         self.set_some("pin_hash", user.pin_hash.as_ref().map(|_| text(HIDDEN)));
         self.set("groups", list(&user.groups));
         self.set("state", text(user.state.as_str()));
+        self.set_some("totp", user.totp.as_ref().map(|_| text(HIDDEN)));
     }
 
     fn service_token(&mut self, token: &ServiceToken) {
@@ -141,6 +147,7 @@ impl Page<'_> {
         self.set_some("project", circuit.project.as_ref().map(text));
         self.set("hosts", list(&circuit.hosts));
         self.access(&circuit.access);
+        self.steps(&circuit.steps);
         self.set("trusted_addresses", list(&circuit.trusted_addresses));
         self.rules(&circuit.rules);
         let limits = list(circuit.rate_limits.iter().map(|limit| &limit.name));
@@ -190,6 +197,12 @@ impl Page<'_> {
         self.set("header_auth", format!("[{keys}]"));
     }
 
+    fn steps(&mut self, steps: &Steps) {
+        self.set_some("second_factor", steps.second_factor.map(|factor| text(factor.as_str())));
+        self.set("purpose", steps.purpose);
+        self.set_some("hook", steps.hook.as_ref().map(|hook| text(&hook.name)));
+    }
+
     fn rules(&mut self, rules: &AddressRules) {
         self.set_some("ip_allow", rules.ip_allow.as_ref().map(list));
         self.set("ip_block", list(&rules.ip_block));
@@ -231,6 +244,21 @@ impl Page<'_> {
             self.set("hash", text(HIDDEN));
             self.set_some("logs", token.logs.as_ref().map(|logs| list(logs.iter().map(|log| log.as_str()))));
         }
+    }
+
+    fn mail(&mut self, mail: &Mail) {
+        self.table(&["mail"]);
+        self.set("from", text(&mail.from));
+        self.set_some("smtp", mail.server.as_ref().map(|_| text(HIDDEN)));
+        self.set_some("command", mail.command.as_ref().map(text));
+    }
+
+    fn hook(&mut self, hook: &Hook) {
+        self.table(&["hooks", hook.name.as_str()]);
+        self.set("url", text(&hook.url));
+        self.set("secret", text(HIDDEN));
+        self.set("timeout", text(display_duration(hook.timeout)));
+        self.set("on_failure", text(hook.on_failure.as_str()));
     }
 
     fn table(&mut self, path: &[&str]) {

@@ -78,8 +78,6 @@ choices! {
         "ip_allow" => IpAllow, "ip_block" => IpBlock, "country" => Country, "scanner" => Scanner,
         "reputation" => Reputation, "rate_limit" => RateLimit,
     }
-    /// `second_factor`
-    SecondFactor { "totp" => Totp }
     RewriteWord { "preserve" => Preserve, "strip" => Strip }
     CorsWord { "pass" => Pass }
 }

@@ -221,6 +221,7 @@ fn scene<'a>(request: &'a Request, headers: &'a HeaderMap, route: &'a Route) -> 
         circuit: &route.circuit,
         host: request.host.as_deref().unwrap_or_default(),
         attempt: None,
+        purpose: None,
     }
 }
 

@@ -228,6 +228,7 @@ mod tests {
             circuit: &circuit(),
             host: "open.test",
             attempt: None,
+            purpose: None,
         })
     }
 

@@ -17,8 +17,10 @@ pub mod house;
 pub mod http;
 pub mod load;
 pub mod port;
+pub mod postbox;
 pub mod provider;
 pub mod secrets;
+pub mod totp;
 pub mod upstream;
 pub mod wait;
 
@@ -26,6 +28,7 @@ pub use browser::Browser;
 pub use client::{Connection, Request, Response};
 pub use gateway::{Gateway, Setup};
 pub use house::House;
+pub use postbox::Postbox;
 pub use provider::Provider;
 pub use upstream::{Received, Upstream};
 pub use wait::until;

@@ -14,6 +14,8 @@ mod assertion;
 mod bans;
 // The command line.
 mod cli;
+// Codes by e-mail.
+mod code;
 // `vestibule demo` does what it prints.
 mod demo;
 // What the documentation shows works.
@@ -66,6 +68,8 @@ mod sso_lies;
 mod counts;
 // Numbers, people, projects.
 mod stats;
+// What stands between a good credential and a session.
+mod steps;
 // Bodies pass as they come.
 mod streaming;
 // Entries as they come.
