@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use vestibule_config::secret::PasswordHash;
+use vestibule_config::steps::Steps;
 use vestibule_config::user::{AccountState, User};
 use vestibule_config::{Email, SignInWay};
 
@@ -13,7 +14,7 @@ use crate::caller::{Identity, Method};
 use crate::gate::Gate;
 use crate::grants::Grant;
 use crate::keyed::{Purpose, hex};
-use crate::session::{Judged, Live};
+use crate::session::{Judged, Live, Passed};
 use crate::verdict::{Kind, Reason, Refusal};
 
 /// `[users]`.
@@ -40,7 +41,7 @@ fn way_of(method: Method) -> Option<SignInWay> {
     match method {
         Method::Password => Some(SignInWay::Password),
         Method::Pin => Some(SignInWay::Pin),
-        Method::Sso | Method::Token | Method::Header | Method::Ip | Method::None => None,
+        Method::Sso | Method::Code | Method::Token | Method::Header | Method::Ip | Method::None => None,
     }
 }
 
@@ -51,7 +52,8 @@ impl Gate {
         live.judged(
             |judged| judged.gate == gate && judged.grants == grants && judged.until.is_none_or(holds),
             || {
-                let (outcome, until) = match self.judge_anew(live) {
+                let judged = self.judge_anew(live).and_then(|judged| self.passed_all(live).map(|()| judged));
+                let (outcome, until) = match judged {
                     Ok((identity, grant)) => (Ok(identity), grant.map(|grant| grant.until)),
                     Err(refusal) => (Err(refusal), None),
                 };
@@ -71,6 +73,7 @@ impl Gate {
         let (groups, grant) = match live.session.email.as_deref() {
             None => (self.judge_shared(live)?, None),
             Some(email) if live.session.method == Method::Sso => self.judge_provided(live, email)?,
+            Some(email) if live.session.method == Method::Code => self.judge_reached(email)?,
             Some(email) => self.judge_person(live, email)?,
         };
         let session = &live.session;
@@ -107,6 +110,44 @@ impl Gate {
         }
         let grant = self.admits(email, &user.groups)?;
         Ok((user.groups.clone(), grant))
+    }
+
+    /// Who can read mail to the address is its owner, as long as `login` names codes.
+    fn judge_reached(&self, email: &str) -> Result<(BTreeSet<String>, Option<Grant>), Refusal> {
+        if !self.sends_codes() {
+            return Err(self.refuse(Reason::AccountMismatch, Kind::SignIn, "login"));
+        }
+        let user = self.people.get(email);
+        if let Some(reason) = user.and_then(state_refuses) {
+            return Err(Refusal { reason, kind: Kind::Forbidden, rule: "users.state".to_owned() });
+        }
+        let groups = self.all_groups(&BTreeSet::new(), user);
+        let grant = self.admits(email, &groups)?;
+        Ok((groups, grant))
+    }
+
+    /// What the circuit asks for after the credential must have been given when the session began.
+    fn passed_all(&self, live: &Live) -> Result<(), Refusal> {
+        let missing = |key| Err(self.refuse(Reason::AccountMismatch, Kind::SignIn, key));
+        let Steps { second_factor, purpose, hook } = &self.circuit.steps;
+        let Passed { second_factor: factor, purpose: said, hook: asked } = &live.passed;
+        let own = live.session.email.as_deref().and_then(|email| self.factor_of(email));
+        if second_factor.is_some() && (own.is_none() || *factor != own) {
+            return missing("second_factor");
+        }
+        if *purpose && !said {
+            return missing("purpose");
+        }
+        match hook {
+            Some(hook) if asked.as_deref() != Some(hook.name.as_str()) => missing("hook"),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Changes when the person's second factor does; absent where there is none.
+    pub(crate) fn factor_of(&self, email: &str) -> Option<String> {
+        let secret = self.people.get(email)?.totp.as_ref()?;
+        Some(hex(&self.core.keyed.hash(Purpose::Fingerprint, secret.expose())))
     }
 
     /// The provider must still be named and be the same, and may still have to speak for the address.

@@ -31,6 +31,9 @@ const RECORD_EVERY: SignedDuration = SignedDuration::from_hours(1);
 /// Callbacks of providers, by address: a minute, and at once.
 const CALLBACKS: NonZeroU32 = NonZeroU32::new(10).unwrap();
 const CALLBACKS_AT_ONCE: NonZeroU32 = NonZeroU32::new(15).unwrap();
+/// Codes that are sent to one account in this time, whoever asks, so that nobody's mail is flooded.
+const CODES: NonZeroU32 = NonZeroU32::new(5).unwrap();
+const CODES_WITHIN: Duration = Duration::from_secs(900);
 
 /// Pairs of circuit and address that signed in with a shared secret.
 const MAX_WELCOME: u64 = 100_000;
@@ -59,6 +62,7 @@ pub(crate) struct Attempts {
     per_user: Arc<Limiter>,
     per_circuit: Arc<Limiter>,
     callbacks: Arc<Limiter>,
+    codes: Arc<Limiter>,
     failures: Limits,
     shared_failures: Limits,
 }
@@ -147,11 +151,12 @@ const PER_IP: &str = "login.per_ip";
 const PER_USER: &str = "login.per_user";
 const PER_CIRCUIT: &str = "login.per_circuit";
 const CALLBACK: &str = "login.callback";
+const CODE: &str = "login.code";
 const FAILURES: &str = "login.failures";
 const SHARED_FAILURES: &str = "login.shared_failures";
 
 /// Names of the limits of signing in, as budgets have them.
-pub const LOGIN_LIMITS: [&str; 6] = [PER_IP, PER_USER, PER_CIRCUIT, CALLBACK, FAILURES, SHARED_FAILURES];
+pub const LOGIN_LIMITS: [&str; 7] = [PER_IP, PER_USER, PER_CIRCUIT, CALLBACK, CODE, FAILURES, SHARED_FAILURES];
 
 impl Attempts {
     pub(crate) fn new(limits: &LoginLimits, registry: &Registry, history: Arc<History>) -> Self {
@@ -160,13 +165,9 @@ impl Attempts {
             let (count, period) = (rate.count, rate.period);
             registry.limiter(Numbers { name: name.into(), per: None, count, period, burst: count })
         };
-        let callbacks = registry.limiter(Numbers {
-            name: CALLBACK.into(),
-            per: None,
-            count: CALLBACKS,
-            period: Duration::from_secs(60),
-            burst: CALLBACKS_AT_ONCE,
-        });
+        let fixed = |name: &str, count, period, burst| {
+            registry.limiter(Numbers { name: name.into(), per: None, count, period, burst })
+        };
         let (count, within) = (failures.count.get(), failures.within);
         let shared_count = shared_failures.count.get();
         Self {
@@ -174,7 +175,8 @@ impl Attempts {
             per_ip: limiter(PER_IP, per_ip),
             per_user: limiter(PER_USER, per_user),
             per_circuit: limiter(PER_CIRCUIT, per_circuit),
-            callbacks,
+            callbacks: fixed(CALLBACK, CALLBACKS, Duration::from_secs(60), CALLBACKS_AT_ONCE),
+            codes: fixed(CODE, CODES, CODES_WITHIN, CODES),
             failures: Limits { count, within, lock: Some(failures.lock) },
             shared_failures: Limits { count: shared_count, within: shared_failures.within, lock: None },
         }
@@ -185,6 +187,14 @@ impl Attempts {
         match self.callbacks.check(&Key::address(address)) {
             Check::Pass(_) => Ok(()),
             Check::Limited(budget) => Err(refuse(Reason::RateLimitedIp, budget)),
+        }
+    }
+
+    /// One more code for an account, whether there is such an account or not.
+    pub(crate) fn admit_code(&self, account: &str) -> Result<(), Refusal> {
+        match self.codes.check(&self.account_key(account)) {
+            Check::Pass(_) => Ok(()),
+            Check::Limited(budget) => Err(refuse(Reason::RateLimitedUser, budget)),
         }
     }
 
@@ -239,15 +249,18 @@ impl Attempts {
 
     fn rates(&self, attempt: Try<'_>) -> Result<(), Refusal> {
         let by_address = Some((&*self.per_ip, Key::address(attempt.address)));
-        let by_account = attempt.account.map(|account| {
-            let hash = self.history.keyed.hash(Purpose::Account, account.as_bytes());
-            (&*self.per_user, Key::Text(crate::keyed::hex(&hash).into()))
-        });
+        let by_account = attempt.account.map(|account| (&*self.per_user, self.account_key(account)));
         match check_all(by_address.into_iter().chain(by_account), Duration::ZERO) {
             Ok(_) => Ok(()),
             Err((0, budget)) => Err(refuse(Reason::RateLimitedIp, budget)),
             Err((_, budget)) => Err(refuse(Reason::RateLimitedUser, budget)),
         }
+    }
+
+    /// Names are hashed: somebody types a password into the wrong field sooner or later.
+    fn account_key(&self, account: &str) -> Key {
+        let hash = self.history.keyed.hash(Purpose::Account, account.as_bytes());
+        Key::Text(crate::keyed::hex(&hash).into())
     }
 
     /// Many attempts at one circuit are slowed down, not refused: a stranger must not lock its people out.

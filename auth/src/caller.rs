@@ -21,13 +21,16 @@ pub enum Method {
     Ip,
     /// An OpenID Connect provider.
     Sso,
+    /// A code that was sent by e-mail.
+    Code,
     /// Nothing was asked.
     None,
 }
 
 impl Method {
     /// Every one.
-    pub const ALL: [Self; 7] = [Self::Password, Self::Pin, Self::Sso, Self::Token, Self::Header, Self::Ip, Self::None];
+    pub const ALL: [Self; 8] =
+        [Self::Password, Self::Pin, Self::Sso, Self::Code, Self::Token, Self::Header, Self::Ip, Self::None];
 
     /// The word of the logs.
     pub fn code(self) -> &'static str {
@@ -38,6 +41,7 @@ impl Method {
             Self::Header => "header",
             Self::Ip => "ip",
             Self::Sso => "sso",
+            Self::Code => "code",
             Self::None => "none",
         }
     }

@@ -17,10 +17,13 @@ use crate::grants::Grants;
 use crate::keyed::Keyed;
 use crate::limit::Registry;
 use crate::lockout::Failures;
+use crate::pending::Pending;
 use crate::pool::Pool;
 use crate::session::{Sessions, Store};
 use crate::sso::{BackChannel, Directories, Starts, UsedLogouts};
 use crate::state::State;
+use crate::steps::{self, Turns};
+use crate::totp;
 use crate::uses::Uses;
 
 /// Failure counters and last uses reach the disk at most this late.
@@ -41,6 +44,9 @@ pub(crate) struct Core {
     pub(crate) back_channel: Arc<dyn BackChannel>,
     pub(crate) directories: Directories,
     pub(crate) starts: Starts,
+    pub(crate) unfinished: Pending<steps::Held>,
+    pub(crate) totp: totp::Used,
+    pub(crate) hooks: Turns,
     pub(crate) logouts: UsedLogouts,
     geo: Mutex<Option<Arc<GeoDb>>>,
     gates: AtomicU64,
@@ -72,7 +78,6 @@ impl Core {
             grants: Grants::open(state.clone(), clock.clone())?,
             assertions: Assertions::open(state.clone(), clock.now())?,
             clock,
-            state,
             keyed,
             sessions: Sessions { store },
             history,
@@ -80,10 +85,14 @@ impl Core {
             back_channel,
             directories: Directories::default(),
             starts: Starts::default(),
+            unfinished: steps::room(),
+            totp: totp::Used::new(state.clone()),
+            hooks: Turns::default(),
             logouts: UsedLogouts::default(),
             geo: Mutex::default(),
             gates: AtomicU64::new(0),
             closing: Arc::default(),
+            state,
         };
         core.write_behind()?;
         Ok(core)

@@ -262,6 +262,11 @@ impl Gate {
         self.scope.access.ways()
     }
 
+    /// Whether `login` names codes by e-mail.
+    pub(crate) fn sends_codes(&self) -> bool {
+        self.ways().is_some_and(|ways| ways.code)
+    }
+
     pub(crate) fn names(&self, way: SignInWay) -> bool {
         self.ways().is_some_and(|ways| ways.login.contains(&way))
     }

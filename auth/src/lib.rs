@@ -1,7 +1,7 @@
 //! Decides who may enter. Requests come in as a [`RequestView`], answers leave as a [`Decision`].
 //!
 //! A refusal is an answer, not an error. In doubt the answer is a refusal. Nothing here knows sockets, status codes
-//! or pages; time is passed in through [`Clock`], and what goes to identity providers goes through
+//! or pages; time is passed in through [`Clock`], and what goes to identity providers and hooks goes through
 //! [`sso::BackChannel`].
 
 mod account;
@@ -25,6 +25,7 @@ mod limit;
 mod lockout;
 pub mod machine;
 pub mod membership;
+mod pending;
 mod policy;
 mod pool;
 pub mod request;
@@ -33,6 +34,8 @@ pub mod session;
 pub mod sign_in;
 pub mod sso;
 mod state;
+pub mod steps;
+pub mod totp;
 pub mod uses;
 pub mod verdict;
 
@@ -152,6 +155,8 @@ impl Auth {
             limiter_evictions: core.limits.evictions(),
             started_sign_ins: core.starts.count(),
             grants: core.grants.count(),
+            pending_sign_ins: core.unfinished.count(),
+            running_hooks: core.hooks.running(),
             hash_queue: core.pool.waiting() as u64,
             hash_queue_full: core.pool.turned_away(),
         }
@@ -197,6 +202,10 @@ pub struct Figures {
     pub started_sign_ins: u64,
     /// Grants in force.
     pub grants: u64,
+    /// Sign-ins that wait for a code or a purpose, those that are over too.
+    pub pending_sign_ins: u64,
+    /// Questions to hooks without an answer yet.
+    pub running_hooks: u64,
     /// Credentials waiting for the hash pool now.
     pub hash_queue: u64,
     /// Credentials turned away because the queue was full, since start.

@@ -232,12 +232,7 @@ impl Gate {
     }
 
     fn nobody(&self, method: Method) -> &Arc<Identity> {
-        match method {
-            Method::Ip => &self.machines.neighbour,
-            Method::Token | Method::Header | Method::Password | Method::Pin | Method::Sso | Method::None => {
-                &self.machines.holder
-            }
-        }
+        if method == Method::Ip { &self.machines.neighbour } else { &self.machines.holder }
     }
 
     fn bad(&self, shown: &Shown<'_>, reason: Reason) -> Refusal {
@@ -253,11 +248,10 @@ impl Gate {
         identity: &Identity,
         outside: &Outside,
     ) -> Result<Option<crate::verdict::Budget>, Refusal> {
-        let (key, reason) = match identity.method {
-            Method::Ip => (Key::address(request.client), Reason::RateLimitedIp),
-            Method::Token | Method::Header | Method::Password | Method::Pin | Method::Sso | Method::None => {
-                (Key::Text(identity.user_id.clone()), Reason::RateLimitedUser)
-            }
+        let (key, reason) = if identity.method == Method::Ip {
+            (Key::address(request.client), Reason::RateLimitedIp)
+        } else {
+            (Key::Text(identity.user_id.clone()), Reason::RateLimitedUser)
         };
         self.limits_by_user(&key, outside.wait).map_err(|budget| too_many(reason, budget))
     }

@@ -1,7 +1,7 @@
 //! One attempt to sign in with something that a person types.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use vestibule_config::SignInWay;
@@ -15,7 +15,7 @@ use crate::core::Core;
 use crate::error::Error;
 use crate::gate::Gate;
 use crate::request::RequestView;
-use crate::session::{Draft, Session, SessionCookie};
+use crate::session::{Draft, Passed, Session, SessionCookie};
 use crate::verdict::{Kind, Reason, Refusal};
 
 /// Longest account name that is looked at, in bytes (RFC 5321: 64 + 1 + 255).
@@ -90,13 +90,18 @@ pub enum Outcome {
 pub struct Verified {
     /// For the entry.
     pub sign_in: SignIn,
-    core: Arc<Core>,
-    draft: Draft,
+    /// Why the person comes, where the circuit asks.
+    pub purpose: Option<String>,
+    /// What let it go on although nobody answered: `hooks.NAME.on_failure`.
+    pub exception: Option<String>,
+    /// It may wait for a person in there.
+    core: Weak<Core>,
+    pub(crate) draft: Draft,
 }
 
 impl Verified {
-    pub(crate) fn new(sign_in: SignIn, core: Arc<Core>, draft: Draft) -> Self {
-        Self { sign_in, core, draft }
+    pub(crate) fn new(sign_in: SignIn, core: &Arc<Core>, draft: Draft) -> Self {
+        Self { sign_in, purpose: None, exception: None, core: Arc::downgrade(core), draft }
     }
 
     /// The id that the session will have, for the attempt's entry.
@@ -111,7 +116,8 @@ impl Verified {
     /// # Errors
     /// When the state database refuses or holds as many sessions as it may; then there is no session.
     pub fn open(self, replaces: Option<&Session>) -> Result<SessionCookie, Error> {
-        self.core.sessions.store.create(self.draft, replaces)
+        let core = self.core.upgrade().ok_or(Error::Closed)?;
+        core.sessions.store.create(self.draft, replaces)
     }
 }
 
@@ -151,7 +157,7 @@ impl Gate {
             Err(refusal) => return Outcome::Forbidden(sign_in, refusal),
         }
         let draft = self.draft(&sign_in, self.fingerprint(hash), request);
-        Outcome::Verified(Box::new(Verified::new(sign_in, self.core.clone(), draft)))
+        Outcome::Verified(Box::new(Verified::new(sign_in, &self.core, draft)))
     }
 
     async fn fail(&self, sign_in: SignIn, admitted: crate::attempts::Admitted, reason: Reason) -> Outcome {
@@ -201,6 +207,7 @@ impl Gate {
             user_agent: user_agent(request),
             fingerprint,
             provided: None,
+            passed: Passed::default(),
         }
     }
 }

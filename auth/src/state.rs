@@ -31,6 +31,8 @@ pub(crate) enum Table {
     Grant = b'g' as isize,
     /// Key: name of a token with its kind. Value: JSON of `uses::Last`.
     TokenUse = b't' as isize,
+    /// Key: e-mail. Value: the latest step of time whose code was taken, u64 big-endian.
+    SecondFactor = b'o' as isize,
     /// Key: `keys`. Value: JSON of the keys that sign assertions, private halves included.
     Signing = b'k' as isize,
 }

@@ -141,6 +141,8 @@ reasons! {
     TokenExpired = "token_expired",
     /// `disabled`.
     TokenDisabled = "token_disabled",
+    /// A code by e-mail, or a sign-in that waits, is over or used, or was begun in another browser.
+    CodeExpired = "code_expired",
     /// The provider refused, or what it sent is not to be believed.
     SsoError = "sso_error",
     /// No sign-in was started with this state in this browser, or not lately, or it is used.
@@ -173,6 +175,10 @@ reasons! {
     UserNotFound = "user_not_found",
     /// The session's way in is not in the circuit's `login` any more.
     AccountMismatch = "account_mismatch",
+    /// The hook says no.
+    HookDenied = "hook_denied",
+    /// The hook does not answer, or not in a way that is understood.
+    HookUnavailable = "hook_unavailable",
     /// Per address.
     RateLimitedIp = "rate_limited_ip",
     /// Per person.
@@ -199,6 +205,12 @@ reasons! {
     LogUnavailable = "log_unavailable",
     /// All that a client learns after a failed sign-in.
     InvalidCredentials = "invalid_credentials",
+    /// Not the code that was sent by e-mail.
+    InvalidCode = "invalid_code",
+    /// The person has no second factor.
+    SecondFactorRequired = "second_factor_required",
+    /// Not a code of the person's second factor, or one that was used.
+    SecondFactorFailed = "second_factor_failed",
     /// The head is no HTTP.
     MalformedRequest = "malformed_request",
     /// The head is too long.

@@ -46,6 +46,8 @@ pub struct Ways {
     pub login: Vec<SignInWay>,
     /// `sso:NAME` of `login`, in the file's order.
     pub providers: Vec<Name>,
+    /// `code` of `login`: a code that is sent by e-mail.
+    pub code: bool,
     /// `shared`: the circuit's own secret; who knows it is let in, as nobody in particular.
     pub shared: Option<SharedSecret>,
     /// `header_auth`: who shows one of these keys is let in, as nobody in particular.
@@ -84,15 +86,16 @@ pub enum AllowEntry {
 }
 
 impl Ways {
-    /// As `login` spells them: providers, then what a person types.
+    /// As `login` spells them: providers, what a person types, then what is sent to them.
     pub fn names(&self) -> Vec<String> {
         let providers = self.providers.iter().map(|name| format!("sso:{name}"));
-        providers.chain(self.login.iter().map(|way| way.as_str().to_owned())).collect()
+        let typed = self.login.iter().map(|way| way.as_str().to_owned());
+        providers.chain(typed).chain(self.code.then(|| CODE.to_owned())).collect()
     }
 
     /// The provider that is the only way in.
     pub fn sole_provider(&self) -> Option<&Name> {
-        let alone = self.login.is_empty() && self.shared.is_none();
+        let alone = self.login.is_empty() && !self.code && self.shared.is_none();
         match self.providers.as_slice() {
             [provider] if alone => Some(provider),
             _ => None,
@@ -116,7 +119,12 @@ pub(crate) enum Login {
     Way(SignInWay),
     /// `sso:corp`
     Provider(Name),
+    /// `code`
+    Code,
 }
+
+/// Spelling of [`Login::Code`].
+const CODE: &str = "code";
 
 shape! {
     /// What `shared` may say.
@@ -139,6 +147,8 @@ pub(crate) struct RawPolicy {
 pub(crate) struct Known<'a> {
     pub(crate) providers: &'a Providers,
     pub(crate) tokens: &'a Tokens,
+    /// Whether messages can be sent.
+    pub(crate) has_mail: bool,
 }
 
 impl RawPolicy {
@@ -217,21 +227,22 @@ impl RawWays {
         let nothing = login.is_absent() || login.as_ref().is_some_and(Vec::is_empty);
         if nothing && !allowance {
             let finding = reading.findings.error(login.span().unwrap_or(table), "\"login\" names no way to sign in");
-            finding.help("write login = [\"sso:NAME\", \"password\", \"pin\"], or some of them");
+            finding.help("write login = [\"sso:NAME\", \"password\", \"pin\", \"code\"], or some of them");
         }
-        let mut ways = check_login(login, known.providers, reading);
+        let mut ways = check_login(login, known, reading);
         ways.shared = shared.optional().and_then(|shared| shared.check(reading));
         ways.header_auth = header_key::check(header_auth, reading);
         ways
     }
 }
 
-fn check_login(login: Field<Vec<At<Login>>>, providers: &Providers, reading: &mut Reading<'_>) -> Ways {
+fn check_login(login: Field<Vec<At<Login>>>, known: &Known<'_>, reading: &mut Reading<'_>) -> Ways {
     let mut ways = Ways::default();
     for At { value, span } in login.or_default() {
         let twice = match &value {
             Login::Way(way) => ways.login.contains(way),
             Login::Provider(name) => ways.providers.contains(name),
+            Login::Code => ways.code,
         };
         if twice {
             reading.findings.error(span, format!("{value} stands here twice")).help("remove one");
@@ -240,8 +251,15 @@ fn check_login(login: Field<Vec<At<Login>>>, providers: &Providers, reading: &mu
         match value {
             Login::Way(way) => ways.login.push(way),
             Login::Provider(name) => {
-                check_provider(&name, span, providers, reading);
+                check_provider(&name, span, known.providers, reading);
                 ways.providers.push(name);
+            }
+            Login::Code => {
+                ways.code = true;
+                if !known.has_mail {
+                    let finding = reading.findings.error(span, "without [mail] no code can be sent");
+                    finding.help("write [mail] with from and smtp or command");
+                }
             }
         }
     }
@@ -261,6 +279,7 @@ impl fmt::Display for Login {
         match self {
             Self::Way(way) => write!(f, "{:?}", way.as_str()),
             Self::Provider(name) => write!(f, "\"sso:{name}\""),
+            Self::Code => write!(f, "{CODE:?}"),
         }
     }
 }
@@ -271,7 +290,8 @@ impl Word for Login {
     fn parse(text: &str) -> Result<Self, Wrong> {
         match text.strip_prefix("sso:") {
             Some(name) => Name::parse(name).map(Self::Provider),
-            None => SignInWay::parse(text).map(Self::Way),
+            None if text == CODE => Ok(Self::Code),
+            None => SignInWay::parse(text).map(Self::Way).map_err(|_| Wrong::unknown(text, &["password", "pin", CODE])),
         }
     }
 }

@@ -21,11 +21,12 @@ use crate::network::Member;
 use crate::service_token::Tokens;
 use crate::session::{RawSession, SessionLimits};
 use crate::shape::{At, Field, Reading, Shape, shape};
+use crate::steps::{Bearings, RawSteps, SecondFactor, Steps};
 use crate::suggest;
 use crate::text::Span;
 use crate::tree::{Node, Value};
 use crate::upstream::{RawUpstream, UpstreamUrl};
-use crate::waiting::{RawHealth, SecondFactor};
+use crate::waiting::RawHealth;
 
 pub use crate::address_rules::{AddressRules, AllowMatch, Observed, Reputation};
 pub use crate::circuit_path::{CircuitPath, Rewrite};
@@ -49,6 +50,8 @@ pub struct Circuit {
     pub paths: Vec<CircuitPath>,
     /// Browsers' questions before requests of other sites' pages; absent: the answer is no.
     pub cors: Option<Cors>,
+    /// What follows the credential of a person who signs in.
+    pub steps: Steps,
     /// Who comes from one of these satisfies the policy without signing in.
     pub trusted_addresses: Vec<IpNet>,
     /// Address and country rules.
@@ -97,13 +100,13 @@ shape! {
         enabled: bool,
         paths: Vec<RawCircuitPath>,
         cors: Cors,
+        second_factor: SecondFactor,
+        purpose: bool,
+        hook: At<Name>,
     }
     later {
         upstreams: Vec<UpstreamUrl> => "write one upstream",
         health: RawHealth => "leave it out",
-        second_factor: SecondFactor => "leave it out",
-        purpose: bool = false => "leave it out",
-        hook: Name => "leave it out",
     }
 }
 
@@ -112,6 +115,11 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) projects: &'a BTreeMap<Name, Option<crate::project::Project>>,
     pub(crate) service_tokens: &'a Tokens,
     pub(crate) providers: &'a crate::provider::Providers,
+    pub(crate) hooks: &'a crate::hook::Hooks,
+    /// Whether messages can be sent.
+    pub(crate) has_mail: bool,
+    /// Whether anybody has a `totp`.
+    pub(crate) has_totp: bool,
     /// Whether anybody has a password, a PIN.
     pub(crate) own_secrets: [(SignInWay, bool); 2],
     pub(crate) ip_sets: &'a BTreeMap<Name, Option<Vec<IpNet>>>,
@@ -159,6 +167,9 @@ impl RawCircuit {
             enabled,
             paths,
             cors,
+            second_factor,
+            purpose,
+            hook,
         } = self;
         let place = access.span().and_then(|span| reading.texts.place(span));
         let hosts = check_hosts(hosts, table, reading);
@@ -175,6 +186,7 @@ impl RawCircuit {
             reading.findings.warning(key, "\"trusted_addresses\" has no effect with access = \"public\"");
         }
         let trusted_addresses = address_rules::check_networks(trusted_addresses, around, reading).unwrap_or_default();
+        let secret = shared.key();
         let identity = identity.optional().map_or_else(IdentityHeaders::default, |identity| identity.check(reading));
         let access = RawPolicy { access, allow, login, shared, header_auth };
         let access = check_policy(access, allowance, table, &identity, around, reading);
@@ -195,6 +207,9 @@ impl RawCircuit {
         };
         let rules = rules.check(!rate_limits.is_empty(), around, reading);
         check_expiry(&expires, &name.value, reading);
+        let log = log.optional().map_or_else(CircuitLog::default, RawCircuitLog::check);
+        let bearings = Bearings { policy, shared: secret, has_totp: around.has_totp, hooks: around.hooks };
+        let steps = RawSteps { second_factor, purpose, hook }.check(&bearings, &log, reading);
         Some(Circuit {
             name: name.value.clone(),
             project,
@@ -203,12 +218,13 @@ impl RawCircuit {
             access: access?,
             paths,
             cors: cors.optional(),
+            steps,
             trusted_addresses,
             rules,
             rate_limits,
             session: session.optional().map_or(around.sessions, |session| session.check(around.sessions)),
             identity,
-            log: log.optional().map_or_else(CircuitLog::default, RawCircuitLog::check),
+            log,
             expires: expires.optional(),
             enabled: enabled.or(true),
             place: place.map(|place| format!("{}:{}", place.file, place.line)).unwrap_or_default(),
@@ -258,7 +274,7 @@ pub(crate) fn check_policy(
 ) -> Option<Access> {
     warn_of_missing_secrets(&policy.login, &around.own_secrets, reading);
     let keys = policy.header_auth.key();
-    let known = Known { providers: around.providers, tokens: around.service_tokens };
+    let known = Known { providers: around.providers, tokens: around.service_tokens, has_mail: around.has_mail };
     let access = policy.check(allowance, table, &known, reading)?;
     if let (Some(span), Some(ways)) = (keys, access.ways()) {
         header_key::check_apart(&ways.header_auth, identity, span, reading);

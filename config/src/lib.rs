@@ -11,9 +11,11 @@ pub mod cors;
 pub mod edit;
 pub mod geo;
 pub mod header_key;
+pub mod hook;
 pub mod limit;
 pub mod load;
 pub mod logs;
+pub mod mail;
 pub mod name;
 pub mod path;
 pub mod problem;
@@ -23,6 +25,8 @@ pub mod secret;
 pub mod server;
 pub mod service_token;
 pub mod session;
+pub mod steps;
+pub mod totp;
 pub mod units;
 pub mod user;
 
@@ -50,6 +54,7 @@ mod tls;
 mod tree;
 mod upstream;
 mod waiting;
+mod web_address;
 mod word;
 
 use std::collections::BTreeMap;
@@ -62,6 +67,7 @@ pub use access::{Access, AllowEntry, SharedSecret, SignInWay};
 pub use circuit::{
     AddressRules, Circuit, CircuitPath, HostHeader, IdentityHeaders, Rewrite, Upstream, UpstreamAddress,
 };
+pub use hook::Hook;
 pub use load::{FileSource, Source, admin_listen, discover, load, load_text};
 pub use name::{CountryCode, Email, Host, Name};
 pub use origin::Origins;
@@ -96,6 +102,10 @@ pub struct Settings {
     pub rate_limits: BTreeMap<Name, Arc<limit::RateLimit>>,
     /// Attempts, not requests.
     pub login_limits: limit::LoginLimits,
+    /// `[hooks]`; each circuit holds its own already.
+    pub hooks: BTreeMap<Name, Arc<Hook>>,
+    /// Absent: no message is ever sent.
+    pub mail: Option<Arc<mail::Mail>>,
     /// Circuits by name, disabled and expired ones too.
     pub circuits: BTreeMap<Name, Arc<Circuit>>,
     /// What is kept and how.

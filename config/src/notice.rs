@@ -1,19 +1,8 @@
-//! `[mail]`, `[alerts.NAME]` and `[hooks.NAME]`: whom the program calls. Nothing of it works yet; its shape is checked.
-
-use std::time::Duration;
+//! `[alerts.NAME]`: who is told. It does not work yet; its shape is checked.
 
 use crate::secret::SecretReference;
 use crate::shape::shape;
 use crate::word::spellings;
-
-shape! {
-    /// What `[mail]` may say.
-    pub(crate) unread struct RawMail {
-        smtp: SecretReference,
-        command: String,
-        from: String,
-    }
-}
 
 shape! {
     /// What `[alerts.NAME]` may say.
@@ -21,16 +10,6 @@ shape! {
         url: String,
         secret: SecretReference,
         on: Vec<Occasion>,
-    }
-}
-
-shape! {
-    /// What `[hooks.NAME]` may say.
-    pub(crate) unread struct RawHook {
-        url: String,
-        secret: SecretReference,
-        timeout: Duration,
-        on_failure: OnFailure,
     }
 }
 
@@ -51,12 +30,3 @@ spellings!(read Occasion {
     "anchor_age" => AnchorAge,
     "disk" => Disk,
 });
-
-/// `on_failure`
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum OnFailure {
-    Deny,
-    Allow,
-}
-
-spellings!(read OnFailure { "deny" => Deny, "allow" => Allow });

@@ -1,15 +1,13 @@
 //! `[providers.NAME]`: OpenID Connect.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
-
-use http::uri::{Scheme, Uri};
 
 use crate::name::{Host, Name};
 use crate::secret::Secret;
 use crate::shape::{At, Field, Named, Reading, shape};
+use crate::web_address;
 use crate::word::{Word, Wrong, words};
 
 /// One OpenID Connect provider, whose people may sign in where a circuit's `login` names `sso:NAME`.
@@ -148,26 +146,12 @@ impl Word for Issuer {
         let wrong = |what: &str| {
             Wrong::new(format!("this is not an issuer: {what}")).help(format!("write one such as {}", Self::EXAMPLE))
         };
-        let uri: Uri = text.parse().map_err(|_| wrong("it is no URL"))?;
-        let (Some(scheme), Some(authority)) = (uri.scheme(), uri.authority()) else {
-            return Err(wrong("it has no scheme"));
-        };
-        if authority.as_str().contains('@') {
-            return Err(wrong("it has a user name or password"));
-        }
+        web_address::parse(text).map_err(wrong)?;
         if text.contains(['?', '#']) {
             return Err(wrong("it has a query"));
         }
-        if *scheme == Scheme::HTTPS || (*scheme == Scheme::HTTP && is_loopback(authority.host())) {
-            return Ok(Self(text.into()));
-        }
-        Err(wrong("what it says must come over https, except from this machine"))
+        Ok(Self(text.into()))
     }
-}
-
-fn is_loopback(host: &str) -> bool {
-    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-    address.is_ok_and(|address| address.is_loopback()) || host == "localhost" || host.ends_with(".localhost")
 }
 
 impl Word for Scope {

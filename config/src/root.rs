@@ -12,11 +12,13 @@ use crate::admin::RawAdmin;
 use crate::circuit::{self, Circuit, RawCircuit, Surroundings};
 use crate::fleet::RawFleet;
 use crate::geo::RawGeo;
+use crate::hook::{self, RawHook};
 use crate::limit::{RateLimit, RawLoginLimits, RawRateLimit};
 use crate::logs::{Logs, RawLogs};
+use crate::mail::RawMail;
 use crate::name::{Email, Host, Name};
 use crate::network::IpSet;
-use crate::notice::{RawAlert, RawHook, RawMail};
+use crate::notice::RawAlert;
 use crate::project::{Project, RawProject};
 use crate::provider::{self, RawProvider};
 use crate::scenario::RawScenario;
@@ -46,11 +48,11 @@ shape! {
         circuits: Named<Name, RawCircuit>,
         logs: RawLogs,
         admin: RawAdmin,
+        mail: RawMail,
+        hooks: Named<Name, RawHook>,
     }
     later {
         tls: RawTls => "speak TLS at a proxy in front, and name it in trusted_proxies",
-        hooks: Named<Name, RawHook> => "leave it out",
-        mail: RawMail => "leave it out",
         alerts: Named<Name, RawAlert> => "watch the metrics of the admin port",
         fleet: RawFleet => "run one node",
         tests: Vec<RawScenario> => "leave it out",
@@ -74,6 +76,7 @@ pub fn known_keys() -> Vec<(String, bool)> {
 
 impl RawFile {
     /// Absent where an error was reported. `origins`, `files`, `warnings`, `texts` and `revision` are the loader's to fill.
+    #[expect(clippy::too_many_lines, reason = "a line or two for each section of the file")]
     pub(crate) fn check(self, root: Span, reading: &mut Reading<'_>) -> Option<Settings> {
         let Self {
             table: _unused,
@@ -92,6 +95,8 @@ impl RawFile {
             circuits,
             logs,
             admin,
+            mail,
+            hooks,
         } = self;
         let server = check_server(server, root, reading);
         let has_geo = !geo.is_absent();
@@ -100,6 +105,10 @@ impl RawFile {
         let sessions = sessions.optional().map_or_else(SessionLimits::default, RawSessions::check);
         let users = users.or_default();
         let own_secrets = own_secrets(&users);
+        let has_totp = any_has(&users, |user| !user.totp.is_absent());
+        let hooks = hook::check_all(hooks.or_default(), reading);
+        let has_mail = !mail.is_absent();
+        let mail = mail.optional().and_then(|mail| mail.check(reading)).map(Arc::new);
         let users = check_users(users, reading);
         let service_tokens = service_token::check(service_tokens.or_default(), reading);
         let projects = check_projects(projects.or_default(), &service_tokens, reading);
@@ -113,6 +122,9 @@ impl RawFile {
             projects: &projects,
             service_tokens: &service_tokens,
             providers: &providers,
+            hooks: &hooks,
+            has_mail,
+            has_totp,
             own_secrets,
             ip_sets: &ip_sets,
             rate_limits: &rate_limits,
@@ -135,6 +147,8 @@ impl RawFile {
             ip_sets: ip_sets.into_iter().filter_map(|(name, set)| Some((name, set?))).collect(),
             rate_limits: rate_limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect(),
             login_limits: login_limits.optional().map(|limits| limits.check(reading)).unwrap_or_default(),
+            hooks: hooks.into_iter().filter_map(|(name, hook)| Some((name, hook?))).collect(),
+            mail,
             circuits,
             logs: logs.optional().map_or_else(Logs::default, RawLogs::check),
             admin,
@@ -177,11 +191,14 @@ fn check_users(users: Named<Email, RawUser>, reading: &mut Reading<'_>) -> BTree
 
 /// Whether anybody has a secret of each kind; one that was reported as wrong counts.
 fn own_secrets(users: &Named<Email, RawUser>) -> [(SignInWay, bool); 2] {
-    let any = |held: fn(&RawUser) -> bool| users.0.iter().any(|(_, user)| user.as_ref().is_some_and(held));
     [
-        (SignInWay::Password, any(|user| !user.password_hash.is_absent())),
-        (SignInWay::Pin, any(|user| !user.pin_hash.is_absent())),
+        (SignInWay::Password, any_has(users, |user| !user.password_hash.is_absent())),
+        (SignInWay::Pin, any_has(users, |user| !user.pin_hash.is_absent())),
     ]
+}
+
+fn any_has(users: &Named<Email, RawUser>, held: fn(&RawUser) -> bool) -> bool {
+    users.0.iter().any(|(_, user)| user.as_ref().is_some_and(held))
 }
 
 fn check_projects(

@@ -47,6 +47,10 @@ impl fmt::Debug for TokenHash {
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
+    pub(crate) fn new(text: Zeroizing<String>) -> Self {
+        Self(text)
+    }
+
     /// For the one who asks for it.
     pub fn expose(&self) -> &str {
         &self.0

@@ -7,8 +7,10 @@ use std::fmt::Display;
 use crate::Settings;
 use crate::access::AllowEntry;
 use crate::admin::Admin;
+use crate::hook::Hook;
 use crate::limit::{LoginLimits, RateLimit};
 use crate::logs::{AnchorPlace, Logs};
+use crate::mail::Mail;
 use crate::provider::Provider;
 use crate::server::Server;
 use crate::service_token::{PreviousToken, ServiceToken};
@@ -51,6 +53,8 @@ impl Settings {
         self.circuits.values().for_each(|circuit| page.circuit(circuit));
         page.logs(&self.logs);
         page.admin(&self.admin);
+        self.mail.iter().for_each(|mail| page.mail(mail));
+        self.hooks.values().for_each(|hook| page.hook(hook));
         page.text
     }
 }
@@ -103,6 +107,7 @@ impl Page<'_> {
         self.set_some("pin_hash", user.pin_hash.as_ref().map(|_| text(HIDDEN)));
         self.set("groups", list(&user.groups));
         self.set("state", text(user.state.as_str()));
+        self.set_some("totp", user.totp.as_ref().map(|_| text(HIDDEN)));
     }
 
     fn service_token(&mut self, token: &ServiceToken) {
@@ -161,6 +166,21 @@ impl Page<'_> {
             self.set("hash", text(HIDDEN));
             self.set_some("logs", token.logs.as_ref().map(|logs| list(logs.iter().map(|log| log.as_str()))));
         }
+    }
+
+    fn mail(&mut self, mail: &Mail) {
+        self.table(&["mail"]);
+        self.set("from", text(&mail.from));
+        self.set_some("smtp", mail.server.as_ref().map(|_| text(HIDDEN)));
+        self.set_some("command", mail.command.as_ref().map(text));
+    }
+
+    fn hook(&mut self, hook: &Hook) {
+        self.table(&["hooks", hook.name.as_str()]);
+        self.set("url", text(&hook.url));
+        self.set("secret", text(HIDDEN));
+        self.set("timeout", text(display_duration(hook.timeout)));
+        self.set("on_failure", text(hook.on_failure.as_str()));
     }
 
     fn table(&mut self, path: &[&str]) {

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::name::Email;
-use crate::secret::{PasswordHash, SecretReference};
+use crate::secret::PasswordHash;
 use crate::shape::shape;
+use crate::totp::TotpSecret;
 use crate::word::{Word, Wrong, spellings, words};
 
 /// One person.
@@ -18,6 +19,8 @@ pub struct User {
     pub password_hash: Option<PasswordHash>,
     /// Absent: cannot sign in with a PIN.
     pub pin_hash: Option<PasswordHash>,
+    /// Absent: not let in where a second factor is asked for.
+    pub totp: Option<TotpSecret>,
     /// For `group:NAME` in members and allow, and for the upstream.
     pub groups: BTreeSet<String>,
     /// Applies to every way in.
@@ -45,9 +48,7 @@ shape! {
         pin_hash: PasswordHash,
         groups: Vec<Group>,
         state: AccountState,
-    }
-    later {
-        totp: SecretReference => "leave it out: a password or PIN is the only factor",
+        totp: TotpSecret,
     }
 }
 
@@ -60,12 +61,13 @@ const GROUP_LENGTH_MAX: usize = 128;
 
 impl RawUser {
     pub(crate) fn check(self, email: &Email) -> User {
-        let Self { table: _unused, name, password_hash, pin_hash, groups, state } = self;
+        let Self { table: _unused, name, password_hash, pin_hash, groups, state, totp } = self;
         User {
             email: email.clone(),
             name: name.optional(),
             password_hash: password_hash.optional(),
             pin_hash: pin_hash.optional(),
+            totp: totp.optional(),
             groups: groups.or_default().into_iter().map(|group| group.0).collect(),
             state: state.or(AccountState::Active),
         }

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use crate::shape::shape;
-use crate::word::spellings;
 
 shape! {
     /// What `health` may say.
@@ -11,18 +10,4 @@ shape! {
         path: String,
         every: Duration,
     }
-}
-
-macro_rules! choices {
-    ($($(#[$doc:meta])* $name:ident { $($text:literal => $variant:ident),+ $(,)? })+) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-        pub(crate) enum $name { $($variant),+ }
-        spellings!(read $name { $($text => $variant),+ });
-    )+};
-}
-
-choices! {
-    /// `second_factor`
-    SecondFactor { "totp" => Totp }
 }

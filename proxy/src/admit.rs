@@ -295,6 +295,7 @@ fn scene<'a>(request: &'a Request, headers: &'a HeaderMap, route: &'a Route) -> 
         access: route.gate.access(),
         host: request.host.as_deref().unwrap_or_default(),
         attempt: None,
+        purpose: None,
     }
 }
 

@@ -19,7 +19,7 @@ use http::HeaderMap;
 use http::header::USER_AGENT;
 use moka::sync::Cache;
 use vestibule_auth::sso::Step;
-use vestibule_auth::{Kind, Location, Method, Reason, Refusal, Session, SessionId, SignIn};
+use vestibule_auth::{Kind, Location, Method, Reason, Refusal, Session, SessionId, SignIn, Verified};
 use vestibule_config::{Access, Circuit};
 use vestibule_logstore::entry::Common;
 use vestibule_logstore::{AccessEntry, Entry, Unavailable};
@@ -63,6 +63,8 @@ pub(crate) struct Scene<'a> {
     pub(crate) host: &'a str,
     /// The attempt that goes on; absent where this is one of its own.
     pub(crate) attempt: Option<&'a str>,
+    /// Why the person came, where they said so.
+    pub(crate) purpose: Option<&'a str>,
 }
 
 impl<'a> Scene<'a> {
@@ -79,6 +81,7 @@ impl<'a> Scene<'a> {
             access: visit.gate.access(),
             host: visit.request.host,
             attempt: None,
+            purpose: None,
         }
     }
 
@@ -139,6 +142,12 @@ pub(crate) fn passed(state: &State, scene: &Scene<'_>, passed: &Passed<'_>) {
     append(state, scene, &decided);
 }
 
+/// A step of an attempt whose person is known already, by the rule that asks for it. Queued, not waited for.
+pub(crate) fn stepped(state: &State, scene: &Scene<'_>, who: &SignIn, rule: &str, time: Option<Duration>) {
+    let decided = Decided { rule: Some(rule), time, ..Decided::sign_in(who, PENDING, None) };
+    append(state, scene, &decided);
+}
+
 /// As sent, cut at 2 KiB; absent if it is not UTF-8.
 pub(crate) fn user_agent(headers: &HeaderMap) -> Option<&str> {
     let text = std::str::from_utf8(headers.get(USER_AGENT)?.as_bytes()).ok()?;
@@ -153,13 +162,10 @@ pub(crate) fn user_agent(headers: &HeaderMap) -> Option<&str> {
 ///
 /// # Errors
 /// When the entry is not on disk; then there must be no session.
-pub(crate) async fn succeeded(
-    state: &State,
-    scene: &Scene<'_>,
-    who: &SignIn,
-    session: &SessionId,
-) -> Result<(), Unavailable> {
-    let decided = Decided { session_id: Some(session.as_str()), ..Decided::sign_in(who, SUCCESS, None) };
+pub(crate) async fn succeeded(state: &State, scene: &Scene<'_>, verified: &Verified) -> Result<(), Unavailable> {
+    let session_id = Some(verified.session_id().as_str());
+    let rule = verified.exception.as_deref();
+    let decided = Decided { session_id, rule, ..Decided::sign_in(&verified.sign_in, SUCCESS, None) };
     commit(state, scene, &decided).await
 }
 
@@ -178,7 +184,7 @@ pub(crate) async fn failed(
 
 /// A credential that was not looked at. Queued, not waited for; a limit is also counted for the audit log.
 pub(crate) fn limited(state: &State, scene: &Scene<'_>, who: &SignIn, refusal: &Refusal) {
-    let decided = Decided::sign_in(who, ("failure", "rate_limited"), Some(refusal));
+    let decided = Decided::sign_in(who, LIMITED, Some(refusal));
     count(state, scene, &decided);
     append(state, scene, &decided);
     if let Kind::Limited(budget) = &refusal.kind {
@@ -253,10 +259,12 @@ impl Refused {
 }
 
 /// Status and result.
-type Outcome = (&'static str, &'static str);
+type Outcome = (&'static str, Option<&'static str>);
 
-const SUCCESS: Outcome = ("success", "success");
-const FAILED: Outcome = ("failure", "failed");
+const PENDING: Outcome = ("pending", None);
+const SUCCESS: Outcome = ("success", Some("success"));
+const FAILED: Outcome = ("failure", Some("failed"));
+const LIMITED: Outcome = ("failure", Some("rate_limited"));
 
 /// What came of it.
 #[derive(Clone, Copy)]
@@ -281,7 +289,7 @@ impl<'a> Decided<'a> {
         Self {
             action: "login",
             status,
-            result: Some(result),
+            result,
             reason: refusal.map(|refusal| refusal.reason),
             method: who.method,
             provider: who.provider.as_deref(),
@@ -297,7 +305,7 @@ impl<'a> Decided<'a> {
         Self {
             action: "login",
             status,
-            result: Some(result),
+            result,
             reason: refusal.map(|refusal| refusal.reason),
             method: session.method,
             provider: session.provider.as_deref(),
@@ -360,6 +368,7 @@ fn entry<'a>(state: &State, scene: &Scene<'a>, decided: &Decided<'a>, attempt_id
         policy: Some(policy(scene.access)),
         rule: decided.rule,
         duration_ms: Some(took_ms.unwrap_or(0)),
+        purpose: scene.purpose,
     }
 }
 

@@ -230,6 +230,7 @@ mod tests {
             access: &circuit.access,
             host: "open.test",
             attempt: None,
+            purpose: None,
         })
     }
 

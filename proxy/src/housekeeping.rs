@@ -14,7 +14,7 @@ use vestibule_logstore::Keep;
 
 use crate::audit::{Act, Actor};
 use crate::state::State;
-use crate::{anchors, attempt, exceeded};
+use crate::{anchors, attempt, exceeded, mail};
 
 /// Sessions that are over are taken away, keys that are old give way.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -126,7 +126,8 @@ impl BackgroundService for Housekeeping {
             self.send_anchors(),
             self.close_attempts(),
             self.look_up(),
-            exceeded::run(self.state.clone())
+            exceeded::run(self.state.clone()),
+            mail::run(self.state.clone())
         );
     }
 }

@@ -29,6 +29,7 @@ mod gateway;
 mod host;
 mod housekeeping;
 mod login;
+mod mail;
 mod metrics;
 mod own_path;
 mod pages;

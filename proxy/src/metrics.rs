@@ -21,6 +21,9 @@ use crate::attempt::Opened;
 /// Seconds; from a cached answer on the same machine to the default upstream timeout.
 const DURATION_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 15.0, 60.0];
 
+/// What a hook may answer; an answer that does not come is `unavailable`, whatever follows from it.
+pub(crate) const HOOK_RESULTS: [&str; 3] = ["allowed", "denied", "unavailable"];
+
 /// All of them. Label values come from the configuration and from closed lists, never from clients.
 pub(crate) struct Metrics {
     registry: Registry,
@@ -38,6 +41,8 @@ pub(crate) struct Metrics {
     active_connections: Gauge,
     admin_connections: Gauge,
     reload_successful: Gauge,
+    mails: Family<ResultLabels, Counter>,
+    hook_calls: Family<HookLabels, Counter>,
     snapshot: Snapshot,
 }
 
@@ -59,6 +64,8 @@ pub(crate) struct Held<'a> {
     pub(crate) anchor_age: Option<i64>,
     /// Anchors that a place did not take, each time.
     pub(crate) anchor_failures: u64,
+    /// Messages that wait to be sent.
+    pub(crate) waiting_mails: u64,
 }
 
 /// Numbers that others keep and that are copied in when the page is asked for.
@@ -74,6 +81,9 @@ struct Snapshot {
     hash_queue: Gauge,
     hash_queue_full: Counter,
     started_sign_ins: Gauge,
+    pending_sign_ins: Gauge,
+    running_hooks: Gauge,
+    waiting_mails: Gauge,
     open_pages: Gauge,
     unrecorded_attempts: Counter,
     grants: Gauge,
@@ -130,6 +140,17 @@ struct LimitLabels {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     reason: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ResultLabels {
+    result: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct HookLabels {
+    hook: Arc<str>,
+    result: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -196,6 +217,8 @@ impl Metrics {
             active_connections: Gauge::default(),
             admin_connections: Gauge::default(),
             reload_successful: Gauge::default(),
+            mails: Family::default(),
+            hook_calls: Family::default(),
             snapshot: Snapshot::default(),
         };
         metrics.reload_successful.set(1);
@@ -284,6 +307,16 @@ impl Metrics {
         self.admin_connections.dec();
     }
 
+    /// What became of a message; one of [`crate::mail::RESULTS`].
+    pub(crate) fn mail(&self, result: &'static str) {
+        self.mails.get_or_create(&ResultLabels { result }).inc();
+    }
+
+    /// What became of a question to a hook; one of [`HOOK_RESULTS`].
+    pub(crate) fn hook_called(&self, hook: &Arc<str>, result: &'static str) {
+        self.hook_calls.get_or_create(&HookLabels { hook: hook.clone(), result }).inc();
+    }
+
     /// How the last reload went.
     pub(crate) fn reloaded(&self, successful: bool) {
         self.reload_successful.set(i64::from(successful));
@@ -313,6 +346,8 @@ impl Metrics {
         add(to, "active_connections", "Clients connected", &self.active_connections);
         add(to, "admin_connections", "Clients connected to the admin port", &self.admin_connections);
         add(to, "config_last_reload_successful", "1 while the last reload was good", &self.reload_successful);
+        add(to, "mails", "Messages to people", &self.mails);
+        add(to, "hook_calls", "Questions to hooks", &self.hook_calls);
         let kept = &self.snapshot;
         add(to, "log_queue_depth", "Entries waiting for the writer", &kept.log_queue_depth);
         add(to, "log_dropped", "Entries lost", &kept.log_dropped);
@@ -324,6 +359,9 @@ impl Metrics {
         add(to, "hash_queue", "Credentials waiting to be checked", &kept.hash_queue);
         add(to, "hash_queue_full", "Credentials turned away", &kept.hash_queue_full);
         add(to, "sign_ins_started", "Sign-ins at providers in memory", &kept.started_sign_ins);
+        add(to, "sign_ins_pending", "Sign-ins that wait for a code or a purpose in memory", &kept.pending_sign_ins);
+        add(to, "hooks_running", "Questions to hooks without an answer yet", &kept.running_hooks);
+        add(to, "mails_waiting", "Messages that wait to be sent", &kept.waiting_mails);
         add(to, "sign_in_pages_open", "Shown sign-in pages in memory", &kept.open_pages);
         add(to, "attempts_unrecorded", "Beginnings of attempts that were only counted", &kept.unrecorded_attempts);
         add(to, "grants", "Grants in force", &kept.grants);
@@ -350,8 +388,9 @@ impl Snapshot {
             remembered_refusals,
             waiting_machines,
             throttled_addresses,
-            anchor_age: _,
-            anchor_failures: _,
+            anchor_age,
+            anchor_failures,
+            waiting_mails,
         } = *held;
         self.log_queue_depth.set(signed(store.queue_depth));
         self.log_quarantined.set(signed(store.quarantined));
@@ -371,6 +410,9 @@ impl Snapshot {
         self.hash_queue.set(signed(auth.hash_queue));
         store_in(&self.hash_queue_full, auth.hash_queue_full);
         self.started_sign_ins.set(signed(auth.started_sign_ins));
+        self.pending_sign_ins.set(signed(auth.pending_sign_ins));
+        self.running_hooks.set(signed(auth.running_hooks));
+        self.waiting_mails.set(signed(waiting_mails));
         self.open_pages.set(signed(opened.count()));
         store_in(&self.unrecorded_attempts, opened.unrecorded());
         self.grants.set(signed(auth.grants));
@@ -382,8 +424,8 @@ impl Snapshot {
         self.remembered_refusals.set(signed(remembered_refusals));
         self.waiting_machines.set(signed(waiting_machines));
         self.throttled_addresses.set(signed(throttled_addresses));
-        self.anchor_age.set(held.anchor_age.unwrap_or(-1));
-        store_in(&self.anchor_failures, held.anchor_failures);
+        self.anchor_age.set(anchor_age.unwrap_or(-1));
+        store_in(&self.anchor_failures, anchor_failures);
     }
 }
 

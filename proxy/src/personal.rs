@@ -2,7 +2,8 @@
 //!
 //! `hashed` puts pseudonyms in place of e-mail, user id, session and user agent, so that an auditor can still count,
 //! filter and follow; an address has no room for one, so that it goes into `metadata` of requests and is absent from
-//! attempts. `none` leaves all of it out. City and subdivision are absent in both; country and network stay.
+//! attempts. `none` leaves all of it out. City, subdivision and what people write as their purpose are absent in both;
+//! country and network stay.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -93,6 +94,7 @@ impl Disguise {
         entry.email = email.as_deref();
         entry.user_id = user_id.as_deref();
         entry.session_id = session_id.as_deref();
+        entry.purpose = None;
     }
 }
 

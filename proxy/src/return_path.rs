@@ -31,6 +31,11 @@ pub(crate) fn sign_in_as_another(target: &str) -> String {
     format!("{}&another=1", sign_in(target))
 }
 
+/// The address at which a sign-in that waits goes on; the id is base64url.
+pub(crate) fn go_on(id: &str) -> String {
+    format!("{OURS}/continue?step={id}")
+}
+
 /// The address that begins a sign-in at a provider and comes back to `target`.
 pub(crate) fn provider(name: &str, target: &str, another: bool) -> String {
     let (name, target) = (utf8_percent_encode(name, COMPONENT), utf8_percent_encode(checked(target), COMPONENT));

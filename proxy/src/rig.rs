@@ -19,6 +19,7 @@ use vestibule_logstore::{Log, Options, Query, Store};
 use crate::anchors::Anchoring;
 use crate::attempt::{Opened, Refused};
 use crate::exceeded::Exceeded;
+use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
 use crate::state::{Live, State};
@@ -82,6 +83,7 @@ impl Rig {
             turns: crate::attempt::Turns::default(),
             opened: Opened::default(),
             exceeded: Exceeded::default(),
+            mailer: Mailer::default(),
             serving: true.into(),
             stopping: watch::Sender::new(false),
         });

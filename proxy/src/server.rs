@@ -29,6 +29,7 @@ use crate::edge::Edge;
 use crate::exceeded::Exceeded;
 use crate::gateway::Gateway;
 use crate::housekeeping::{self, Housekeeping};
+use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::reload::{self, Reloads};
 use crate::signing;
@@ -105,6 +106,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
         turns: crate::attempt::Turns::default(),
         opened: Opened::default(),
         exceeded: Exceeded::default(),
+        mailer: Mailer::default(),
         request_ids: store.request_ids(),
         signer: signing::load_or_make(&data_dir)?,
         anchoring: Anchoring::default(),

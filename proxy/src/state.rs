@@ -14,6 +14,7 @@ use vestibule_logstore::{RequestIds, Store};
 use crate::anchors::Anchoring;
 use crate::attempt::{Opened, Refused, Turns};
 use crate::exceeded::Exceeded;
+use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
 use crate::routes::Routes;
@@ -41,6 +42,8 @@ pub(crate) struct State {
     /// Refusals by limits, for the audit log; `Exceeded::default()`, kept going by [`crate::exceeded::run`] and
     /// emptied by [`Exceeded::flush_all`] before the store is closed.
     pub(crate) exceeded: Exceeded,
+    /// Messages to people; `Mailer::default()`, sent by [`crate::mail::run`].
+    pub(crate) mailer: Mailer,
     /// Names of requests.
     pub(crate) request_ids: RequestIds,
     /// The one clock.

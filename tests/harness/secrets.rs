@@ -1,5 +1,10 @@
 //! Passwords, PINs and tokens of the tests, with their hashes, so that no test pays for hashing.
 
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use tempfile::TempDir;
+
 /// A person's own password.
 pub const PASSWORD: &str = "a long walk at dusk";
 /// Argon2id of [`PASSWORD`].
@@ -44,3 +49,23 @@ hash = "sha256:f4d6a0783481494827d3db8695d1ebf675d53b096ddfd6f628dc7829a6e3d9e9"
 role = "reader"
 hash = "sha256:f8fb4220b0d23e1739fb5ec8d30a89a8ceae3b5af9cb2d2316ec794c9edaf764"
 "#;
+
+/// A folder for secrets in clear, which nobody else can read.
+#[derive(Debug)]
+pub struct Folder(TempDir);
+
+impl Default for Folder {
+    fn default() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+}
+
+impl Folder {
+    /// Writes a secret and gives what a configuration says in its place.
+    pub fn put(&self, name: &str, secret: &str) -> String {
+        let path = self.0.path().join(name);
+        fs::write(&path, secret).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        format!("{{ file = {path:?} }}")
+    }
+}

@@ -5,7 +5,7 @@ use std::process::{Output, Stdio};
 
 use harness::gateway::command;
 use harness::house::{MAYA, NOOR};
-use harness::secrets::ADMIN_TOKEN;
+use harness::secrets::{ADMIN_TOKEN, Folder};
 use harness::{House, until};
 use serde_json::Value;
 
@@ -96,6 +96,18 @@ fn hash_makes_argon2id_of_what_it_reads() {
         assert!(pin.is_empty() || !err.contains(pin), "never echoed: {err}");
     }
     assert_eq!(run(&["hash", "--pin"], "482913\n").0, 0);
+}
+
+#[test]
+fn hash_makes_a_secret_of_one_time_codes_that_the_file_reads() {
+    let (code, out, err) = run(&["hash", "--totp", "maya@example.net"], "");
+    assert_eq!(code, 0, "{err}");
+    let (secret, address) = out.trim_end().split_once('\n').unwrap();
+    assert!(secret.len() == 32 && secret.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{secret}");
+    assert_eq!(address, format!("otpauth://totp/Vestibule:maya@example.net?secret={secret}&issuer=Vestibule"));
+    let folder = Folder::default();
+    let totp = folder.put("maya.totp", &out);
+    House::with(&format!("[users.\"new@example.net\"]\ntotp = {totp}\n"));
 }
 
 #[test]

@@ -24,6 +24,7 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("openidconnect", &["vestibule-auth"]),
     ("jsonwebtoken", &["vestibule-auth"]),
     ("reqwest", &["vestibule-proxy"]),
+    ("lettre", &["vestibule-proxy"]),
     ("rocksdb", &["vestibule-auth", "vestibule-logstore"]),
     ("toml", &["vestibule-config"]),
     ("toml_edit", &["vestibule-config"]),

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 const COMMON: &str =
     "id seq time request_id source_ip country subdivision city asn user_agent revision event_count node";
 const ACCESS: &str = "attempt_id action status result reason auth_method provider email user_id session_id circuit project \
-                      host policy rule duration_ms";
+                      host policy rule duration_ms purpose";
 const REQUESTS: &str = "method host path query protocol status_code action origin reason would_block auth_method email \
                         user_id session_id circuit project upstream upstream_ms duration_ms bytes_in bytes_out referer \
                         tls metadata";

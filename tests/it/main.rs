@@ -16,6 +16,8 @@ mod bans;
 mod chromium;
 // The command line.
 mod cli;
+// Codes by e-mail.
+mod code;
 // Browsers' questions before requests of other sites' pages.
 mod cors;
 // `vestibule demo` does what it prints.
@@ -80,6 +82,8 @@ mod sso_real;
 mod counts;
 // Numbers, people, projects.
 mod stats;
+// What stands between a good credential and a session.
+mod steps;
 // Bodies pass as they come.
 mod streaming;
 // Entries as they come.

@@ -59,6 +59,7 @@ impl Store {
             ended: None,
             fingerprint: draft.fingerprint.clone(),
             provided: draft.provided.clone(),
+            passed: draft.passed.clone(),
         }
     }
 

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use vestibule_config::session::SessionLimits;
 
-use super::row::{Provided, Row};
+use super::row::{Passed, Provided, Row};
 use super::{Session, State};
 use crate::caller::Identity;
 use crate::verdict::Refusal;
@@ -25,6 +25,7 @@ const JUDGED_MAX: usize = 4;
 pub(crate) struct Live {
     pub(crate) session: Arc<Session>,
     pub(crate) fingerprint: String,
+    pub(crate) passed: Passed,
     idle: Duration,
     state: Mutex<State>,
     last_used_ms: AtomicI64,
@@ -55,6 +56,7 @@ impl Live {
         Self {
             session: Arc::new(row.session()),
             fingerprint: row.fingerprint.clone(),
+            passed: row.passed.clone(),
             idle: Duration::from_secs(row.idle_seconds),
             state: Mutex::new(row.state),
             last_used_ms: AtomicI64::new(used),

@@ -17,7 +17,7 @@ use crate::caller::Method;
 use crate::error::Error;
 
 pub(crate) use live::{Judged, Live};
-pub(crate) use row::Provided;
+pub(crate) use row::{Passed, Provided};
 pub(crate) use store::{Draft, Found, Store};
 
 /// A keyed hash of the session, for logs and the API; never the cookie.

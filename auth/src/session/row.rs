@@ -31,6 +31,29 @@ pub(crate) struct Row {
     /// What a provider said; absent where none was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) provided: Option<Provided>,
+    /// What followed the credential.
+    #[serde(default, skip_serializing_if = "Passed::is_nothing")]
+    pub(crate) passed: Passed,
+}
+
+/// The steps that a sign-in took after its credential.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Passed {
+    /// Keyed hash of the secret whose code was good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) second_factor: Option<String>,
+    /// The person said why.
+    #[serde(default)]
+    pub(crate) purpose: bool,
+    /// Name of the hook that had nothing against it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) hook: Option<String>,
+}
+
+impl Passed {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What a provider said at the sign-in, or when it was asked last.

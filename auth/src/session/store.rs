@@ -20,7 +20,7 @@ use crate::cache::Cache;
 use crate::caller::Method;
 use crate::clock::Clock;
 use crate::error::Error;
-use crate::keyed::{Keyed, Purpose, hex, random, sha256};
+use crate::keyed::{Keyed, Purpose, hex, sha256, token};
 use crate::state::{State as Database, Table};
 
 /// Sessions in the cache; the others cost a read of the database.
@@ -73,6 +73,7 @@ pub(crate) struct Draft {
     pub(crate) user_agent: String,
     pub(crate) fingerprint: String,
     pub(crate) provided: Option<super::Provided>,
+    pub(crate) passed: super::Passed,
 }
 
 impl Store {
@@ -96,9 +97,7 @@ impl Store {
 
     /// A new random value and the id that its session will have.
     pub(crate) fn new_cookie(&self) -> (Zeroizing<String>, super::SessionId) {
-        use base64::Engine;
-        let bytes = Zeroizing::new(random());
-        let cookie = Zeroizing::new(base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(bytes.as_slice()));
+        let cookie = Zeroizing::new(token());
         let id = hex(&self.keyed.hash(Purpose::SessionId, cookie.as_bytes()));
         (cookie, super::SessionId(id.into()))
     }

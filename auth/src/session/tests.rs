@@ -57,6 +57,7 @@ impl Bench {
             user_agent: "test".to_owned(),
             fingerprint: "f".to_owned(),
             provided: None,
+            passed: Passed::default(),
         }
     }
 

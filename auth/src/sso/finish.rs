@@ -148,7 +148,7 @@ impl Gate {
             sealed: seal(tokens, &draft.cookie),
             checked: self.core.clock.now(),
         });
-        Outcome::Verified(Box::new(Verified::new(who, self.core.clone(), draft)))
+        Outcome::Verified(Box::new(Verified::new(who, &self.core, draft)))
     }
 }
 

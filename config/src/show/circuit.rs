@@ -5,6 +5,7 @@ use crate::access::{Access, AllowEntry, SharedSecret};
 use crate::circuit::{AddressRules, Circuit, CircuitPath, Reputation, Rewrite, Upstream};
 use crate::cors::{Cors, CorsAnswer};
 use crate::header_key::HeaderKey;
+use crate::steps::Steps;
 use crate::units::display_duration;
 
 impl Page<'_> {
@@ -14,6 +15,7 @@ impl Page<'_> {
         self.set_some("project", circuit.project.as_ref().map(text));
         self.set("hosts", list(&circuit.hosts));
         self.access(&circuit.access);
+        self.steps(&circuit.steps);
         self.cors(circuit.cors.as_ref());
         self.set("trusted_addresses", list(&circuit.trusted_addresses));
         self.rules(&circuit.rules);
@@ -45,6 +47,12 @@ impl Page<'_> {
         self.set("requests", text(circuit.log.requests.as_str()));
         self.set("personal_data", text(circuit.log.personal_data.as_str()));
         circuit.paths.iter().enumerate().for_each(|(at, part)| self.path(circuit, at, part));
+    }
+
+    fn steps(&mut self, steps: &Steps) {
+        self.set_some("second_factor", steps.second_factor.map(|factor| text(factor.as_str())));
+        self.set("purpose", steps.purpose);
+        self.set_some("hook", steps.hook.as_ref().map(|hook| text(&hook.name)));
     }
 
     fn path(&mut self, circuit: &Circuit, at: usize, part: &CircuitPath) {

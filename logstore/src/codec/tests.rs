@@ -221,7 +221,8 @@ fn the_numbers_of_fields_never_change() {
     let common = "1 time, 2 request_id, 3 source_ip, 4 country, 5 subdivision, 6 city, 7 asn, 8 user_agent, \
                   9 revision, 10 event_count, 11 node";
     let access = "20 attempt_id, 21 action, 22 status, 23 result, 24 reason, 25 auth_method, 26 provider, 27 email, \
-                  28 user_id, 29 session_id, 30 circuit, 31 project, 32 host, 33 policy, 34 rule, 35 duration_ms";
+                  28 user_id, 29 session_id, 30 circuit, 31 project, 32 host, 33 policy, 34 rule, 35 duration_ms, \
+                  36 purpose";
     let requests = "20 method, 21 host, 22 path, 23 query, 24 protocol, 25 status_code, 26 action, 27 origin, \
                     28 reason, 29 would_block, 30 auth_method, 31 email, 32 user_id, 33 session_id, 34 circuit, \
                     35 project, 36 upstream, 37 upstream_ms, 38 duration_ms, 39 bytes_in, 40 bytes_out, 41 referer, \
@@ -251,10 +252,11 @@ fn the_keys_of_an_entry_are_those_of_the_contract_and_absent_ones_are_null() {
         policy: None,
         rule: None,
         duration_ms: Some(0),
+        purpose: None,
     };
     assert_eq!(
         row(&Entry::Access(&access)).to_json(),
-        r#"{"id":"00000000-0000-0000-0000-000000000000","seq":7,"time":"1970-01-01T00:00:00.000001Z","request_id":null,"source_ip":null,"country":null,"subdivision":null,"city":null,"asn":null,"user_agent":null,"revision":null,"event_count":1,"node":null,"attempt_id":null,"action":"login","status":"initiated","result":null,"reason":null,"auth_method":"none","provider":null,"email":null,"user_id":null,"session_id":null,"circuit":null,"project":null,"host":null,"policy":null,"rule":null,"duration_ms":0}"#
+        r#"{"id":"00000000-0000-0000-0000-000000000000","seq":7,"time":"1970-01-01T00:00:00.000001Z","request_id":null,"source_ip":null,"country":null,"subdivision":null,"city":null,"asn":null,"user_agent":null,"revision":null,"event_count":1,"node":null,"attempt_id":null,"action":"login","status":"initiated","result":null,"reason":null,"auth_method":"none","provider":null,"email":null,"user_id":null,"session_id":null,"circuit":null,"project":null,"host":null,"policy":null,"rule":null,"duration_ms":0,"purpose":null}"#
     );
 }
 

@@ -270,6 +270,8 @@ table! {
     34: rule, Option<&'a str>, Kind::Text;
     /// From the request's head to the decision.
     35: duration_ms, Option<u64>, Kind::Number;
+    /// Why the person came, in their own words.
+    36: purpose, Option<&'a str>, Kind::Text;
 }
 
 table! {

@@ -46,6 +46,7 @@ pub const fn access(time: i64, email: &str) -> AccessEntry<'_> {
         policy: Some("members"),
         rule: None,
         duration_ms: None,
+        purpose: None,
     }
 }
 

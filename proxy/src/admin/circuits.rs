@@ -4,6 +4,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vestibule_config::access::Ways;
+use vestibule_config::steps::SecondFactor;
 use vestibule_config::{Access, AllowEntry, Circuit, CircuitPath, Rewrite};
 
 use super::door::Call;
@@ -18,7 +19,7 @@ pub(super) fn list(call: &Call) -> Result<Response, Problem> {
     list::of_the_configuration(call, &COLUMNS, rows, &live)
 }
 
-const COLUMNS: [&str; 24] = [
+const COLUMNS: [&str; 27] = [
     "name",
     "project",
     "hosts",
@@ -31,6 +32,9 @@ const COLUMNS: [&str; 24] = [
     "login",
     "shared",
     "header_auth",
+    "second_factor",
+    "purpose",
+    "hook",
     "trusted_addresses",
     "ip_allow",
     "ip_block",
@@ -56,6 +60,9 @@ fn describe(circuit: &Circuit, now: Timestamp) -> Value {
         "state": state(circuit, now),
         "enabled": circuit.enabled,
         "expires": circuit.expires.map(|expires| expires.to_string()),
+        "second_factor": circuit.steps.second_factor.map(SecondFactor::as_str),
+        "purpose": circuit.steps.purpose,
+        "hook": circuit.steps.hook.as_ref().map(|hook| hook.name.as_str()),
         "trusted_addresses": circuit.trusted_addresses.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "ip_allow": rules.ip_allow.as_ref().map(|nets| nets.iter().map(ToString::to_string).collect::<Vec<_>>()),
         "ip_block": rules.ip_block.iter().map(ToString::to_string).collect::<Vec<_>>(),

@@ -27,6 +27,7 @@ pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
         throttled_addresses: call.port.throttle.addresses(),
         anchor_age: state.anchoring.age(state.clock.now()),
         anchor_failures: state.anchoring.failures(),
+        waiting_mails: state.mailer.waiting(),
     });
     let mut response = Response::new(Body::from(page));
     let openmetrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

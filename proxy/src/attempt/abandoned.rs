@@ -48,6 +48,7 @@ struct Open {
     project: Option<String>,
     host: Option<String>,
     policy: Option<String>,
+    purpose: Option<String>,
     time: Timestamp,
 }
 
@@ -141,6 +142,7 @@ impl Open {
             policy: self.policy.as_deref(),
             rule: None,
             duration_ms: Some(u64::try_from(open_for.as_millis()).unwrap_or(u64::MAX)),
+            purpose: self.purpose.as_deref(),
         }
     }
 }

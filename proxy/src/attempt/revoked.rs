@@ -36,6 +36,7 @@ pub(crate) async fn ended_at_provider(state: &State, scene: &Scene<'_>, session:
         policy: circuit.map(|circuit| super::policy(&circuit.access)),
         rule: None,
         duration_ms: None,
+        purpose: None,
     };
     let disguise = Disguise::of_attempt(&state.auth, circuit.map(|circuit| &**circuit), &entry);
     disguise.iter().for_each(|disguise| disguise.put_on_attempt(&mut entry));
@@ -83,6 +84,7 @@ pub(crate) async fn revoked(state: &State, actor: &Actor, session: &Listed) -> R
         policy: circuit.map(|circuit| super::policy(&circuit.access)),
         rule: None,
         duration_ms: None,
+        purpose: None,
     };
     let disguise = Disguise::of_attempt(&state.auth, circuit.map(|circuit| &**circuit), &entry);
     disguise.iter().for_each(|disguise| disguise.put_on_attempt(&mut entry));

@@ -3,7 +3,9 @@
 use std::io::{self, BufRead, IsTerminal};
 
 use anyhow::Context;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use vestibule_auth::hash::{check_pin, hash_secret, password_advice};
+use vestibule_auth::totp;
 use zeroize::Zeroizing;
 
 use super::Global;
@@ -16,13 +18,24 @@ pub(super) struct Args {
     /// The secret is a PIN: 6 to 64 digits
     #[arg(long)]
     pin: bool,
+    /// Nothing is read: makes a new secret of one-time codes for this person, and the address that devices scan
+    #[arg(long, value_name = "EMAIL", conflicts_with = "pin")]
+    totp: Option<String>,
 }
+
+/// As authenticators read a label; addresses are ASCII.
+const LABEL: &AsciiSet = &NON_ALPHANUMERIC.remove(b'@').remove(b'.').remove(b'-').remove(b'_');
 
 /// A longer line is no secret that could be used.
 const LINE_MAX: u64 = 4096;
 
-/// Prints the Argon2id hash of one line.
+/// Prints the Argon2id hash of one line, or a new secret.
 pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(), Failure> {
+    if let Some(email) = &args.totp {
+        let secret = totp::new_secret();
+        output.line(&secret)?;
+        return output.line(&enrolment(&secret, email));
+    }
     let secret = read(if args.pin { "PIN: " } else { "Password: " })?;
     if args.pin {
         check_pin(&secret).map_err(|weak| Failure::failed(weak.to_string()))?;
@@ -31,6 +44,12 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
     }
     let hash = hash_secret(&secret).map_err(|weak| Failure::failed(weak.to_string()))?;
     output.line(&hash)
+}
+
+/// What a device needs to know: the secret, whose it is, and for what.
+fn enrolment(secret: &str, email: &str) -> Zeroizing<String> {
+    let email = utf8_percent_encode(email, LABEL);
+    Zeroizing::new(format!("otpauth://totp/Vestibule:{email}?secret={secret}&issuer=Vestibule"))
 }
 
 /// From the terminal twice and unseen, else one line of stdin.
@@ -57,6 +76,14 @@ fn first_line(input: impl BufRead) -> io::Result<Zeroizing<String>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_label_cannot_end_early() {
+        assert_eq!(
+            enrolment("MZXQ", "a&b?c@example.net").as_str(),
+            "otpauth://totp/Vestibule:a%26b%3Fc@example.net?secret=MZXQ&issuer=Vestibule"
+        );
+    }
 
     #[test]
     fn one_line_is_read_without_its_end_and_with_its_spaces() {

@@ -21,13 +21,19 @@ pub(super) enum Encoding {
     Json,
 }
 
+/// Fields of the sign-in page.
+pub(super) const SIGN_IN: &[&str] = &["email", "password", "pin", "return"];
+/// Of the form that asks for a code by e-mail.
+pub(super) const ASK_FOR_CODE: &[&str] = &["email", "return"];
+/// Of a sign-in that goes on.
+pub(super) const GO_ON: &[&str] = &["step", "code", "purpose"];
+/// Of signing out.
+pub(super) const SIGN_OUT: &[&str] = &["return"];
+
 /// What a body said.
-#[derive(Default)]
 pub(super) struct Fields {
-    email: Option<Zeroizing<String>>,
-    password: Option<Zeroizing<String>>,
-    pin: Option<Zeroizing<String>>,
-    back: Option<Zeroizing<String>>,
+    known: &'static [&'static str],
+    sent: Vec<(&'static str, Zeroizing<String>)>,
 }
 
 /// The body is not a form of ours.
@@ -54,62 +60,71 @@ pub(super) fn encoding(headers: &HeaderMap, body: &[u8]) -> Result<Encoding, Bad
 }
 
 impl Fields {
-    pub(super) fn read(encoding: Encoding, body: &[u8]) -> Result<Self, BadForm> {
+    /// `known` are the fields that may be there.
+    pub(super) fn read(encoding: Encoding, body: &[u8], known: &'static [&'static str]) -> Result<Self, BadForm> {
         if body.len() > BODY_BYTES {
             return Err(bad(format!("the body is longer than {BODY_BYTES} bytes")));
         }
-        let mut fields = Self::default();
+        let mut fields = Self { known, sent: Vec::new() };
         for (name, value) in pairs(encoding, body)? {
             fields.put(&name, value)?;
         }
         Ok(fields)
     }
 
+    /// As sent.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        self.value(name).map(|value| value.as_str())
+    }
+
+    /// As sent; missing is a mistake.
+    pub(super) fn required(&self, name: &str) -> Result<&str, BadForm> {
+        self.get(name).ok_or_else(|| bad(format!("{name} is missing")))
+    }
+
     /// `return` as sent; not checked.
     pub(super) fn back(&self) -> Option<&str> {
-        self.back.as_ref().map(|back| back.as_str())
+        self.get("return")
     }
 
     /// As typed, for showing the page again.
     pub(super) fn email(&self) -> &str {
-        self.email.as_ref().map_or("", |email| email.as_str())
+        self.get("email").unwrap_or_default()
+    }
+
+    /// As typed, of a length that an address could have.
+    pub(super) fn address(&self) -> Result<&str, BadForm> {
+        let email = self.required("email")?;
+        let short = email.len() <= EMAIL_BYTES;
+        if short { Ok(email) } else { Err(bad(format!("email is longer than {EMAIL_BYTES} bytes"))) }
     }
 
     pub(super) fn credential(&self) -> Result<Credential, BadForm> {
-        let secret = match (&self.password, &self.pin) {
+        let secret = match (self.value("password"), self.value("pin")) {
             (Some(password), None) => Secret::Password(password.clone()),
             (None, Some(pin)) => Secret::Pin(pin.clone()),
             (Some(_), Some(_)) => return Err(bad("password and pin are both there; send one of them")),
             (None, None) => return Err(bad("password or pin is missing")),
         };
-        match &self.email {
-            Some(email) if email.len() > EMAIL_BYTES => Err(bad(format!("email is longer than {EMAIL_BYTES} bytes"))),
-            Some(email) => Ok(Credential::Own { email: email.as_str().to_owned(), secret }),
-            None => Ok(Credential::Shared(secret)),
+        if self.value("email").is_none() {
+            return Ok(Credential::Shared(secret));
         }
+        Ok(Credential::Own { email: self.address()?.to_owned(), secret })
     }
 
-    /// Where nothing but a return path is expected.
-    pub(super) fn without_credentials(self) -> Result<Self, BadForm> {
-        let sent = [("email", &self.email), ("password", &self.password), ("pin", &self.pin)];
-        match sent.iter().find(|(_, value)| value.is_some()) {
-            Some((name, _)) => Err(bad(format!("{name} is not expected here"))),
-            None => Ok(self),
-        }
+    fn value(&self, name: &str) -> Option<&Zeroizing<String>> {
+        self.sent.iter().find(|(sent, _)| *sent == name).map(|(_, value)| value)
     }
 
     fn put(&mut self, name: &str, value: Zeroizing<String>) -> Result<(), BadForm> {
-        let field = match name {
-            "email" => &mut self.email,
-            "password" => &mut self.password,
-            "pin" => &mut self.pin,
-            "return" => &mut self.back,
-            other => return Err(bad(format!("unknown field {:?}; send email, password, pin, return", cut(other)))),
+        let Some(known) = self.known.iter().find(|known| **known == name) else {
+            return Err(bad(format!("unknown field {:?}; send {}", cut(name), self.known.join(", "))));
         };
-        match field.replace(value) {
-            Some(_) => Err(bad(format!("{name} is there twice"))),
-            None => Ok(()),
+        if self.value(known).is_some() {
+            return Err(bad(format!("{name} is there twice")));
         }
+        self.sent.push((known, value));
+        Ok(())
     }
 }
 
@@ -191,7 +206,7 @@ mod tests {
     use super::*;
 
     fn shown(encoding: Encoding, body: &str) -> String {
-        let credential = Fields::read(encoding, body.as_bytes()).and_then(|fields| {
+        let credential = Fields::read(encoding, body.as_bytes(), SIGN_IN).and_then(|fields| {
             let back = fields.back().unwrap_or("-").to_owned();
             fields.credential().map(|credential| (credential, back))
         });

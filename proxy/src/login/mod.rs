@@ -3,6 +3,7 @@
 
 mod back_channel;
 mod callback;
+mod code;
 mod fields;
 mod keys;
 mod launcher;
@@ -10,6 +11,7 @@ mod own_site;
 mod sign_in;
 mod sign_out;
 mod sso;
+mod steps;
 mod whoami;
 
 use std::borrow::Cow;
@@ -67,6 +69,11 @@ pub(crate) async fn handle(visit: &Visit<'_>, body: Bytes) -> Answer {
         "login" if reads => sign_in::page(visit).await,
         "login" if method == http::Method::POST => sign_in::attempt(visit, &body).await,
         "login" => wrong_method(visit, "GET, HEAD, POST"),
+        "code" if method == http::Method::POST => code::ask(visit, &body).await,
+        "code" => wrong_method(visit, "POST"),
+        "continue" if reads => steps::page(visit),
+        "continue" if method == http::Method::POST => steps::answer(visit, &body).await,
+        "continue" => wrong_method(visit, "GET, HEAD, POST"),
         "logout" if reads => sign_out::page(visit).await,
         "logout" if method == http::Method::POST => sign_out::end(visit, &body).await,
         "logout" => wrong_method(visit, "GET, HEAD, POST"),

@@ -7,8 +7,18 @@
 
 use http::HeaderMap;
 use http::header::{ORIGIN, REFERER};
+use vestibule_auth::Reason;
 
+use super::Answer;
 use crate::visit::Visit;
+
+/// Why a form that signs in is not read; absent where it is.
+pub(super) fn refuse_form(visit: &Visit<'_>) -> Option<Answer> {
+    if !may_sign_in(visit) {
+        return Some(Answer::refused(visit, Reason::TlsRequired, "/"));
+    }
+    (!is_own(visit)).then(|| Answer::refused(visit, Reason::CrossSite, "/"))
+}
 
 /// False for a form of another site, a sibling host included.
 pub(super) fn is_own(visit: &Visit<'_>) -> bool {

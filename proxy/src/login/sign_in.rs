@@ -12,12 +12,12 @@ use http::{HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use vestibule_auth::session::SessionCookie;
-use vestibule_auth::{Credential, Method, Outcome, Reason, Refusal, SignIn, Verified};
+use vestibule_auth::{Method, Outcome, Reason, Refusal, SignIn, Verified};
 use vestibule_config::access::Ways;
 use vestibule_config::{Access, SignInWay};
 
-use super::fields::{Encoding, Fields, encoding};
-use super::{Answer, asked, bad_form, own_site, sso};
+use super::fields::{self, Encoding, Fields, encoding};
+use super::{Answer, asked, bad_form, own_site, sso, steps};
 use crate::attempt::{self, Passed, Progress, Scene};
 use crate::classify::{Client, classify};
 use crate::pages::{Form, ProviderLink, Secret, SignInPage};
@@ -61,14 +61,11 @@ fn opened(visit: &Visit<'_>) -> Option<HeaderValue> {
 
 /// `POST /.vestibule/login`
 pub(super) async fn attempt(visit: &Visit<'_>, body: &[u8]) -> Answer {
-    if !own_site::may_sign_in(visit) {
-        return Answer::refused(visit, Reason::TlsRequired, "/");
-    }
-    if !own_site::is_own(visit) {
-        return Answer::refused(visit, Reason::CrossSite, "/");
+    if let Some(refused) = own_site::refuse_form(visit) {
+        return refused;
     }
     let read = encoding(visit.request.headers, body).and_then(|encoding| {
-        let fields = Fields::read(encoding, body)?;
+        let fields = Fields::read(encoding, body, fields::SIGN_IN)?;
         let credential = fields.credential()?;
         Ok((encoding, fields, credential))
     });
@@ -79,10 +76,10 @@ pub(super) async fn attempt(visit: &Visit<'_>, body: &[u8]) -> Answer {
     let back = return_path::checked(fields.back().unwrap_or("/"));
     // What is behind decides who may sign in, and how.
     let visit = &visit.toward(back);
-    let attempt = going_on(visit, &credential);
+    let attempt = going_on(visit, credential.method());
     let scene = Scene::of(visit).of_attempt(attempt.as_deref());
     match visit.gate.sign_in(credential, &visit.request).await {
-        Outcome::Verified(verified) => let_in(visit, &scene, *verified, encoding, back).await,
+        Outcome::Verified(verified) => steps::go_on(visit, &scene, verified, encoding, back).await,
         Outcome::Failed(who, refusal) => {
             turn_away(visit, &scene, &who, &refusal, wrong(visit, encoding, back, &fields)).await
         }
@@ -99,15 +96,16 @@ pub(super) async fn attempt(visit: &Visit<'_>, body: &[u8]) -> Answer {
 }
 
 /// The attempt that the page began in this browser goes on with its form.
-fn going_on(visit: &Visit<'_>, credential: &Credential) -> Option<Arc<str>> {
+pub(super) fn going_on(visit: &Visit<'_>, method: Method) -> Option<Arc<str>> {
     let browser = cookie::find_browser(visit.request.headers, visit.secure)?;
     let attempt = visit.state.opened.take(browser, &visit.gate.circuit().name.shared())?;
     let scene = Scene::of(visit).of_attempt(Some(&attempt));
-    attempt::passed(visit.state, &scene, &Passed::page(Progress::Pending, credential.method()));
+    attempt::passed(visit.state, &scene, &Passed::page(Progress::Pending, method));
     Some(attempt)
 }
 
-/// Records a good attempt, opens its session, and goes where the person wants to be.
+/// Records a sign-in that has no step left, opens its session, and goes where the person wants to be. Only
+/// [`steps::go_on`] knows that none is left.
 pub(super) async fn let_in(
     visit: &Visit<'_>,
     scene: &Scene<'_>,
@@ -115,7 +113,7 @@ pub(super) async fn let_in(
     encoding: Encoding,
     back: &str,
 ) -> Answer {
-    let recorded = attempt::succeeded(visit.state, scene, &verified.sign_in, verified.session_id()).await;
+    let recorded = attempt::succeeded(visit.state, scene, &verified).await;
     if let Err(error) = recorded {
         return unrecorded(visit, &error);
     }
@@ -199,7 +197,7 @@ fn providers(visit: &Visit<'_>, back: &str) -> Vec<ProviderLink> {
 
 /// In the order of `login`, shared secrets last.
 fn forms(access: &Access) -> Vec<Form> {
-    let Ways { login, providers: _, shared, header_auth: _ } = match access {
+    let Ways { login, providers: _, code, shared, header_auth: _ } = match access {
         Access::Public => return Vec::new(),
         Access::Members(ways) | Access::Allowlist { allow: _, ways } => ways,
     };
@@ -211,6 +209,8 @@ fn forms(access: &Access) -> Vec<Form> {
     let pin = shared.as_ref().is_some_and(|shared| shared.pin_hash.is_some());
     let shared_password = Form { title: "With the shared password", personal: false, secret: Secret::Password };
     let shared_pin = Form { title: "With the shared PIN", personal: false, secret: Secret::Pin };
+    let sent = Form { title: "With a code by e-mail", personal: true, secret: Secret::Sent };
+    let own = own.chain(code.then_some(sent));
     own.chain(password.then_some(shared_password)).chain(pin.then_some(shared_pin)).collect()
 }
 

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use vestibule_auth::session::State;
 use vestibule_auth::{Reason, Session, SessionFilter};
 
-use super::fields::{BadForm, Encoding, Fields, encoding};
+use super::fields::{self, BadForm, Encoding, Fields, encoding};
 use super::{Answer, asked, bad_form, own_site, sso};
 use crate::attempt::{self, Scene};
 use crate::pages::{LogoutPage, SignedOutPage};
@@ -72,7 +72,7 @@ pub(super) async fn end(visit: &Visit<'_>, body: &[u8]) -> Answer {
 fn read(visit: &Visit<'_>, body: &[u8]) -> Result<(Encoding, Fields), BadForm> {
     let encoding = encoding(visit.request.headers, body)?;
     let body = if body.is_empty() && encoding == Encoding::Json { b"{}" } else { body };
-    let fields = Fields::read(encoding, body)?.without_credentials()?;
+    let fields = Fields::read(encoding, body, fields::SIGN_OUT)?;
     Ok((encoding, fields))
 }
 

@@ -13,7 +13,7 @@ use vestibule_config::access::Ways;
 
 use super::callback::{self, Parameters};
 use super::fields::Encoding;
-use super::{Answer, asked, own_site, sign_in};
+use super::{Answer, asked, own_site, sign_in, steps};
 use crate::attempt::{self, Passed, Progress, Scene};
 use crate::classify::{Client, classify};
 use crate::reply::Reply;
@@ -145,7 +145,7 @@ async fn finish_started(visit: &Visit<'_>, started: Started, parameters: &Parame
     let Finished { outcome, steps } = visit.gate.finish_sso(started, parameters.callback(), &visit.request).await;
     steps.iter().for_each(|took| step(took.step, Some(took.time)));
     match outcome {
-        Outcome::Verified(verified) => sign_in::let_in(visit, &scene, *verified, Encoding::Form, &back).await,
+        Outcome::Verified(verified) => steps::go_on(visit, &scene, verified, Encoding::Form, &back).await,
         Outcome::Failed(who, refusal) => {
             let reply = failed(visit, &refusal, &back);
             sign_in::turn_away(visit, &scene, &who, &refusal, reply).await

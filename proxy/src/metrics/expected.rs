@@ -8,8 +8,12 @@ use vestibule_auth::{LOGIN_LIMITS, Method, Reason};
 use vestibule_config::{Circuit, Settings};
 use vestibule_logstore::entry::words::RESULTS;
 
-use super::{AttemptLabels, CircuitLabels, DenialLabels, KindLabels, LimitLabels, Metrics, ReasonLabels};
+use super::{
+    AttemptLabels, CircuitLabels, DenialLabels, HOOK_RESULTS, HookLabels, KindLabels, LimitLabels, Metrics,
+    ReasonLabels, ResultLabels,
+};
 use crate::admin::{REASONS, STREAMS};
+use crate::mail;
 
 impl Metrics {
     /// Begins the counters of a configuration's circuits. Those of circuits that are gone stay.
@@ -17,11 +21,16 @@ impl Metrics {
         for circuit in settings.circuits.values() {
             self.expect_circuit(circuit);
         }
+        for hook in settings.hooks.keys() {
+            let labels = |result| HookLabels { hook: hook.shared(), result };
+            HOOK_RESULTS.into_iter().for_each(|result| begin(&self.hook_calls, labels(result)));
+        }
     }
 
     pub(super) fn expect_what_is_of_no_circuit(&self) {
         self.expect_denials(&Arc::default());
         REASONS.into_iter().for_each(|reason| begin(&self.admin_refused, ReasonLabels { reason }));
+        mail::RESULTS.into_iter().for_each(|result| begin(&self.mails, ResultLabels { result }));
         STREAMS.into_iter().for_each(|kind| begin(&self.admin_streams, KindLabels { kind }));
     }
 

@@ -19,6 +19,7 @@ fn what_was_never_counted_is_zero_from_the_start() {
             throttled_addresses: 0,
             anchor_age: None,
             anchor_failures: 0,
+            waiting_mails: 0,
         })
     };
     let empty = page(&metrics);
@@ -77,6 +78,10 @@ const PROMISED: &[&str] = &[
     "vestibule_anchor_age_seconds 6",
     "vestibule_anchor_failures_total 7",
     "vestibule_sign_ins_started 0",
+    "vestibule_sign_ins_pending 0",
+    "vestibule_hooks_running 0",
+    "vestibule_mails_waiting 6",
+    "vestibule_mails_total{result=\"failed\"} 0",
     "vestibule_sign_in_pages_open 0",
     "vestibule_attempts_unrecorded_total 0",
     "vestibule_admin_connections 1",
@@ -133,6 +138,7 @@ fn the_page_has_every_promised_name() {
         throttled_addresses: 5,
         anchor_age: Some(6),
         anchor_failures: 7,
+        waiting_mails: 6,
     };
     let page = metrics.encode(&held);
     for line in PROMISED {

@@ -15,6 +15,7 @@ use http::header::{
 };
 use http::{HeaderName, HeaderValue};
 use serde::Serialize;
+use vestibule_auth::steps::Ask;
 
 /// As `base.html` includes it: askama leaves out one newline at the end.
 const STYLE: &str = include_str!("style.css").trim_ascii_end();
@@ -79,6 +80,22 @@ pub(crate) enum Secret {
     Password,
     /// Field `pin`.
     Pin,
+    /// Nothing yet: a code is sent first.
+    Sent,
+}
+
+/// What a person is asked for after a good credential, or after a code was sent.
+#[derive(Template)]
+#[template(path = "step.html")]
+pub(crate) struct StepPage<'a> {
+    /// What every page shows.
+    pub(crate) frame: Frame<'a>,
+    /// What is asked for.
+    pub(crate) ask: Ask,
+    /// Names the sign-in that waits.
+    pub(crate) step: &'a str,
+    /// Why the page is shown again.
+    pub(crate) problem: Option<&'a str>,
 }
 
 /// A refusal, or a failure behind us.

@@ -15,6 +15,7 @@ fn nothing_that_a_client_sends_becomes_markup() {
     let both = [
         Form { title: "Password", personal: true, secret: Secret::Password },
         Form { title: "PIN", personal: false, secret: Secret::Pin },
+        Form { title: "Code", personal: true, secret: Secret::Sent },
     ];
     let some = Some(HOSTILE);
     let providers = [ProviderLink { label: HOSTILE.into(), address: HOSTILE.to_owned() }];
@@ -30,6 +31,7 @@ fn nothing_that_a_client_sends_becomes_markup() {
             problem: some,
         }),
         text(&Notice { frame: frame(), title: HOSTILE, message: HOSTILE, wait: some, account: some, retry: HOSTILE }),
+        text(&StepPage { frame: frame(), ask: Ask::Purpose, step: HOSTILE, problem: some }),
         text(&LogoutPage { frame: frame(), account: some }),
         text(&SignedOutPage { frame: frame() }),
         text(&LauncherPage { frame: frame(), account: some, circuits: &circuits }),

@@ -17,6 +17,8 @@ pub(super) fn status(reason: Reason) -> StatusCode {
             StatusCode::FORBIDDEN
         }
         R::GrantExpired | R::EmailNotVerified | R::DomainNotAllowed => StatusCode::FORBIDDEN,
+        R::SecondFactorRequired | R::HookDenied | R::HookUnavailable => StatusCode::FORBIDDEN,
+        R::CodeExpired | R::InvalidCode | R::SecondFactorFailed => StatusCode::UNAUTHORIZED,
         R::SsoError => StatusCode::UNAUTHORIZED,
         R::SsoStateInvalid => StatusCode::BAD_REQUEST,
         R::NoCredentials | R::MissingSession | R::SessionExpired | R::SessionRevoked | R::AccountMismatch => {
@@ -52,6 +54,8 @@ pub(super) fn mark(reason: Reason) -> Mark {
         R::InvalidHeader | R::InvalidToken | R::TokenExpired | R::TokenDisabled => Mark::Auth,
         R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => Mark::Auth,
         R::SsoError | R::SsoStateInvalid | R::EmailNotVerified | R::DomainNotAllowed => Mark::Auth,
+        R::SecondFactorRequired | R::HookDenied | R::HookUnavailable => Mark::Auth,
+        R::CodeExpired | R::InvalidCode | R::SecondFactorFailed => Mark::Auth,
         R::ProviderUnavailable | R::Abandoned | R::GrantExpired => Mark::Auth,
         R::TlsRequired | R::CrossSite | R::HashQueueFull => Mark::Auth,
         R::BackendRefused | R::BackendUnreachable | R::BackendTimeout | R::BackendTlsError => Mark::ProxyError,
@@ -104,6 +108,12 @@ pub(crate) fn sentence(reason: Reason) -> &'static str {
         R::SsoStateInvalid => "This sign-in is over, was finished before, or was begun in another browser. Try again.",
         R::EmailNotVerified => "The identity provider does not vouch for your e-mail address.",
         R::DomainNotAllowed => "The identity provider may not speak for addresses of your domain here.",
+        R::SecondFactorRequired => "This service asks for a second factor, and this account has none.",
+        R::SecondFactorFailed => "This code is not accepted. Wait for the next one.",
+        R::InvalidCode => "This code is not accepted.",
+        R::CodeExpired => "This sign-in is over, was finished before, or was begun in another browser. Begin again.",
+        R::HookDenied => "This sign-in was not approved.",
+        R::HookUnavailable => "Who approves sign-ins cannot be reached at present.",
         R::ProviderUnavailable => "The identity provider does not answer at present.",
         R::Abandoned => "The sign-in was not finished.",
         R::HashQueueFull => "Too many people are signing in at this moment.",

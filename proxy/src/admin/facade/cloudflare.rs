@@ -270,7 +270,7 @@ const COLUMNS: &[Column] = &[
     ("created_at", |row| field(row, "time")),
     ("ip_address", |row| field(row, "source_ip")),
     ("purpose_justification_prompt", |_| Json::Null),
-    ("purpose_justification_response", |_| Json::Null),
+    ("purpose_justification_response", |row| field(row, "purpose")),
     ("ray_id", |row| field(row, "request_id")),
     ("temporary_access_approvers", |_| json!([])),
     ("temporary_access_duration", |_| Json::Null),

@@ -3,6 +3,7 @@
 mod doors;
 mod sessions;
 mod signing_in;
+mod steps;
 
 use std::net::IpAddr;
 use std::time::Duration;

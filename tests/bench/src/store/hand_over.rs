@@ -95,5 +95,6 @@ fn attempt(world: &World, time: i64) -> AccessEntry<'_> {
         policy: Some("members"),
         rule: None,
         duration_ms: Some(40),
+        purpose: None,
     }
 }

@@ -1,0 +1,114 @@
+//! `[hooks.NAME]`: somebody outside is asked before a session begins.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::name::Name;
+use crate::secret::Secret;
+use crate::shape::{At, Field, Named, Reading, shape};
+use crate::web_address;
+use crate::word::{Word, Wrong, spellings, words};
+
+/// One hook, which circuits name.
+#[derive(Debug, Clone)]
+pub struct Hook {
+    /// The table's key.
+    pub name: Name,
+    /// Where it is asked: `https`, or `http` on loopback.
+    pub url: Arc<str>,
+    /// Signs what is sent; at least 16 bytes.
+    pub secret: Secret,
+    /// For its whole answer: 3 to 5 seconds.
+    pub timeout: Duration,
+    /// What an answer that does not come means.
+    pub on_failure: OnFailure,
+}
+
+/// `on_failure`
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Nobody is let in.
+    Deny,
+    /// The sign-in goes on, and its entry says so.
+    Allow,
+}
+
+spellings!(pub OnFailure { "deny" => Deny, "allow" => Allow });
+
+/// `url` as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Url(Arc<str>);
+
+shape! {
+    /// What `[hooks.NAME]` may say.
+    pub(crate) struct RawHook {
+        url: Url,
+        secret: At<Secret>,
+        timeout: At<Duration>,
+        on_failure: OnFailure,
+    }
+}
+
+/// Absent where an error was reported, so that nothing is said about circuits that name the hook.
+pub(crate) type Hooks = BTreeMap<Name, Option<Arc<Hook>>>;
+
+/// A shorter secret could be guessed from one signature.
+const SECRET_BYTES_LEAST: usize = 16;
+const TIMEOUT: Duration = Duration::from_secs(4);
+const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(3)..=Duration::from_secs(5);
+
+/// Checks each.
+pub(crate) fn check_all(hooks: Named<Name, RawHook>, reading: &mut Reading<'_>) -> Hooks {
+    let check = |(At { value: name, .. }, hook): (At<Name>, Option<RawHook>)| {
+        let hook = hook.and_then(|hook| hook.check(&name, reading)).map(Arc::new);
+        (name, hook)
+    };
+    hooks.0.into_iter().map(check).collect()
+}
+
+impl RawHook {
+    fn check(self, name: &Name, reading: &mut Reading<'_>) -> Option<Hook> {
+        let Self { table, url, secret, timeout, on_failure } = self;
+        let url = url.required("url", "\"https://approval.example.net/\"", table, reading);
+        let secret = secret.required("secret", "{ file = \"…\" }", table, reading);
+        if let Some(At { value, span }) = &secret
+            && value.expose().len() < SECRET_BYTES_LEAST
+        {
+            let finding = reading.findings.error(*span, "this secret is too short to sign with");
+            finding.help("make one of 32 random bytes, such as \"openssl rand -hex 32\" prints");
+        }
+        let timeout = check_timeout(timeout, reading);
+        Some(Hook {
+            name: name.clone(),
+            url: url?.0,
+            secret: secret?.value,
+            timeout,
+            on_failure: on_failure.or(OnFailure::Deny),
+        })
+    }
+}
+
+fn check_timeout(timeout: Field<At<Duration>>, reading: &mut Reading<'_>) -> Duration {
+    let Some(At { value, span }) = timeout.optional() else { return TIMEOUT };
+    if !TIMEOUTS.contains(&value) {
+        let finding = reading.findings.error(span, "\"timeout\" is out of range");
+        finding.help("write a time from \"3s\" to \"5s\": a person waits for it");
+    }
+    value
+}
+
+impl Word for Url {
+    const EXAMPLE: &str = "\"https://approval.example.net/\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let wrong = |what| {
+            Wrong::new(format!("this is not the address of a hook: {what}"))
+                .help(format!("write one such as {}", Self::EXAMPLE))
+        };
+        web_address::parse(text).map(|_| Self(text.into())).map_err(wrong)
+    }
+}
+
+words!(Url);

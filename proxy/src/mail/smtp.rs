@@ -1,0 +1,37 @@
+//! By SMTP, with TLS wherever it is not this machine.
+
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use vestibule_config::mail::{Security, SmtpServer};
+
+use super::TIMEOUT;
+
+/// The server has taken it when this returns well.
+pub(super) async fn send(server: &SmtpServer, message: Message) -> Result<(), String> {
+    let transport = transport(server).map_err(|error| format!("TLS cannot be prepared: {error}"))?;
+    transport.send(message).await.map(drop).map_err(|error| match error.status() {
+        // What a server says may repeat the address.
+        Some(status) => format!("the server says {status}"),
+        None if error.is_tls() => "the server's certificate is not to be trusted".to_owned(),
+        None if error.is_timeout() => "it takes too long".to_owned(),
+        None => "the server cannot be reached, or is none".to_owned(),
+    })
+}
+
+/// A connection for each message: they are few.
+fn transport(server: &SmtpServer) -> Result<AsyncSmtpTransport<Tokio1Executor>, lettre::transport::smtp::Error> {
+    let SmtpServer { host, port, security, credentials } = server;
+    let tls = match security {
+        Security::Tls => Tls::Wrapper(TlsParameters::new(host.clone())?),
+        Security::StartTls => Tls::Required(TlsParameters::new(host.clone())?),
+        Security::Plain => Tls::None,
+    };
+    let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host.as_str());
+    let builder = builder.port(*port).tls(tls).timeout(Some(TIMEOUT));
+    let builder = match credentials {
+        Some((name, password)) => builder.credentials(Credentials::new(name.clone(), password.expose().to_owned())),
+        None => builder,
+    };
+    Ok(builder.build())
+}
