@@ -84,11 +84,16 @@ impl Chromium {
         until(PAGE_BOUND, &format!("the browser arrives at {url}"), || self.url().starts_with(url).then_some(()));
     }
 
-    /// What a person reads of the first element that a CSS selector names; waits for it.
+    /// Waits until a person reads this in the first element that a CSS selector names.
     #[track_caller]
-    pub fn text(&self, css: &str) -> String {
-        let element = self.element(css);
-        self.get(&format!("/element/{element}/text")).as_str().unwrap().to_owned()
+    pub fn reads(&self, css: &str, text: &str) {
+        until(PAGE_BOUND, &format!("{text:?} in {css}"), || {
+            let found = self.find(css)?;
+            let path = format!("{}/element/{found}/text", self.session);
+            // What was found may be of the page before.
+            let told = self.try_ask("GET", &path, &Value::Null).ok()?;
+            (told.as_str() == Some(text)).then_some(())
+        });
     }
 
     /// An attribute of an element.
@@ -141,11 +146,13 @@ impl Chromium {
 
     #[track_caller]
     fn element(&self, css: &str) -> String {
-        until(PAGE_BOUND, &format!("{css} at {}", self.url()), || {
-            let wanted = json!({ "using": "css selector", "value": css });
-            let found = self.try_ask("POST", &format!("{}/element", self.session), &wanted).ok()?;
-            found[ELEMENT].as_str().map(str::to_owned)
-        })
+        until(PAGE_BOUND, &format!("{css} at {}", self.url()), || self.find(css))
+    }
+
+    fn find(&self, css: &str) -> Option<String> {
+        let wanted = json!({ "using": "css selector", "value": css });
+        let found = self.try_ask("POST", &format!("{}/element", self.session), &wanted).ok()?;
+        found[ELEMENT].as_str().map(str::to_owned)
     }
 
     #[track_caller]

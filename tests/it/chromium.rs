@@ -48,7 +48,7 @@ fn signs_in_and_out_by_password(scripts: bool) {
         browser.press("form:has([name=password]) button");
     };
     sign_in(OTHER_PASSWORD);
-    assert_eq!(browser.text("[role=alert]"), "These credentials are not accepted.");
+    browser.reads("[role=alert]", "These credentials are not accepted.");
     assert_eq!(browser.attribute("[name=email]", "value").as_deref(), Some(MAYA), "nobody types it twice");
     looks_right(&browser, scripts);
     sign_in(PASSWORD);
@@ -58,7 +58,7 @@ fn signs_in_and_out_by_password(scripts: bool) {
     browser.open(&format!("{mem}/.vestibule/logout"));
     looks_right(&browser, scripts);
     browser.press("form button");
-    assert_eq!(browser.text("h1"), "You are signed out");
+    browser.reads("h1", "You are signed out");
     looks_right(&browser, scripts);
     browser.open(&format!("{mem}/a"));
     browser.arrives_at(&format!("{mem}/.vestibule/login?"));
