@@ -164,7 +164,7 @@ pub(crate) fn user_agent(headers: &HeaderMap) -> Option<&str> {
 /// When the entry is not on disk; then there must be no session.
 pub(crate) async fn succeeded(state: &State, scene: &Scene<'_>, verified: &Verified) -> Result<(), Unavailable> {
     let session_id = Some(verified.session_id().as_str());
-    let rule = verified.exception.as_deref();
+    let rule = verified.exception.as_deref().or(verified.sign_in.rule.as_deref());
     let decided = Decided { session_id, rule, ..Decided::sign_in(&verified.sign_in, SUCCESS, None) };
     commit(state, scene, &decided).await
 }

@@ -45,7 +45,7 @@ fn open(more: &str) -> House {
 fn asked(browser: &mut Browser<'_>, email: &str) -> String {
     let answer = browser.post("/.vestibule/code", &[("email", email), ("return", "/a?b=1")]);
     assert_eq!(answer.status, 303, "{}", answer.text());
-    let page = browser.get(&answer.header("location").unwrap().to_owned());
+    let page = browser.get(answer.header("location").unwrap());
     assert_eq!(page.status, 200);
     let html = page.text();
     html.split_once("name=\"step\" value=\"").unwrap().1.split('"').next().unwrap().to_owned()

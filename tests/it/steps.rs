@@ -167,7 +167,7 @@ fn a_purpose_is_asked_once_a_session_and_stands_in_the_log() {
     let mut browser = Browser::new(&house.gateway, "desk.localhost", "203.0.113.1");
     let back = browser.sign_in("/x", &provider);
     assert_eq!(back.status, 303, "{}", back.text());
-    let page = browser.get(&back.header("location").unwrap().to_owned());
+    let page = browser.get(back.header("location").unwrap());
     for wrong in ["", "   ", "a\nb", &"é".repeat(501)] {
         let answer = go_on(&mut browser, &step(&page), "purpose", wrong);
         assert_eq!((answer.status, answer.session()), (400, None), "{wrong:?}");
@@ -188,7 +188,7 @@ fn a_purpose_is_asked_once_a_session_and_stands_in_the_log() {
 
     let mut browser = Browser::new(&house.gateway, "door.localhost", "203.0.113.2");
     let answer = browser.post("/.vestibule/login", &[("pin", SHARED_PIN)]);
-    let page = browser.get(&answer.header("location").unwrap().to_owned());
+    let page = browser.get(answer.header("location").unwrap());
     assert_eq!(go_on(&mut browser, &step(&page), "purpose", "delivery").status, 303, "a shared secret is asked too");
 }
 
@@ -306,7 +306,7 @@ fn the_steps_come_in_order() {
     let mut browser = Browser::new(&house.gateway, "all.localhost", "203.0.113.1");
     let page = asked(&mut browser, MAYA, "/");
     let then = go_on(&mut browser, &step(&page), "code", &totp::code(0));
-    let page = browser.get(&then.header("location").unwrap().to_owned());
+    let page = browser.get(then.header("location").unwrap());
     assert_eq!(provider.received("/hook").len(), 0);
     let done = go_on(&mut browser, &step(&page), "purpose", "because");
     assert_eq!((done.status, browser.get("/").status), (303, 200), "{}", done.text());

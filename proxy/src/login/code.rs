@@ -23,8 +23,10 @@ pub(super) async fn ask(visit: &Visit<'_>, body: &[u8]) -> Answer {
         Ok(read) => read,
         Err(bad) => return bad_form(visit, &bad),
     };
-    let Some(asked_for) = visit.gate.ask_for_code(&email, &visit.request).await else { return not_found(visit) };
     let back = return_path::checked(fields.back().unwrap_or("/"));
+    // What is behind decides who may sign in, and how.
+    let visit = &visit.toward(back);
+    let Some(asked_for) = visit.gate.ask_for_code(&email, &visit.request).await else { return not_found(visit) };
     let attempt = sign_in::going_on(visit, Method::Code);
     let attempt = attempt.unwrap_or_else(|| visit.state.request_ids.next().to_string().into());
     let scene = Scene::of(visit).of_attempt(Some(&attempt));

@@ -164,6 +164,8 @@ fn typed(ask: Ask, fields: &Fields) -> Result<Typed, BadForm> {
 
 async fn take(visit: &Visit<'_>, ticket: &Ticket, unfinished: Unfinished, typed: Typed, encoding: Encoding) -> Answer {
     let (back, attempt) = (unfinished.back.clone(), unfinished.attempt.clone());
+    // What is behind decides who may sign in, and how.
+    let visit = &visit.toward(&back);
     let scene = Scene::of(visit).of_attempt(Some(&attempt));
     let ask = unfinished.ask();
     let checked = match typed {
