@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::geo::{GeoDb, Version};
 use crate::grants::Grants;
+use crate::hand_over::HandOvers;
 use crate::keyed::Keyed;
 use crate::limit::Registry;
 use crate::lockout::Failures;
@@ -41,6 +42,7 @@ pub(crate) struct Core {
     pub(crate) back_channel: Arc<dyn BackChannel>,
     pub(crate) directories: Directories,
     pub(crate) starts: Starts,
+    pub(crate) hand_overs: HandOvers,
     pub(crate) logouts: UsedLogouts,
     geo: Mutex<Option<Arc<GeoDb>>>,
     gates: AtomicU64,
@@ -80,6 +82,7 @@ impl Core {
             back_channel,
             directories: Directories::default(),
             starts: Starts::default(),
+            hand_overs: HandOvers::default(),
             logouts: UsedLogouts::default(),
             geo: Mutex::default(),
             gates: AtomicU64::new(0),

@@ -53,6 +53,12 @@ pub(crate) fn random() -> [u8; 32] {
     bytes
 }
 
+/// 256 random bits as base64url without padding: 43 characters.
+pub(crate) fn token() -> String {
+    use base64::Engine as _;
+    base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(random())
+}
+
 pub(crate) fn sha256(text: &[u8]) -> [u8; 32] {
     let digest = digest::digest(&digest::SHA256, text);
     let mut hash = [0; 32];

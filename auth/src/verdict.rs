@@ -145,6 +145,10 @@ reasons! {
     SsoError = "sso_error",
     /// No sign-in was started with this state in this browser, or not lately, or it is used.
     SsoStateInvalid = "sso_state_invalid",
+    /// A code for the way back that is unknown, used, or of another host, circuit or browser.
+    InvalidCode = "invalid_code",
+    /// A code for the way back that is too old.
+    CodeExpired = "code_expired",
     /// The provider does not vouch for the address.
     EmailNotVerified = "email_not_verified",
     /// The provider may not speak for the address.
@@ -215,6 +219,8 @@ reasons! {
     CrossSite = "cross_site",
     /// The provider does not answer.
     ProviderUnavailable = "provider_unavailable",
+    /// A browser that is given session after session and shows none.
+    LoopDetected = "loop_detected",
     /// Nothing more came of a sign-in that was begun.
     Abandoned = "abandoned",
     /// Too many credentials wait to be checked.

@@ -13,6 +13,7 @@ use crate::circuit::{self, Circuit, RawCircuit, Surroundings};
 use crate::fleet::RawFleet;
 use crate::geo::RawGeo;
 use crate::limit::{RateLimit, RawLoginLimits, RawRateLimit};
+use crate::login;
 use crate::logs::{Logs, RawLogs};
 use crate::name::{Email, Host, Name};
 use crate::network::IpSet;
@@ -93,6 +94,7 @@ impl RawFile {
             logs,
             admin,
         } = self;
+        let login_host = login_host(&server);
         let server = check_server(server, root, reading);
         let has_geo = !geo.is_absent();
         let geo = geo.optional().and_then(|geo| geo.check(reading));
@@ -122,7 +124,7 @@ impl RawFile {
             has_geo,
         };
         warn_without_circuits(&circuits, root, reading);
-        let circuits = check_circuits(circuits.or_default(), &around, reading);
+        let circuits = check_circuits(circuits.or_default(), login_host.as_ref(), &around, reading);
         Some(Settings {
             revision: "".into(),
             server: server?,
@@ -135,6 +137,7 @@ impl RawFile {
             ip_sets: ip_sets.into_iter().filter_map(|(name, set)| Some((name, set?))).collect(),
             rate_limits: rate_limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect(),
             login_limits: login_limits.optional().map(|limits| limits.check(reading)).unwrap_or_default(),
+            login: login_host.map(|(host, _)| Arc::new(login::circuit(host, circuits.values(), sessions))),
             circuits,
             logs: logs.optional().map_or_else(Logs::default, RawLogs::check),
             admin,
@@ -158,6 +161,12 @@ fn check_server(server: Field<RawServer>, root: Span, reading: &mut Reading<'_>)
         reading.findings.error(root, "[server] is missing").help("write [server] with data_dir and listen");
     }
     server.optional()?.check(reading)
+}
+
+/// With its place, for circuits that name it too.
+fn login_host(server: &Field<RawServer>) -> Option<(Host, Span)> {
+    let host = server.as_ref()?.login_host.as_ref()?;
+    Some((host.value.clone(), host.span))
 }
 
 fn check_users(users: Named<Email, RawUser>, reading: &mut Reading<'_>) -> BTreeMap<Email, User> {
@@ -211,9 +220,10 @@ fn check_rate_limits(
     limits.0.into_iter().map(check).collect()
 }
 
-/// Checks each circuit, and that no host leads to two of them.
+/// Checks each circuit, and that no host leads to two of them, nor to one and to the sign-in of all.
 fn check_circuits(
     circuits: Named<Name, RawCircuit>,
+    login_host: Option<&(Host, Span)>,
     around: &Surroundings<'_>,
     reading: &mut Reading<'_>,
 ) -> BTreeMap<Name, Arc<Circuit>> {
@@ -222,6 +232,11 @@ fn check_circuits(
     for (name, circuit) in circuits.0 {
         let Some(circuit) = circuit else { continue };
         for host in circuit.hosts.as_ref().into_iter().flatten() {
+            if let Some((_, login)) = login_host.filter(|(login, _)| *login == host.value) {
+                let message = format!("the host {:?} is the login host, and leads to a circuit", host.value.as_str());
+                let finding = reading.findings.error(host.span, message).help("give the login host a name of its own");
+                finding.also(*login, "the login host");
+            }
             if let Some(first) = hosts.get(&host.value) {
                 let message = format!("the host {:?} leads to two circuits", host.value.as_str());
                 reading.findings.error(host.span, message).help("keep it in one of them").also(*first, "first here");

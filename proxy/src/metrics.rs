@@ -74,6 +74,9 @@ struct Snapshot {
     hash_queue: Gauge,
     hash_queue_full: Counter,
     started_sign_ins: Gauge,
+    wanted_sign_ins: Gauge,
+    hand_over_codes: Gauge,
+    counted_returns: Gauge,
     open_pages: Gauge,
     unrecorded_attempts: Counter,
     grants: Gauge,
@@ -324,6 +327,9 @@ impl Metrics {
         add(to, "hash_queue", "Credentials waiting to be checked", &kept.hash_queue);
         add(to, "hash_queue_full", "Credentials turned away", &kept.hash_queue_full);
         add(to, "sign_ins_started", "Sign-ins at providers in memory", &kept.started_sign_ins);
+        add(to, "sign_ins_wanted", "Browsers sent to the login host, in memory", &kept.wanted_sign_ins);
+        add(to, "hand_over_codes", "Codes for the way back to a circuit, in memory", &kept.hand_over_codes);
+        add(to, "returns_counted", "Browsers whose returns without a session are counted", &kept.counted_returns);
         add(to, "sign_in_pages_open", "Shown sign-in pages in memory", &kept.open_pages);
         add(to, "attempts_unrecorded", "Beginnings of attempts that were only counted", &kept.unrecorded_attempts);
         add(to, "grants", "Grants in force", &kept.grants);
@@ -371,6 +377,9 @@ impl Snapshot {
         self.hash_queue.set(signed(auth.hash_queue));
         store_in(&self.hash_queue_full, auth.hash_queue_full);
         self.started_sign_ins.set(signed(auth.started_sign_ins));
+        self.wanted_sign_ins.set(signed(auth.wanted_sign_ins));
+        self.hand_over_codes.set(signed(auth.hand_over_codes));
+        self.counted_returns.set(signed(auth.counted_returns));
         self.open_pages.set(signed(opened.count()));
         store_in(&self.unrecorded_attempts, opened.unrecorded());
         self.grants.set(signed(auth.grants));

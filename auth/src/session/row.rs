@@ -31,6 +31,18 @@ pub(crate) struct Row {
     /// What a provider said; absent where none was asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) provided: Option<Provided>,
+    /// Absent where somebody signed in for this very session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<Parent>,
+}
+
+/// The sign-in at the login host that a circuit's session came from, and with which it ends.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Parent {
+    /// `SessionId`.
+    pub(crate) id: String,
+    /// Its cookie, sealed under this session's.
+    pub(crate) sealed: Option<String>,
 }
 
 /// What a provider said at the sign-in, or when it was asked last.
@@ -56,6 +68,10 @@ impl Row {
             State::Active if now >= self.expires || idle_over => State::Expired,
             state @ (State::Active | State::Expired | State::Revoked | State::Logout) => state,
         }
+    }
+
+    pub(crate) fn is_child_of(&self, id: &str) -> bool {
+        self.parent.as_ref().is_some_and(|parent| parent.id == id)
     }
 
     pub(crate) fn matches(&self, filter: &SessionFilter) -> bool {

@@ -7,9 +7,11 @@ use openidconnect::{AuthorizationRequest, CsrfToken, Nonce, PkceCodeChallenge, S
 use zeroize::Zeroizing;
 
 use super::provider::Provider;
-use super::starts::{Started, address_key};
+use super::starts::Started;
 use crate::gate::Gate;
-use crate::keyed::{random, sha256};
+use crate::keyed::{sha256, token};
+use crate::limit::Key;
+use crate::pending::Waiting;
 use crate::request::RequestView;
 use crate::verdict::Refusal;
 
@@ -81,12 +83,8 @@ impl Gate {
             .set_pkce_challenge(challenge);
         let prompt = begin.another.then_some(CoreAuthPrompt::SelectAccount);
         let (url, state, nonce) = prompt.into_iter().fold(asked, AuthorizationRequest::add_prompt).url();
-        let browser = Zeroizing::new(begin.browser.map_or_else(new_browser, str::to_owned));
-        self.core.starts.put(Started {
-            state: sha256(state.secret().as_bytes()),
-            browser: sha256(browser.as_bytes()),
-            address: address_key(request.client),
-            at: self.core.clock.elapsed(),
+        let browser = Zeroizing::new(begin.browser.map_or_else(token, str::to_owned));
+        let started = Started {
             circuit: self.name.clone(),
             provider: provider.settings.name.shared(),
             nonce: Zeroizing::new(nonce.secret().clone()),
@@ -94,13 +92,14 @@ impl Gate {
             redirect_uri: begin.redirect_uri,
             back: begin.back.to_owned(),
             attempt: begin.attempt.to_owned(),
+        };
+        self.core.starts.put(Waiting {
+            key: sha256(state.secret().as_bytes()),
+            browser: sha256(browser.as_bytes()),
+            address: Key::address(request.client),
+            at: self.core.clock.elapsed(),
+            what: started,
         });
         Ok(Begun { location: url.into(), browser })
     }
-}
-
-/// 256 bits, base64url without padding.
-fn new_browser() -> String {
-    use base64::Engine as _;
-    base64::prelude::BASE64_URL_SAFE_NO_PAD.encode(random())
 }

@@ -28,6 +28,7 @@ pub(super) struct Fields {
     password: Option<Zeroizing<String>>,
     pin: Option<Zeroizing<String>>,
     back: Option<Zeroizing<String>>,
+    request: Option<Zeroizing<String>>,
 }
 
 /// The body is not a form of ours.
@@ -70,6 +71,11 @@ impl Fields {
         self.back.as_ref().map(|back| back.as_str())
     }
 
+    /// `request` as sent: the id of what a circuit wants, at the login host.
+    pub(super) fn request(&self) -> Option<&str> {
+        self.request.as_ref().map(|request| request.as_str())
+    }
+
     /// As typed, for showing the page again.
     pub(super) fn email(&self) -> &str {
         self.email.as_ref().map_or("", |email| email.as_str())
@@ -93,9 +99,19 @@ impl Fields {
     pub(super) fn without_credentials(self) -> Result<Self, BadForm> {
         let sent = [("email", &self.email), ("password", &self.password), ("pin", &self.pin)];
         match sent.iter().find(|(_, value)| value.is_some()) {
-            Some((name, _)) => Err(bad(format!("{name} is not expected here"))),
+            Some((name, _)) => Err(Self::unexpected(name)),
             None => Ok(self),
         }
+    }
+
+    /// A field that has to be here.
+    pub(super) fn missing(name: &str) -> BadForm {
+        bad(format!("{name} is missing"))
+    }
+
+    /// A field that has no place here.
+    pub(super) fn unexpected(name: &str) -> BadForm {
+        bad(format!("{name} is not expected here"))
     }
 
     fn put(&mut self, name: &str, value: Zeroizing<String>) -> Result<(), BadForm> {
@@ -104,6 +120,7 @@ impl Fields {
             "password" => &mut self.password,
             "pin" => &mut self.pin,
             "return" => &mut self.back,
+            "request" => &mut self.request,
             other => return Err(bad(format!("unknown field {:?}; send email, password, pin, return", cut(other)))),
         };
         match field.replace(value) {
