@@ -69,7 +69,7 @@ impl Gate {
     }
 
     /// With the grant without which it would be refused.
-    fn judge_anew(&self, live: &Live) -> Result<(Arc<Identity>, Option<Grant>), Refusal> {
+    pub(crate) fn judge_anew(&self, live: &Live) -> Result<(Arc<Identity>, Option<Grant>), Refusal> {
         let (groups, grant) = match live.session.email.as_deref() {
             None => (self.judge_shared(live)?, None),
             Some(email) if live.session.method == Method::Sso => self.judge_provided(live, email)?,

@@ -14,6 +14,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::geo::{GeoDb, Version};
 use crate::grants::Grants;
+use crate::hand_over::HandOvers;
 use crate::keyed::Keyed;
 use crate::limit::Registry;
 use crate::lockout::Failures;
@@ -47,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) unfinished: Pending<steps::Held>,
     pub(crate) totp: totp::Used,
     pub(crate) hooks: Turns,
+    pub(crate) hand_overs: HandOvers,
     pub(crate) logouts: UsedLogouts,
     geo: Mutex<Option<Arc<GeoDb>>>,
     gates: AtomicU64,
@@ -88,6 +90,7 @@ impl Core {
             unfinished: steps::room(),
             totp: totp::Used::new(state.clone()),
             hooks: Turns::default(),
+            hand_overs: HandOvers::default(),
             logouts: UsedLogouts::default(),
             geo: Mutex::default(),
             gates: AtomicU64::new(0),

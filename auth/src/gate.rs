@@ -7,6 +7,7 @@ use std::time::Duration;
 use vestibule_config::circuit::Observed;
 use vestibule_config::limit::LimitKey;
 use vestibule_config::path::PathPrefix;
+use vestibule_config::session::SessionLimits;
 use vestibule_config::{Access, Circuit, SignInWay};
 
 use crate::account::People;
@@ -38,6 +39,10 @@ pub struct Gate {
     pub(crate) people: Arc<People>,
     /// All of the configuration; `login` says which of them count here.
     pub(crate) providers: Arc<Providers>,
+    /// `[server] login_host`.
+    pub(crate) login_host: Option<Arc<str>>,
+    /// `[sessions]`: those of the login host.
+    pub(crate) general: SessionLimits,
     /// Absent on a public circuit.
     pub(crate) list: Option<List>,
     pub(crate) attempts: Arc<Attempts>,

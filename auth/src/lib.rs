@@ -17,6 +17,7 @@ pub mod error;
 pub mod gate;
 pub mod geo;
 pub mod grants;
+pub mod hand_over;
 pub mod hash;
 mod kept;
 mod keyed;
@@ -50,6 +51,7 @@ pub use clock::{Clock, Hand, SystemClock};
 pub use error::Error;
 pub use gate::{Front, Gate};
 pub use geo::Location;
+pub use hand_over::{Redeemed, Want, Wanted};
 pub use launcher::Open;
 pub use machine::{Machine, Record};
 pub use policy::Policy;
@@ -144,6 +146,7 @@ impl Auth {
     pub fn figures(&self) -> Figures {
         let core = &self.core;
         let limiters = core.limits.living();
+        let [wanted_sign_ins, hand_over_codes, counted_returns] = core.hand_overs.counts();
         let keys = |limiter: &Arc<limit::Limiter>| (limiter.name.to_string(), limiter.keys() as u64);
         Figures {
             sessions: core.sessions.store.live_count(),
@@ -157,6 +160,9 @@ impl Auth {
             grants: core.grants.count(),
             pending_sign_ins: core.unfinished.count(),
             running_hooks: core.hooks.running(),
+            wanted_sign_ins,
+            hand_over_codes,
+            counted_returns,
             hash_queue: core.pool.waiting() as u64,
             hash_queue_full: core.pool.turned_away(),
         }
@@ -206,6 +212,12 @@ pub struct Figures {
     pub pending_sign_ins: u64,
     /// Questions to hooks without an answer yet.
     pub running_hooks: u64,
+    /// Browsers that were sent to the login host and did not come back, those whose time is over too.
+    pub wanted_sign_ins: u64,
+    /// Codes for the way back that were not used, those whose time is over too.
+    pub hand_over_codes: u64,
+    /// Browsers that were given a session by a code and whose returns are counted.
+    pub counted_returns: u64,
     /// Credentials waiting for the hash pool now.
     pub hash_queue: u64,
     /// Credentials turned away because the queue was full, since start.

@@ -6,16 +6,19 @@ use vestibule_config::{AllowEntry, Name};
 
 use crate::verdict::Reason;
 
-/// `members` of the circuit's project or `allow` of the circuit; an empty list admits nobody.
+/// `members` of the circuit's project or `allow` of the circuit, of which an empty one admits nobody.
 pub(crate) enum List {
     Members(Vec<AllowEntry>),
     Allow(Vec<AllowEntry>),
+    /// The login host: who has signed in there may go to a circuit, which decides.
+    Anybody,
 }
 
 impl List {
     pub(crate) fn admits(&self, email: &str, groups: &BTreeSet<String>) -> Result<(), Reason> {
         let (entries, reason) = match self {
             Self::Members(entries) => (entries, Reason::NotProjectMember),
+            Self::Anybody => return Ok(()),
             Self::Allow(entries) if only_groups(entries) => (entries, Reason::NotInGroup),
             Self::Allow(entries) => (entries, Reason::NotOnAllowlist),
         };
@@ -27,6 +30,7 @@ impl List {
         let (entries, reason) = match self {
             Self::Members(entries) => (entries, Reason::NotProjectMember),
             Self::Allow(entries) => (entries, Reason::NotOnAllowlist),
+            Self::Anybody => return Err(Reason::NotOnAllowlist),
         };
         let named = |entry: &AllowEntry| matches!(entry, AllowEntry::Token(listed) if listed == name);
         if entries.iter().any(named) { Ok(()) } else { Err(reason) }
@@ -36,7 +40,7 @@ impl List {
     pub(crate) fn key(&self) -> &'static str {
         match self {
             Self::Members(_) => "members",
-            Self::Allow(_) => "allow",
+            Self::Allow(_) | Self::Anybody => "allow",
         }
     }
 }

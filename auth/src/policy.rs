@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use vestibule_config::limit::LimitKey;
 use vestibule_config::path::PathPrefix;
+use vestibule_config::session::SessionLimits;
 use vestibule_config::{Access, Circuit, CircuitPath, Settings};
 
 use crate::account::People;
@@ -23,6 +24,8 @@ use crate::sso::Provider;
 pub struct Policy {
     pub(crate) core: Arc<Core>,
     gates: HashMap<Arc<str>, Gates>,
+    /// Of the login host.
+    login: Option<Arc<Gate>>,
     pub(crate) providers: Arc<Providers>,
     geo: Option<Arc<GeoDb>>,
     geo_ready: bool,
@@ -54,6 +57,8 @@ struct Parts {
     attempts: Arc<Attempts>,
     geo: Option<Arc<GeoDb>>,
     tokens: Arc<Tokens>,
+    login_host: Option<Arc<str>>,
+    general: SessionLimits,
 }
 
 impl Policy {
@@ -72,11 +77,15 @@ impl Policy {
             attempts: Arc::new(attempts),
             geo: geo.clone(),
             tokens,
+            login_host: settings.server.login_host.as_ref().map(vestibule_config::Host::shared),
+            general: settings.sessions,
         };
         let gates = settings.circuits.values().map(|circuit| (circuit.name.shared(), parts.gates(circuit, settings)));
+        let login = settings.login.as_ref().map(|login| Arc::new(parts.login(login, settings)));
         Self {
             core: core.clone(),
             gates: gates.collect(),
+            login,
             providers,
             geo_ready: settings.geo.is_none() || geo.is_some(),
             geo,
@@ -88,9 +97,20 @@ impl Policy {
         self.gates.get(circuit).map(|gates| &gates.own)
     }
 
+    /// The gate of the login host: it asks for one of the ways in of all circuits, and leads nowhere by itself.
+    pub fn login(&self) -> Option<&Arc<Gate>> {
+        self.login.as_ref()
+    }
+
     /// The gates of a circuit's paths, in the file's order; one without a policy of its own has the circuit's.
     pub fn path_gates(&self, circuit: &str) -> &[Arc<Gate>] {
         self.gates.get(circuit).map_or(&[], |gates| &gates.paths)
+    }
+
+    /// The gate of the policy of a circuit that begins at a path.
+    pub(crate) fn gate_at(&self, circuit: &str, home: &str) -> Option<&Arc<Gate>> {
+        let gates = self.gates.get(circuit)?;
+        std::iter::once(&gates.own).chain(gates.of_paths()).find(|gate| gate.home() == home)
     }
 
     pub(crate) fn gates(&self) -> impl Iterator<Item = &Gates> {
@@ -123,6 +143,12 @@ impl Parts {
         Gates { paths: circuit.paths.iter().map(of_path).collect(), own }
     }
 
+    fn login(&self, login: &Arc<Circuit>, settings: &Settings) -> Gate {
+        let scope = Scope { access: login.access.clone(), prefix: None, keys: "server.login_host".to_owned() };
+        let gate = self.gate(login, scope, &Arc::new(Rules::new(&login.rules)), settings);
+        Gate { list: Some(List::Anybody), ..gate }
+    }
+
     fn gate(&self, circuit: &Arc<Circuit>, scope: Scope, rules: &Arc<Rules>, settings: &Settings) -> Gate {
         let limits = circuit.rate_limits.iter().map(|limit| {
             let (count, period) = (limit.rate.count, limit.rate.period);
@@ -138,6 +164,8 @@ impl Parts {
             serial: self.core.next_gate(),
             people: self.people.clone(),
             providers: self.providers.clone(),
+            login_host: self.login_host.clone(),
+            general: self.general,
             list: list(circuit, &scope.access, settings),
             attempts: self.attempts.clone(),
             machines: Machines::new(circuit, &scope, &self.tokens),

@@ -74,6 +74,18 @@ pub struct SignIn {
     pub rule: Option<Arc<str>>,
 }
 
+impl From<&Session> for SignIn {
+    fn from(session: &Session) -> Self {
+        Self {
+            email: session.email.clone(),
+            user_id: Some(session.user_id.clone()),
+            method: session.method,
+            provider: session.provider.clone(),
+            rule: None,
+        }
+    }
+}
+
 /// What became of an attempt.
 pub enum Outcome {
     /// The credential is good and the policy passes; nothing is open yet.
@@ -107,6 +119,14 @@ impl Verified {
     /// The id that the session will have, for the attempt's entry.
     pub fn session_id(&self) -> &crate::session::SessionId {
         &self.draft.id
+    }
+
+    /// The same at the login host: good there, and for every circuit that takes it.
+    #[must_use]
+    pub fn for_all_hosts(mut self, login: &Gate) -> Self {
+        self.draft.circuit = login.name.clone();
+        self.draft.limits = login.circuit.session;
+        self
     }
 
     /// Makes the session, on disk when this returns (one sync: call it where blocking is allowed, after the attempt
@@ -208,6 +228,7 @@ impl Gate {
             fingerprint,
             provided: None,
             passed: Passed::default(),
+            parent: None,
         }
     }
 }

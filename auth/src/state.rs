@@ -21,7 +21,7 @@ pub(crate) enum Table {
     /// Key: `SessionId`. Value: the key in `Session`.
     ById = b'i' as isize,
     /// Live sessions only. Key: user id, zero byte, microseconds since 1970 of the start (i64 big-endian), key in
-    /// `Session`. Value: empty.
+    /// `Session`. Value: empty, or `c` where it came from a sign-in at the login host.
     ByPerson = b'p' as isize,
     /// Key: 32 bytes of `lockout`. Value: JSON of its entry.
     Failure = b'f' as isize,

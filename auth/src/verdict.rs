@@ -141,12 +141,16 @@ reasons! {
     TokenExpired = "token_expired",
     /// `disabled`.
     TokenDisabled = "token_disabled",
-    /// A code by e-mail, or a sign-in that waits, is over or used, or was begun in another browser.
+    /// A code by e-mail, or a sign-in that waits, is over or used, or was begun in another browser; a code for the way back
+    /// is too old.
     CodeExpired = "code_expired",
     /// The provider refused, or what it sent is not to be believed.
     SsoError = "sso_error",
     /// No sign-in was started with this state in this browser, or not lately, or it is used.
     SsoStateInvalid = "sso_state_invalid",
+    /// Not the code that was sent by e-mail; a code for the way back that is unknown, used, or of another host, circuit or
+    /// browser.
+    InvalidCode = "invalid_code",
     /// The provider does not vouch for the address.
     EmailNotVerified = "email_not_verified",
     /// The provider may not speak for the address.
@@ -205,8 +209,6 @@ reasons! {
     LogUnavailable = "log_unavailable",
     /// All that a client learns after a failed sign-in.
     InvalidCredentials = "invalid_credentials",
-    /// Not the code that was sent by e-mail.
-    InvalidCode = "invalid_code",
     /// The person has no second factor.
     SecondFactorRequired = "second_factor_required",
     /// Not a code of the person's second factor, or one that was used.
@@ -227,6 +229,8 @@ reasons! {
     CrossSite = "cross_site",
     /// The provider does not answer.
     ProviderUnavailable = "provider_unavailable",
+    /// A browser that is given session after session and shows none.
+    LoopDetected = "loop_detected",
     /// Nothing more came of a sign-in that was begun.
     Abandoned = "abandoned",
     /// Too many credentials wait to be checked.

@@ -36,6 +36,7 @@ mod country;
 mod findings;
 mod fleet;
 mod identity;
+mod login;
 mod mask;
 mod network;
 mod notice;
@@ -108,6 +109,9 @@ pub struct Settings {
     pub mail: Option<Arc<mail::Mail>>,
     /// Circuits by name, disabled and expired ones too.
     pub circuits: BTreeMap<Name, Arc<Circuit>>,
+    /// The login host as a circuit: its name is empty, nothing is behind it, and every way in of the others leads in.
+    /// Absent without one.
+    pub login: Option<Arc<Circuit>>,
     /// What is kept and how.
     pub logs: logs::Logs,
     /// The auditor's and operator's port.

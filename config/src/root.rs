@@ -14,6 +14,7 @@ use crate::fleet::RawFleet;
 use crate::geo::RawGeo;
 use crate::hook::{self, RawHook};
 use crate::limit::{RateLimit, RawLoginLimits, RawRateLimit};
+use crate::login;
 use crate::logs::{Logs, RawLogs};
 use crate::mail::RawMail;
 use crate::name::{Email, Host, Name};
@@ -98,6 +99,7 @@ impl RawFile {
             mail,
             hooks,
         } = self;
+        let login_host = login_host(&server);
         let server = check_server(server, root, reading);
         let has_geo = !geo.is_absent();
         let geo = geo.optional().and_then(|geo| geo.check(reading));
@@ -134,7 +136,7 @@ impl RawFile {
             has_geo,
         };
         warn_without_circuits(&circuits, root, reading);
-        let circuits = check_circuits(circuits.or_default(), &around, reading);
+        let circuits = check_circuits(circuits.or_default(), login_host.as_ref(), &around, reading);
         Some(Settings {
             revision: "".into(),
             server: server?,
@@ -149,6 +151,7 @@ impl RawFile {
             login_limits: login_limits.optional().map(|limits| limits.check(reading)).unwrap_or_default(),
             hooks: hooks.into_iter().filter_map(|(name, hook)| Some((name, hook?))).collect(),
             mail,
+            login: login_host.map(|(host, _)| Arc::new(login::circuit(host, circuits.values(), sessions))),
             circuits,
             logs: logs.optional().map_or_else(Logs::default, RawLogs::check),
             admin,
@@ -172,6 +175,12 @@ fn check_server(server: Field<RawServer>, root: Span, reading: &mut Reading<'_>)
         reading.findings.error(root, "[server] is missing").help("write [server] with data_dir and listen");
     }
     server.optional()?.check(reading)
+}
+
+/// With its place, for circuits that name it too.
+fn login_host(server: &Field<RawServer>) -> Option<(Host, Span)> {
+    let host = server.as_ref()?.login_host.as_ref()?;
+    Some((host.value.clone(), host.span))
 }
 
 fn check_users(users: Named<Email, RawUser>, reading: &mut Reading<'_>) -> BTreeMap<Email, User> {
@@ -228,9 +237,10 @@ fn check_rate_limits(
     limits.0.into_iter().map(check).collect()
 }
 
-/// Checks each circuit, and that no host leads to two of them.
+/// Checks each circuit, and that no host leads to two of them, nor to one and to the sign-in of all.
 fn check_circuits(
     circuits: Named<Name, RawCircuit>,
+    login_host: Option<&(Host, Span)>,
     around: &Surroundings<'_>,
     reading: &mut Reading<'_>,
 ) -> BTreeMap<Name, Arc<Circuit>> {
@@ -239,6 +249,11 @@ fn check_circuits(
     for (name, circuit) in circuits.0 {
         let Some(circuit) = circuit else { continue };
         for host in circuit.hosts.as_ref().into_iter().flatten() {
+            if let Some((_, login)) = login_host.filter(|(login, _)| *login == host.value) {
+                let message = format!("the host {:?} is the login host, and leads to a circuit", host.value.as_str());
+                let finding = reading.findings.error(host.span, message).help("give the login host a name of its own");
+                finding.also(*login, "the login host");
+            }
             if let Some(first) = hosts.get(&host.value) {
                 let message = format!("the host {:?} leads to two circuits", host.value.as_str());
                 reading.findings.error(host.span, message).help("keep it in one of them").also(*first, "first here");

@@ -18,6 +18,8 @@ use crate::word::{Word, Wrong, words};
 pub struct Server {
     /// Holds the logs, the state database and the keys. Fixed until a restart.
     pub data_dir: PathBuf,
+    /// Where people sign in and out for all circuits; no circuit's host. Absent: each circuit's hosts do it themselves.
+    pub login_host: Option<Host>,
     /// Fixed until a restart; at least one.
     pub listen: Vec<Listener>,
     /// Peers whose forwarding headers and request ids are believed; empty: nobody.
@@ -60,6 +62,7 @@ shape! {
     /// What `[server]` may say.
     pub(crate) struct RawServer {
         data_dir: PathBuf,
+        login_host: At<Host>,
         trusted_proxies: Vec<At<IpNet>>,
         shutdown_grace: Duration,
         insecure_sign_in: bool,
@@ -68,7 +71,6 @@ shape! {
         limits: RawLimits,
     }
     later {
-        login_host: Host => "leave it out: each circuit's host serves the sign-in page itself",
         hsts: Duration => "leave it out, and set it at the proxy that speaks TLS",
     }
 }
@@ -110,6 +112,7 @@ impl RawServer {
         let Self {
             table,
             data_dir,
+            login_host,
             trusted_proxies,
             shutdown_grace,
             insecure_sign_in,
@@ -125,6 +128,7 @@ impl RawServer {
         let listen = check_listeners(listen, table, reading);
         Some(Server {
             data_dir: data_dir?,
+            login_host: login_host.optional().map(|host| host.value),
             listen: listen?.into_iter().map(|address| Listener { address: address.value }).collect(),
             trusted_proxies: check_trusted(trusted_proxies.or_default(), reading),
             shutdown_grace: shutdown_grace.or(Duration::from_secs(30)),

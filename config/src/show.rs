@@ -73,6 +73,7 @@ impl Page<'_> {
         self.set("data_dir", text(server.data_dir.display()));
         let listeners = server.listen.iter().map(|listener| format!("{{ address = {} }}", text(listener.address)));
         self.set("listen", format!("[{}]", listeners.collect::<Vec<_>>().join(", ")));
+        self.set_some("login_host", server.login_host.as_ref().map(text));
         self.set("trusted_proxies", list(&server.trusted_proxies));
         self.set("shutdown_grace", text(display_duration(server.shutdown_grace)));
         self.set("insecure_sign_in", server.insecure_sign_in);

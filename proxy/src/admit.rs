@@ -50,7 +50,8 @@ pub(crate) async fn admit(state: &Arc<State>, request: &mut Request, headers: &H
     if route.is_protected() && !state.store.writable() {
         return Step::Answer(fail(request, headers, Reason::LogUnavailable));
     }
-    if is_ours {
+    // Nothing is behind the login host.
+    if is_ours || route.is_login_host() {
         return front(state, request, headers, &site, &route);
     }
     decide(state, request, headers, &route).await
@@ -185,7 +186,8 @@ async fn decide(state: &Arc<State>, request: &mut Request, headers: &HeaderMap, 
             if !Box::pin(record_refused_session(state, request, headers, route, &refusal)).await {
                 return Step::Answer(fail(request, headers, Reason::LogUnavailable));
             }
-            if login::goes_straight_to_provider(&route.gate, &refusal, &request.head.method, headers) {
+            let asked = (&request.head.method, headers);
+            if login::leads_on(&request.live.settings, &route.gate, &refusal, asked) {
                 request.ending.reason = Some(refusal.reason);
                 return Step::OwnPage;
             }

@@ -32,7 +32,7 @@ use crate::visit::Visit;
 pub(crate) use abandoned::{Closed, close};
 pub(crate) use machine::{Turns, came};
 pub(crate) use opened::Opened;
-pub(crate) use revoked::{ended_at_provider, revoked};
+pub(crate) use revoked::{ended_elsewhere, revoked};
 
 /// A longer user agent is cut.
 const USER_AGENT_BYTES: usize = 2048;
@@ -163,10 +163,40 @@ pub(crate) fn user_agent(headers: &HeaderMap) -> Option<&str> {
 /// # Errors
 /// When the entry is not on disk; then there must be no session.
 pub(crate) async fn succeeded(state: &State, scene: &Scene<'_>, verified: &Verified) -> Result<(), Unavailable> {
-    let session_id = Some(verified.session_id().as_str());
-    let rule = verified.exception.as_deref().or(verified.sign_in.rule.as_deref());
-    let decided = Decided { session_id, rule, ..Decided::sign_in(&verified.sign_in, SUCCESS, None) };
+    commit(state, scene, &Decided::verified(verified)).await
+}
+
+/// As [`succeeded`], where a session that is open already is what the attempt came to.
+///
+/// # Errors
+/// When the entry is not on disk.
+pub(crate) async fn joined(
+    state: &State,
+    scene: &Scene<'_>,
+    who: &SignIn,
+    session: &Session,
+) -> Result<(), Unavailable> {
+    let session_id = Some(session.id.as_str());
+    commit(state, scene, &Decided { session_id, ..Decided::sign_in(who, SUCCESS, None) }).await
+}
+
+/// A good credential at the login host; the circuit goes on with the attempt and ends it. On disk all the same: a session
+/// may be opened when this has returned, which other circuits will take.
+///
+/// # Errors
+/// When the entry is not on disk; then there must be no session.
+pub(crate) async fn vouched(state: &State, scene: &Scene<'_>, verified: &Verified) -> Result<(), Unavailable> {
+    let decided = Decided { status: "pending", result: None, ..Decided::verified(verified) };
     commit(state, scene, &decided).await
+}
+
+/// A sign-in at the login host lets somebody into a circuit without being asked. The session may be opened when this has
+/// returned.
+///
+/// # Errors
+/// When the entry is not on disk; then there must be no session.
+pub(crate) async fn renewed(state: &State, scene: &Scene<'_>, verified: &Verified) -> Result<(), Unavailable> {
+    commit(state, scene, &Decided { action: "reauth", ..Decided::verified(verified) }).await
 }
 
 /// A bad credential, or a good one that the policy refuses.
@@ -285,6 +315,12 @@ struct Decided<'a> {
 }
 
 impl<'a> Decided<'a> {
+    fn verified(verified: &'a Verified) -> Self {
+        let session_id = Some(verified.session_id().as_str());
+        let rule = verified.exception.as_deref().or(verified.sign_in.rule.as_deref());
+        Self { session_id, rule, ..Self::sign_in(&verified.sign_in, SUCCESS, None) }
+    }
+
     fn sign_in(who: &'a SignIn, (status, result): Outcome, refusal: Option<&'a Refusal>) -> Self {
         Self {
             action: "login",
@@ -362,14 +398,19 @@ fn entry<'a>(state: &State, scene: &Scene<'a>, decided: &Decided<'a>, attempt_id
         email: decided.email,
         user_id: decided.user_id,
         session_id: decided.session_id,
-        circuit: Some(scene.circuit.name.as_str()),
+        circuit: named(scene.circuit.name.as_str()),
         project: scene.circuit.project.as_ref().map(vestibule_config::Name::as_str),
         host: Some(scene.host),
-        policy: Some(policy(scene.access)),
+        policy: named(scene.circuit.name.as_str()).map(|_| policy(scene.access)),
         rule: decided.rule,
         duration_ms: Some(took_ms.unwrap_or(0)),
         purpose: scene.purpose,
     }
+}
+
+/// The login host has no circuit's name.
+fn named(circuit: &str) -> Option<&str> {
+    Some(circuit).filter(|circuit| !circuit.is_empty())
 }
 
 fn common<'a>(scene: &Scene<'a>) -> Common<'a> {

@@ -175,7 +175,15 @@ impl Request {
             project_label: project.and_then(|project| project.label.as_deref()),
             account: self.session.as_ref().and_then(|session| session.email.as_deref()),
             budget: self.budget.as_ref(),
+            request: None,
+            login_host: self.login_host(),
         }
+    }
+
+    /// Another host where people sign in for this one.
+    fn login_host(&self) -> Option<&str> {
+        let host = self.live.settings.server.login_host.as_ref()?;
+        Some(host.as_str()).filter(|host| self.host.as_deref() != Some(host))
     }
 
     /// Visible ASCII, whoever made it.

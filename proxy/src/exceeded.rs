@@ -175,7 +175,7 @@ fn append(store: &Store, key: &Key, window: &Window) {
         action_type: "security",
         action: "rate_limit.exceeded",
         resource_type: "circuit",
-        resource: Some(&window.circuit),
+        resource: Some(&*window.circuit).filter(|circuit| !circuit.is_empty()),
         status: "denied",
         http_status: None,
         duration_ms: None,

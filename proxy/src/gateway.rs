@@ -69,6 +69,7 @@ impl Gateway {
             live: &request.live,
             site,
             gate: &route.gate,
+            wanted: None,
             request: request.view(fields),
             query: request.head.uri.query(),
             secure: request.client.secure,

@@ -84,6 +84,9 @@ struct Snapshot {
     pending_sign_ins: Gauge,
     running_hooks: Gauge,
     waiting_mails: Gauge,
+    wanted_sign_ins: Gauge,
+    hand_over_codes: Gauge,
+    counted_returns: Gauge,
     open_pages: Gauge,
     unrecorded_attempts: Counter,
     grants: Gauge,
@@ -362,6 +365,9 @@ impl Metrics {
         add(to, "sign_ins_pending", "Sign-ins that wait for a code or a purpose in memory", &kept.pending_sign_ins);
         add(to, "hooks_running", "Questions to hooks without an answer yet", &kept.running_hooks);
         add(to, "mails_waiting", "Messages that wait to be sent", &kept.waiting_mails);
+        add(to, "sign_ins_wanted", "Browsers sent to the login host, in memory", &kept.wanted_sign_ins);
+        add(to, "hand_over_codes", "Codes for the way back to a circuit, in memory", &kept.hand_over_codes);
+        add(to, "returns_counted", "Browsers whose returns without a session are counted", &kept.counted_returns);
         add(to, "sign_in_pages_open", "Shown sign-in pages in memory", &kept.open_pages);
         add(to, "attempts_unrecorded", "Beginnings of attempts that were only counted", &kept.unrecorded_attempts);
         add(to, "grants", "Grants in force", &kept.grants);
@@ -413,6 +419,9 @@ impl Snapshot {
         self.pending_sign_ins.set(signed(auth.pending_sign_ins));
         self.running_hooks.set(signed(auth.running_hooks));
         self.waiting_mails.set(signed(waiting_mails));
+        self.wanted_sign_ins.set(signed(auth.wanted_sign_ins));
+        self.hand_over_codes.set(signed(auth.hand_over_codes));
+        self.counted_returns.set(signed(auth.counted_returns));
         self.open_pages.set(signed(opened.count()));
         store_in(&self.unrecorded_attempts, opened.unrecorded());
         self.grants.set(signed(auth.grants));

@@ -207,7 +207,7 @@ fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> 
         email: named.and_then(|session| session.email.as_deref()),
         user_id,
         session_id: session.map(|session| session.id.as_str()),
-        circuit: request.route.as_ref().map(|route| &*route.name),
+        circuit: request.route.as_ref().map(|route| &*route.name).filter(|name| !name.is_empty()),
         project: request.route.as_ref().and_then(|route| route.project.as_deref()),
         upstream: forward.and(request.route.as_ref()).map(|route| &*route.upstream().url),
         upstream_ms: forward.and_then(|forward| forward.answered_after).map(millis),

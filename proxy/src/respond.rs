@@ -18,7 +18,8 @@ use vestibule_config::Circuit;
 
 use crate::classify::{Client, classify};
 use crate::cookie;
-use crate::pages::{self, Frame, Notice};
+use crate::login::origin_at;
+use crate::pages::{self, Back, Frame, Notice};
 use crate::reply::{Mark, Reply};
 use crate::return_path;
 
@@ -49,6 +50,10 @@ pub(crate) struct Asked<'a> {
     pub(crate) account: Option<&'a str>,
     /// The tightest request limit, where one was asked.
     pub(crate) budget: Option<&'a Budget>,
+    /// At the login host: the id of what a circuit wants. It stands in for the target.
+    pub(crate) request: Option<&'a str>,
+    /// Another host where people sign in for this one.
+    pub(crate) login_host: Option<&'a str>,
 }
 
 /// What the client is told when it is not let through.
@@ -95,7 +100,7 @@ pub(crate) fn failure(reason: Reason, asked: &Asked<'_>) -> Reply {
 /// Any answer that is no success, in the form that this client reads.
 pub(crate) fn tell(told: &Told<'_>, asked: &Asked<'_>) -> Reply {
     let (status, body, mut headers) = match classify(asked.headers) {
-        Client::Navigation => (told.status, notice(told, asked), pages::page_headers()),
+        Client::Navigation => (told.status, notice(told, asked), notice_headers(told, asked)),
         Client::Program => (told.status, problem(told, asked, None), pages::data_headers("application/problem+json")),
         Client::Grpc => (StatusCode::OK, Bytes::new(), grpc_headers(told)),
     };
@@ -152,9 +157,7 @@ pub(crate) fn rate_limit_headers(budget: &Budget) -> [(HeaderName, HeaderValue);
 fn sign_in(reason: Reason, asked: &Asked<'_>) -> Reply {
     let mut reply = match classify(asked.headers) {
         // A form that was sent without a session is not sent again later.
-        Client::Navigation if is_read(asked.method) => {
-            redirect(StatusCode::FOUND, &return_path::sign_in(asked.path_and_query))
-        }
+        Client::Navigation if is_read(asked.method) => redirect(StatusCode::FOUND, &sign_in_path(asked)),
         Client::Navigation => redirect(StatusCode::FOUND, &return_path::sign_in("/")),
         Client::Program => unauthorized(reason, asked),
         Client::Grpc => told(StatusCode::UNAUTHORIZED, reason, None, asked),
@@ -198,13 +201,20 @@ pub(crate) fn challenge(asked: &Asked<'_>) -> (HeaderName, HeaderValue) {
 
 /// Absolute, as the client sees this host; a path alone where the authority is more than host and port.
 fn login_url(asked: &Asked<'_>) -> String {
-    let path = return_path::sign_in(asked.path_and_query);
+    let path = sign_in_path(asked);
     let scheme = if asked.secure { "https" } else { "http" };
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_' | b':' | b'[' | b']');
     if asked.authority.bytes().all(plain) && !asked.authority.is_empty() {
         format!("{scheme}://{}{path}", asked.authority)
     } else {
         path
+    }
+}
+
+fn sign_in_path(asked: &Asked<'_>) -> String {
+    match asked.request {
+        Some(request) => return_path::sign_in_for(request),
+        None => return_path::sign_in(asked.path_and_query),
     }
 }
 
@@ -247,17 +257,35 @@ fn encoded(body: &impl Serialize) -> Bytes {
 
 fn notice(told: &Told<'_>, asked: &Asked<'_>) -> Bytes {
     let wait = told.wait.map(pages::wait_in_words);
-    let offers_another = told.status == StatusCode::FORBIDDEN && told.mark == Mark::Auth;
     // A form is not sent again by a link; the start page is what is left.
-    let retry = if is_read(asked.method) { return_path::checked(asked.path_and_query) } else { "/" };
+    let target = if is_read(asked.method) { return_path::checked(asked.path_and_query) } else { "/" };
+    let request = asked.request.map(|request| (request, return_path::sign_in_for(request)));
+    let (retry, back) = match &request {
+        Some((request, page)) => (page.as_str(), Back { name: "request", value: request }),
+        None => (target, Back { name: "return", value: target }),
+    };
     pages::html(&Notice {
         frame: frame(asked, told.reason),
         title: title(told.status),
         message: &told.detail,
         wait: wait.as_deref(),
-        account: asked.account.filter(|_| offers_another),
+        account: asked.account.filter(|_| offers_another(told)),
         retry: if told.mark == Mark::NoRoute { "" } else { retry },
+        back,
     })
+}
+
+/// Who wants another account is led to the host where people sign in.
+fn notice_headers(told: &Told<'_>, asked: &Asked<'_>) -> Vec<(HeaderName, HeaderValue)> {
+    let mut headers = pages::page_headers();
+    if let Some(host) = asked.login_host.filter(|_| offers_another(told)) {
+        pages::let_forms_lead_to(&mut headers, &origin_at(asked.secure, asked.authority, host));
+    }
+    headers
+}
+
+fn offers_another(told: &Told<'_>) -> bool {
+    told.status == StatusCode::FORBIDDEN && told.mark == Mark::Auth
 }
 
 /// Trailers-only: status 200, and the outcome where a gRPC client looks for it.

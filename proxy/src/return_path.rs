@@ -26,6 +26,21 @@ pub(crate) fn sign_in(target: &str) -> String {
     format!("{OURS}/login?return={target}")
 }
 
+/// The address of the login host's sign-in page for what a circuit wants.
+pub(crate) fn sign_in_for(request: &str) -> String {
+    format!("{OURS}/login?request={}", utf8_percent_encode(request, COMPONENT))
+}
+
+/// The same for somebody who wants to be somebody else.
+pub(crate) fn sign_in_for_another(request: &str) -> String {
+    format!("{}&another=1", sign_in_for(request))
+}
+
+/// The address of the circuit's own page for its shared secret.
+pub(crate) fn sign_in_shared(target: &str) -> String {
+    format!("{}&shared=1", sign_in(target))
+}
+
 /// The same for somebody who wants to be somebody else.
 pub(crate) fn sign_in_as_another(target: &str) -> String {
     format!("{}&another=1", sign_in(target))
@@ -38,9 +53,18 @@ pub(crate) fn go_on(id: &str) -> String {
 
 /// The address that begins a sign-in at a provider and comes back to `target`.
 pub(crate) fn provider(name: &str, target: &str, another: bool) -> String {
-    let (name, target) = (utf8_percent_encode(name, COMPONENT), utf8_percent_encode(checked(target), COMPONENT));
+    begin(name, "return", checked(target), another)
+}
+
+/// The same at the login host, for what a circuit wants.
+pub(crate) fn provider_for(name: &str, request: &str, another: bool) -> String {
+    begin(name, "request", request, another)
+}
+
+fn begin(name: &str, goal: &str, value: &str, another: bool) -> String {
+    let (name, value) = (utf8_percent_encode(name, COMPONENT), utf8_percent_encode(value, COMPONENT));
     let another = if another { "&another=1" } else { "" };
-    format!("{OURS}/sso/{name}?return={target}{another}")
+    format!("{OURS}/sso/{name}?{goal}={value}{another}")
 }
 
 /// Whether [`checked`] leaves it as it is.

@@ -15,7 +15,7 @@ use crate::upstream::Target;
 /// Every header of ours begins so, in what we add and in what we remove.
 pub(crate) const OWN_PREFIX: &str = "x-vestibule";
 
-/// All circuits of one configuration, by each of their hosts.
+/// All circuits of one configuration, by each of their hosts, and the login host.
 #[derive(Default)]
 pub(crate) struct Routes {
     hosts: HashMap<Arc<str>, Arc<Site>>,
@@ -65,6 +65,11 @@ pub(crate) enum Found<'a> {
 }
 
 impl Route {
+    /// Where people sign in for all circuits.
+    pub(crate) fn is_login_host(&self) -> bool {
+        self.name.is_empty()
+    }
+
     /// Not public: no request passes unrecorded.
     pub(crate) fn is_protected(&self) -> bool {
         self.gate.is_protected()
@@ -86,7 +91,8 @@ impl Site {
     fn new(circuit: &Arc<Circuit>, policy: &Policy, previous: Option<&Self>) -> Option<Self> {
         let name = circuit.name.shared();
         // Every policy has a gate; a circuit without one is not reachable, which is the safe side of a defect.
-        let (gate, gates) = (policy.gate(&name)?, policy.path_gates(&name));
+        let gate = if name.is_empty() { policy.login() } else { policy.gate(&name) };
+        let (gate, gates) = (gate?, policy.path_gates(&name));
         let target = |upstream: &Upstream, before: Option<&Route>| {
             Arc::new(Target::new(&circuit.name, upstream, before.map(|route| &*route.target)))
         };
@@ -155,7 +161,7 @@ impl Routes {
     /// `previous` hands on counts of requests and looked-up addresses.
     pub(crate) fn new(settings: &Settings, policy: &Policy, previous: Option<&Self>) -> Self {
         let mut routes = Self::default();
-        for circuit in settings.circuits.values() {
+        for circuit in settings.circuits.values().chain(&settings.login) {
             let before = previous.and_then(|previous| previous.named(circuit.name.as_str()));
             let Some(site) = Site::new(circuit, policy, before.map(|site| &**site)) else { continue };
             let site = Arc::new(site);

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use vestibule_auth::{Budget, Gate, Identity, Location, RequestView, Session};
+use vestibule_auth::{Budget, Gate, Identity, Location, RequestView, Session, Wanted};
 
 use crate::routes::Site;
 use crate::state::{Live, State};
@@ -16,8 +16,10 @@ pub(crate) struct Visit<'a> {
     pub(crate) live: &'a Arc<Live>,
     /// Its circuit, with all of its policies.
     pub(crate) site: &'a Arc<Site>,
-    /// Of the policy that it is about.
+    /// Of the policy that it is about; at the login host that of the circuit which is wanted, else the login host's own.
     pub(crate) gate: &'a Arc<Gate>,
+    /// At the login host: what a circuit wants.
+    pub(crate) wanted: Option<&'a Wanted>,
     /// The request.
     pub(crate) request: RequestView<'a>,
     /// Without `?`, as received.

@@ -1,6 +1,7 @@
 //! A browser as far as signing in needs one: it keeps cookies, and is sent from one site to another.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use crate::provider::Provider;
 use crate::{Gateway, Request, Response};
@@ -85,6 +86,91 @@ impl<'a> Browser<'a> {
     pub fn forget(&mut self) {
         self.cookies.0.clear();
     }
+}
+
+/// A window of a browser that goes from host to host of a gateway, with the cookies of each apart.
+#[derive(Debug, Clone)]
+pub struct Window {
+    to: SocketAddr,
+    address: String,
+    sites: BTreeMap<String, Jar>,
+}
+
+impl Window {
+    /// Without cookies, at this address.
+    pub fn new(gateway: &Gateway, address: &str) -> Self {
+        Self { to: gateway.proxy(), address: address.to_owned(), sites: BTreeMap::new() }
+    }
+
+    /// The page at an address.
+    #[track_caller]
+    pub fn get(&mut self, address: &str) -> Response {
+        self.send(address, &Request::new(self.to, "GET", host(address), path(address)).browser())
+    }
+
+    /// A form, sent to an address by a page of the same site.
+    #[track_caller]
+    pub fn post(&mut self, address: &str, fields: &[(&str, &str)]) -> Response {
+        self.send(address, &Request::new(self.to, "POST", host(address), path(address)).browser().form(fields))
+    }
+
+    #[track_caller]
+    fn send(&mut self, address: &str, request: &Request) -> Response {
+        let jar = self.sites.entry(host(address).to_owned()).or_default();
+        jar.send(&request.clone().from(&self.address))
+    }
+
+    /// Goes where an answer leads, by way of a provider too, and gives every address on the way and the last answer.
+    #[track_caller]
+    pub fn follow(&mut self, from: &str, answer: Response, provider: Option<&Provider>) -> (Vec<String>, Response) {
+        let (mut way, mut answer) = (vec![from.to_owned()], answer);
+        while let Some(location) = answer.header("location").map(str::to_owned) {
+            assert!(way.len() < 12, "it leads in circles: {way:#?}");
+            let here = way.last().cloned().unwrap();
+            let next = if location.starts_with('/') { format!("http://{}{location}", host(&here)) } else { location };
+            way.push(next.clone());
+            answer = match provider.filter(|provider| next.starts_with(&provider.issuer())) {
+                Some(provider) => {
+                    let callback = provider.visit(&next);
+                    way.push(callback.clone());
+                    self.get(&callback)
+                }
+                None => self.get(&next),
+            };
+        }
+        (way, answer)
+    }
+
+    /// Opens an address and goes where it leads.
+    #[track_caller]
+    pub fn open(&mut self, address: &str, provider: Option<&Provider>) -> (Vec<String>, Response) {
+        let answer = self.get(address);
+        self.follow(address, answer, provider)
+    }
+
+    /// `NAME=VALUE` of a cookie of a host.
+    pub fn cookie(&self, host: &str, name: &str) -> Option<String> {
+        self.sites.get(host)?.0.get(name).map(|value| format!("{name}={value}"))
+    }
+
+    /// Forgets a cookie of a host.
+    pub fn forget(&mut self, host: &str, name: &str) {
+        if let Some(jar) = self.sites.get_mut(host) {
+            jar.0.remove(name);
+        }
+    }
+
+    /// Forgets all cookies of a host.
+    pub fn forget_all(&mut self, host: &str) {
+        self.sites.remove(host);
+    }
+}
+
+/// The host of an address, with its port.
+#[track_caller]
+pub fn host(address: &str) -> &str {
+    let rest = address.split_once("://").unwrap_or_else(|| panic!("no address: {address}")).1;
+    rest.split(['/', '?']).next().unwrap_or_default()
 }
 
 /// Path and query of an address.

@@ -26,7 +26,7 @@ pub mod totp;
 pub mod upstream;
 pub mod wait;
 
-pub use browser::Browser;
+pub use browser::{Browser, Window};
 pub use chromium::Chromium;
 pub use client::{Connection, Request, Response};
 pub use gateway::{Gateway, Setup, command};

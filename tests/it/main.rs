@@ -42,6 +42,8 @@ mod hashing;
 mod headers;
 // Verification of the logs, and proofs for outsiders.
 mod integrity;
+// One sign-in for all hosts.
+mod hosts;
 // Nothing promised is lost by `kill -9`.
 mod kill;
 // The circuits that somebody may open.

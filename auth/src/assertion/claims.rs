@@ -40,10 +40,16 @@ pub(super) struct Claims<'a> {
 
 impl<'a> Claims<'a> {
     /// `now` in seconds since 1970.
-    pub(super) fn new(circuit: &'a Circuit, identity: &'a Identity, country: Option<&'a str>, now: i64) -> Self {
+    pub(super) fn new(
+        circuit: &'a Circuit,
+        login_host: Option<&str>,
+        identity: &'a Identity,
+        country: Option<&'a str>,
+        now: i64,
+    ) -> Self {
         let groups = bounded(&identity.groups);
         Self {
-            iss: issuer(circuit),
+            iss: issuer(circuit, login_host),
             aud: circuit.name.as_str(),
             sub: &identity.user_id,
             email: identity.email.as_deref(),
@@ -60,8 +66,9 @@ impl<'a> Claims<'a> {
 }
 
 /// The same whatever host of the circuit was asked, and never what a client wrote.
-fn issuer(circuit: &Circuit) -> String {
-    format!("https://{}", circuit.hosts.first().map(vestibule_config::Host::as_str).unwrap_or_default())
+fn issuer(circuit: &Circuit, login_host: Option<&str>) -> String {
+    let first = circuit.hosts.first().map(vestibule_config::Host::as_str);
+    format!("https://{}", login_host.or(first).unwrap_or_default())
 }
 
 fn bounded(groups: &BTreeSet<String>) -> Vec<&str> {

@@ -151,7 +151,8 @@ impl Gate {
         let whose = Whose { identity: identity.clone(), gate: self.serial, country: location.country.clone() };
         let known = assertions.cache.get(&whose).filter(|known| known.serves_at(now.as_microsecond()));
         known.unwrap_or_else(|| {
-            let claims = Claims::new(&self.circuit, identity, whose.country.as_deref(), now.as_second());
+            let (login_host, country) = (self.login_host.as_deref(), whose.country.as_deref());
+            let claims = Claims::new(&self.circuit, login_host, identity, country, now.as_second());
             let made = assertions.sign(&claims, now.as_second());
             assertions.cache.insert(whose, made.clone());
             made

@@ -9,10 +9,18 @@ use rocksdb::WriteBatch;
 
 use super::row::Row;
 use super::store::{CookieHash, Draft, MAX_LIVE, Store};
-use super::{Listed, Session, SessionCookie, SessionFilter, State};
+use super::{LOGIN, Listed, Session, SessionCookie, SessionFilter, State};
 use crate::error::Error;
 use crate::keyed::sha256;
 use crate::state::Table;
+
+/// Sessions of one circuit that may come from one sign-in at the login host, as tabs ask for them at the same time; one
+/// more ends the oldest.
+const CHILDREN_OF_A_CIRCUIT: usize = 8;
+
+/// Values in [`Table::ByPerson`]: somebody signed in for it, or it came from a sign-in at the login host.
+const ROOT: &[u8] = &[];
+const CHILD: &[u8] = b"c";
 
 impl Store {
     /// On disk when this returns.
@@ -25,15 +33,14 @@ impl Store {
         if let Some(old) = replaces.map(|session| self.hash_of(session.id.as_str())).transpose()?.flatten() {
             ending.push(old);
         }
-        ending.sort_unstable();
-        ending.dedup();
         let ended = self.put_ended(&mut batch, &ending, State::Revoked)?;
         if self.live.load(Ordering::Relaxed).saturating_sub(ended.len() as u64) >= MAX_LIVE {
             return Err(Error::TooManySessions);
         }
         batch.put(Table::Session.key(&hash), serde_json::to_vec(&row)?);
         batch.put(Table::ById.key(row.id.as_bytes()), hash);
-        batch.put(Table::ByPerson.key(&person_key(&row, &hash)), []);
+        let kind = if row.parent.is_some() { CHILD } else { ROOT };
+        batch.put(Table::ByPerson.key(&person_key(&row, &hash)), kind);
         self.database.write(batch)?;
         self.forget(&ended);
         self.live.fetch_add(1, Ordering::Relaxed);
@@ -44,6 +51,7 @@ impl Store {
 
     fn new_row(&self, draft: &Draft) -> Row {
         let created = self.clock.now();
+        let expires = created.checked_add(draft.limits.max_age).unwrap_or(Timestamp::MAX);
         Row {
             id: draft.id.as_str().to_owned(),
             circuit: draft.circuit.to_string(),
@@ -51,7 +59,7 @@ impl Store {
             user_id: draft.user_id.to_string(),
             method: draft.method,
             created,
-            expires: created.checked_add(draft.limits.max_age).unwrap_or(Timestamp::MAX),
+            expires: draft.parent.as_ref().map_or(expires, |(_, end)| expires.min(*end)),
             idle_seconds: draft.limits.idle.as_secs(),
             source_ip: draft.source_ip,
             user_agent: draft.user_agent.clone(),
@@ -60,28 +68,51 @@ impl Store {
             fingerprint: draft.fingerprint.clone(),
             provided: draft.provided.clone(),
             passed: draft.passed.clone(),
+            parent: draft.parent.as_ref().map(|(parent, _)| parent.clone()),
         }
     }
 
-    /// The oldest sessions of this person that must end so that one more fits. A shared secret is nobody: its
-    /// sessions are counted in all only.
+    /// The oldest sessions of this person that must end so that one more fits: a person has so many sign-ins, and each
+    /// of them so many sessions of one circuit. A shared secret is nobody: its sessions are counted in all only.
     fn to_make_room(&self, draft: &Draft) -> Result<Vec<CookieHash>, Error> {
-        let mut own = Vec::new();
-        if draft.email.is_none() {
-            return Ok(own);
-        }
-        let prefix = [draft.user_id.as_bytes(), &[0]].concat();
-        self.database.scan(Table::ByPerson, &prefix, &prefix, |key, _| {
-            own.extend(key.last_chunk::<32>().copied());
-            true
-        })?;
-        let most = draft.limits.per_person.unwrap_or(usize::MAX).max(1);
+        let (mut own, most) = match &draft.parent {
+            _ if draft.email.is_none() => return Ok(Vec::new()),
+            Some((parent, _)) => {
+                let all = self.children(&draft.user_id, &parent.id)?;
+                let here = all.into_iter().filter(|(_, row)| row.circuit == *draft.circuit).map(|(hash, _)| hash);
+                (here.collect::<Vec<_>>(), CHILDREN_OF_A_CIRCUIT)
+            }
+            None => {
+                let roots = self.of_person(&draft.user_id, ROOT)?;
+                (roots, draft.limits.per_person.unwrap_or(usize::MAX).max(1))
+            }
+        };
         let mut surplus = (own.len() + 1).saturating_sub(most);
         if self.live.load(Ordering::Relaxed) >= MAX_LIVE {
             surplus = surplus.max(1);
         }
         own.truncate(surplus);
         Ok(own)
+    }
+
+    /// Live sessions of a person that are of a kind, the oldest first.
+    fn of_person(&self, user_id: &str, kind: &[u8]) -> Result<Vec<CookieHash>, Error> {
+        let prefix = [user_id.as_bytes(), &[0]].concat();
+        let mut own = Vec::new();
+        self.database.scan(Table::ByPerson, &prefix, &prefix, |key, value| {
+            own.extend(key.last_chunk::<32>().filter(|_| value == kind).copied());
+            true
+        })?;
+        Ok(own)
+    }
+
+    /// Live sessions that came from a sign-in at the login host, the oldest first.
+    fn children(&self, user_id: &str, root: &str) -> Result<Vec<(CookieHash, Row)>, Error> {
+        let mut children = Vec::new();
+        for hash in self.of_person(user_id, CHILD)? {
+            children.extend(self.row(&hash)?.filter(|row| row.is_child_of(root)).map(|row| (hash, row)));
+        }
+        Ok(children)
     }
 
     pub(crate) fn end(&self, filter: &SessionFilter, state: State) -> Result<Vec<Listed>, Error> {
@@ -144,22 +175,39 @@ impl Store {
         let Some(hash) = self.hash_of(id.as_str())? else { return Ok(()) };
         let Some(mut row) = self.row(&hash)?.filter(|row| row.state == State::Active) else { return Ok(()) };
         let Some(provided) = &mut row.provided else { return Ok(()) };
-        (provided.groups, provided.sealed, provided.checked) = (groups, sealed, now);
-        let mut batch = WriteBatch::default();
-        batch.put(Table::Session.key(&hash), serde_json::to_vec(&row)?);
-        self.database.write(batch)?;
-        if let Some(live) = self.cache.get(&hash) {
-            self.used.lock().insert(hash, live.last_used_ms());
-            self.cache.remove(&hash);
+        (provided.groups, provided.sealed, provided.checked) = (groups.clone(), sealed, now);
+        let mut changed = self.children(&row.user_id, &row.id)?;
+        for provided in changed.iter_mut().filter_map(|(_, child)| child.provided.as_mut()) {
+            (provided.groups, provided.checked) = (groups.clone(), now);
         }
+        changed.push((hash, row));
+        let mut batch = WriteBatch::default();
+        for (hash, row) in &changed {
+            batch.put(Table::Session.key(hash), serde_json::to_vec(row)?);
+        }
+        self.database.write(batch)?;
+        changed.iter().for_each(|(hash, _)| self.read_anew(hash));
         Ok(())
+    }
+
+    /// The next request reads the row.
+    fn read_anew(&self, hash: &CookieHash) {
+        if let Some(live) = self.cache.get(hash) {
+            self.used.lock().insert(*hash, live.last_used_ms());
+            self.cache.remove(hash);
+        }
     }
 
     fn matching(&self, filter: &SessionFilter) -> Result<Vec<CookieHash>, Error> {
         if let Some(id) = &filter.id {
             let found = self.hash_of(id)?;
             let row = found.map(|hash| self.row(&hash)).transpose()?.flatten();
-            return Ok(found.filter(|_| row.is_some_and(|row| row.matches(filter))).into_iter().collect());
+            let Some(row) = row.filter(|row| row.matches(filter) && row.state == State::Active) else {
+                return Ok(Vec::new());
+            };
+            // With the sign-in that it came from: else its browser would be given another session.
+            let root = row.parent.map(|parent| self.hash_of(&parent.id)).transpose()?.flatten();
+            return Ok(found.into_iter().chain(root).collect());
         }
         let mut hashes = Vec::new();
         self.each_row(|hash, row| {
@@ -170,8 +218,8 @@ impl Store {
         Ok(hashes)
     }
 
-    /// Those of `hashes` that are live, marked as ended in the batch. One whose time was over becomes
-    /// expired.
+    /// Those of `hashes` that are live and those that came from them, marked as ended in the batch. One whose time was
+    /// over becomes expired.
     pub(super) fn put_ended(
         &self,
         batch: &mut WriteBatch,
@@ -180,7 +228,7 @@ impl Store {
     ) -> Result<Vec<(CookieHash, Listed)>, Error> {
         let now = self.clock.now();
         let mut ended = Vec::new();
-        for hash in hashes {
+        for hash in &self.with_children(hashes)? {
             let Some(mut row) = self.row(hash)?.filter(|row| row.state == State::Active) else { continue };
             let last_used = self.last_used(hash, &row)?;
             batch.delete(Table::ByPerson.key(&person_key(&row, hash)));
@@ -191,6 +239,15 @@ impl Store {
             ended.push((*hash, row.listed(state, last_used)));
         }
         Ok(ended)
+    }
+
+    fn with_children(&self, hashes: &[CookieHash]) -> Result<BTreeSet<CookieHash>, Error> {
+        let mut all: BTreeSet<_> = hashes.iter().copied().collect();
+        for hash in hashes {
+            let Some(row) = self.row(hash)?.filter(|row| row.circuit == LOGIN) else { continue };
+            all.extend(self.children(&row.user_id, &row.id)?.into_iter().map(|(hash, _)| hash));
+        }
+        Ok(all)
     }
 
     /// The cache forgets what has ended; requests that hold the session see it too.

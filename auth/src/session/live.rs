@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use vestibule_config::session::SessionLimits;
 
 use super::row::{Passed, Provided, Row};
+use super::store::CookieHash;
 use super::{Session, State};
 use crate::caller::Identity;
 use crate::verdict::Refusal;
@@ -33,11 +34,20 @@ pub(crate) struct Live {
     /// The latest first.
     judged: ArcSwap<Vec<Arc<Judged>>>,
     provided: Option<Provided>,
+    pub(crate) root: Option<Root>,
     checked_ms: AtomicI64,
     /// By the clock that never goes back, in milliseconds.
     asked_again_ms: AtomicU64,
     /// Held while the provider is asked.
     pub(crate) checking: tokio::sync::Mutex<()>,
+}
+
+/// The sign-in at the login host that a session came from.
+pub(crate) struct Root {
+    /// Of its row. Absent where that is gone.
+    pub(crate) hash: Option<CookieHash>,
+    /// Its cookie, sealed under the session's.
+    pub(crate) sealed: Option<String>,
 }
 
 /// What one gate makes of the session; true until configuration or grants change.
@@ -51,7 +61,7 @@ pub(crate) struct Judged {
 }
 
 impl Live {
-    pub(crate) fn new(row: &Row, last_used: Timestamp) -> Self {
+    pub(crate) fn new(row: &Row, last_used: Timestamp, root: Option<Root>) -> Self {
         let used = last_used.as_millisecond();
         Self {
             session: Arc::new(row.session()),
@@ -63,6 +73,7 @@ impl Live {
             written_ms: AtomicI64::new(used),
             judged: ArcSwap::default(),
             provided: row.provided.clone(),
+            root,
             checked_ms: AtomicI64::new(row.provided.as_ref().map_or(0, |provided| provided.checked.as_millisecond())),
             asked_again_ms: AtomicU64::new(0),
             checking: tokio::sync::Mutex::default(),
@@ -80,17 +91,27 @@ impl Live {
 
     /// The stricter of the limits at sign-in and of now. A wall clock that was set back ends nothing.
     pub(crate) fn state_at(&self, now: Timestamp, limits: &SessionLimits) -> State {
-        let state = *self.state.lock();
-        if state != State::Active {
-            return state;
-        }
+        let state = self.own_state_at(now);
         let age = Duration::try_from(now.duration_since(self.session.created)).unwrap_or_default();
-        let rest = u64::try_from(now.as_millisecond().saturating_sub(self.last_used_ms())).unwrap_or_default();
-        let idle = Duration::from_millis(rest);
-        if now >= self.session.expires || age >= limits.max_age || idle >= self.idle.min(limits.idle) {
+        if state == State::Active && (age >= limits.max_age || self.idle_at(now) >= limits.idle) {
             return State::Expired;
         }
-        State::Active
+        state
+    }
+
+    /// By the limits at sign-in alone.
+    pub(crate) fn own_state_at(&self, now: Timestamp) -> State {
+        let state = *self.state.lock();
+        if state == State::Active && (now >= self.session.expires || self.idle_at(now) >= self.idle) {
+            return State::Expired;
+        }
+        state
+    }
+
+    fn idle_at(&self, now: Timestamp) -> Duration {
+        Duration::from_millis(
+            u64::try_from(now.as_millisecond().saturating_sub(self.last_used_ms())).unwrap_or_default(),
+        )
     }
 
     /// Notes a request; true where it is time to write the note.
@@ -115,6 +136,11 @@ impl Live {
     /// What the provider said.
     pub(crate) fn groups(&self) -> BTreeSet<String> {
         self.provided.as_ref().map(|provided| provided.groups.clone()).unwrap_or_default()
+    }
+
+    /// What the provider said, for a session that comes from this one; its tokens stay here.
+    pub(crate) fn provided_unsealed(&self) -> Option<Provided> {
+        self.provided.clone().map(|provided| Provided { sealed: None, ..provided })
     }
 
     /// The provider's tokens, under the cookie.

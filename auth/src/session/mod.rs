@@ -17,8 +17,11 @@ use crate::caller::Method;
 use crate::error::Error;
 
 pub(crate) use live::{Judged, Live};
-pub(crate) use row::{Passed, Provided};
+pub(crate) use row::{Parent, Passed, Provided};
 pub(crate) use store::{Draft, Found, Store};
+
+/// What stands in place of a circuit's name in the sessions of the login host.
+pub(crate) const LOGIN: &str = "";
 
 /// A keyed hash of the session, for logs and the API; never the cookie.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -44,7 +47,7 @@ pub struct SessionCookie {
 pub struct Session {
     /// For logs and the API.
     pub id: SessionId,
-    /// Good for this circuit only.
+    /// Good for this circuit only; empty: for the login host.
     pub circuit: Arc<str>,
     /// Absent for a shared secret.
     pub email: Option<Arc<str>>,
@@ -65,7 +68,7 @@ pub struct Session {
 pub struct Listed {
     /// `SessionId`.
     pub id: String,
-    /// Its circuit.
+    /// Its circuit; empty: of the login host.
     pub circuit: String,
     /// Absent for a shared secret.
     pub email: Option<String>,
@@ -158,8 +161,9 @@ impl Sessions {
         self.store.find_by_id(id)
     }
 
-    /// Ends the live ones that match; effective on the next request, and on disk when this returns. Returns those
-    /// ended. `state` is what they become; `Active` is taken as `Revoked`.
+    /// Ends the live ones that match, and with one of the login host those that came from it; effective on the next
+    /// request, and on disk when this returns. One that is named by its id ends with the sign-in that it came from:
+    /// else its browser would be given another without being asked. Returns those ended. `state` is what they become; `Active` is taken as `Revoked`.
     ///
     /// # Errors
     /// When the state database refuses; then none is said to be ended.

@@ -34,6 +34,18 @@ pub(crate) struct Row {
     /// What followed the credential.
     #[serde(default, skip_serializing_if = "Passed::is_nothing")]
     pub(crate) passed: Passed,
+    /// Absent where somebody signed in for this very session.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<Parent>,
+}
+
+/// The sign-in at the login host that a circuit's session came from, and with which it ends.
+#[derive(Debug, Clone, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Parent {
+    /// `SessionId`.
+    pub(crate) id: String,
+    /// Its cookie, sealed under this session's.
+    pub(crate) sealed: Option<String>,
 }
 
 /// The steps that a sign-in took after its credential.
@@ -79,6 +91,10 @@ impl Row {
             State::Active if now >= self.expires || idle_over => State::Expired,
             state @ (State::Active | State::Expired | State::Revoked | State::Logout) => state,
         }
+    }
+
+    pub(crate) fn is_child_of(&self, id: &str) -> bool {
+        self.parent.as_ref().is_some_and(|parent| parent.id == id)
     }
 
     pub(crate) fn matches(&self, filter: &SessionFilter) -> bool {

@@ -14,7 +14,7 @@ use vestibule_config::session::SessionLimits;
 use zeroize::Zeroizing;
 
 use super::State;
-use super::live::Live;
+use super::live::{Live, Root};
 use super::row::Row;
 use crate::cache::Cache;
 use crate::caller::Method;
@@ -33,7 +33,7 @@ pub(crate) const MAX_LIVE: u64 = 1_000_000;
 const COOKIE_CHARS: usize = 43;
 
 /// SHA-256 of a cookie's value.
-pub(super) type CookieHash = [u8; 32];
+pub(crate) type CookieHash = [u8; 32];
 
 pub(crate) struct Store {
     pub(super) database: Arc<Database>,
@@ -74,6 +74,8 @@ pub(crate) struct Draft {
     pub(crate) fingerprint: String,
     pub(crate) provided: Option<super::Provided>,
     pub(crate) passed: super::Passed,
+    /// Present where it comes from a sign-in at the login host, with the end of that.
+    pub(crate) parent: Option<(super::Parent, Timestamp)>,
 }
 
 impl Store {
@@ -117,21 +119,45 @@ impl Store {
             }
         };
         let now = self.clock.now();
-        match live.state_at(now, limits) {
-            State::Active => {
-                if live.touch(now) {
-                    self.used.lock().insert(hash, live.last_used_ms());
-                }
-                Found::Live(live)
-            }
-            State::Expired => {
-                if live.end(State::Expired) == State::Active {
-                    self.over.lock().push(hash);
-                }
-                Found::Ended(State::Expired)
-            }
-            state @ (State::Revoked | State::Logout) => Found::Ended(state),
+        match self.followed(&hash, &live, live.state_at(now, limits)) {
+            State::Active => {}
+            state @ (State::Expired | State::Revoked | State::Logout) => return Found::Ended(state),
         }
+        match self.root_of(&live) {
+            Ok(Some((root_hash, root))) => match self.followed(&root_hash, &root, root.own_state_at(now)) {
+                // Who uses a circuit uses the sign-in behind it.
+                State::Active => self.touch(root_hash, &root, now),
+                state @ (State::Expired | State::Revoked | State::Logout) => return Found::Ended(state),
+            },
+            Ok(None) if live.root.is_some() => return Found::Ended(State::Revoked),
+            Ok(None) => {}
+            Err(error) => {
+                tracing::error!(error = &error as &dyn std::error::Error, "session cannot be read");
+                return Found::Unreadable;
+            }
+        }
+        self.touch(hash, &live, now);
+        Found::Live(live)
+    }
+
+    /// The state, and where its time has just been found to be over, its end noted.
+    fn followed(&self, hash: &CookieHash, live: &Live, state: State) -> State {
+        if state == State::Expired && live.end(State::Expired) == State::Active {
+            self.over.lock().push(*hash);
+        }
+        state
+    }
+
+    fn touch(&self, hash: CookieHash, live: &Live, now: Timestamp) {
+        if live.touch(now) {
+            self.used.lock().insert(hash, live.last_used_ms());
+        }
+    }
+
+    /// The sign-in at the login host that a session came from, whatever its state is.
+    pub(crate) fn root_of(&self, live: &Live) -> Result<Option<(CookieHash, Arc<Live>)>, Error> {
+        let Some(hash) = live.root.as_ref().and_then(|root| root.hash) else { return Ok(None) };
+        Ok(self.live(&hash)?.map(|root| (hash, root)))
     }
 
     fn live(&self, hash: &CookieHash) -> Result<Option<Arc<Live>>, Error> {
@@ -147,7 +173,12 @@ impl Store {
             return Ok(Some(live));
         }
         let Some(row) = self.row(hash)? else { return Ok(None) };
-        let live = Arc::new(Live::new(&row, self.last_used(hash, &row)?));
+        let hash_of = |parent: &super::Parent| self.hash_of(&parent.id);
+        let root = match &row.parent {
+            Some(parent) => Some(Root { hash: hash_of(parent)?, sealed: parent.sealed.clone() }),
+            None => None,
+        };
+        let live = Arc::new(Live::new(&row, self.last_used(hash, &row)?, root));
         if row.state == State::Active {
             self.cache.insert(*hash, live.clone());
         }

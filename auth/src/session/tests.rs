@@ -6,7 +6,7 @@ use vestibule_config::session::SessionLimits;
 
 use super::store::Store;
 use super::*;
-use crate::clock::Hand;
+use crate::clock::{Clock, Hand};
 use crate::keyed::Keyed;
 use crate::state::State as Database;
 
@@ -58,6 +58,7 @@ impl Bench {
             fingerprint: "f".to_owned(),
             provided: None,
             passed: Passed::default(),
+            parent: None,
         }
     }
 
@@ -265,4 +266,126 @@ fn no_request_brings_an_ended_session_back() {
         });
         assert_eq!(bench.state(&cookie), Some(State::Revoked));
     }
+}
+
+impl Bench {
+    /// A sign-in at the login host.
+    fn root(&self) -> SessionCookie {
+        self.clock.advance(Duration::from_millis(1));
+        let draft = Draft { circuit: LOGIN.into(), ..self.draft(Some("maya@example.net"), LIMITS) };
+        self.store.create(draft, None).unwrap()
+    }
+
+    /// A session of `wiki` that comes from one.
+    fn child(&self, root: &SessionCookie) -> SessionCookie {
+        self.clock.advance(Duration::from_millis(1));
+        let parent = Parent { id: root.session.id.as_str().to_owned(), sealed: None };
+        let draft = self.draft(Some("maya@example.net"), LIMITS);
+        self.store.create(Draft { parent: Some((parent, root.session.expires)), ..draft }, None).unwrap()
+    }
+
+    fn root_state(&self, root: &SessionCookie) -> Option<State> {
+        match self.store.find(&root.value, LOGIN, &LIMITS) {
+            Found::Live(_) => Some(State::Active),
+            Found::Ended(state) => Some(state),
+            Found::Missing => None,
+            Found::Unreadable => panic!("the database answers"),
+        }
+    }
+}
+
+fn by_id(cookie: &SessionCookie) -> SessionFilter {
+    SessionFilter { id: Some(cookie.session.id.as_str().to_owned()), ..SessionFilter::default() }
+}
+
+#[test]
+fn what_came_from_a_sign_in_ends_with_it() {
+    let bench = Bench::new();
+    let (root, other) = (bench.root(), bench.root());
+    let (one, two, third) = (bench.child(&root), bench.child(&root), bench.child(&other));
+    assert_eq!(bench.store.end(&by_id(&root), State::Logout).unwrap().len(), 3);
+    let live = Some(State::Active);
+    let logout = Some(State::Logout);
+    assert_eq!([bench.state(&one), bench.state(&two), bench.state(&third)], [logout, logout, live]);
+    let ended = bench.store.end(&by_id(&third), State::Revoked).unwrap();
+    assert_eq!((ended.len(), bench.root_state(&other)), (2, Some(State::Revoked)), "a child ends its root");
+    assert_eq!(bench.store.live_count(), 0);
+    let bench = bench.restart(false);
+    assert_eq!([bench.state(&one), bench.state(&third)], [Some(State::Logout), Some(State::Revoked)]);
+}
+
+#[test]
+fn the_sessions_of_a_circuit_end_without_the_sign_in() {
+    let bench = Bench::new();
+    let root = bench.root();
+    let child = bench.child(&root);
+    let wiki = SessionFilter { circuit: Some("wiki".to_owned()), ..SessionFilter::default() };
+    assert_eq!(bench.store.end(&wiki, State::Revoked).unwrap().len(), 1);
+    assert_eq!((bench.state(&child), bench.root_state(&root)), (Some(State::Revoked), Some(State::Active)));
+}
+
+#[test]
+fn a_sign_in_rests_only_when_all_that_came_from_it_rests() {
+    let bench = Bench::new();
+    let root = bench.root();
+    let child = bench.child(&root);
+    for _ in 0..3 {
+        bench.clock.advance(HOUR - Duration::from_secs(1));
+        assert_eq!(bench.state(&child), Some(State::Active));
+    }
+    assert_eq!(bench.root_state(&root), Some(State::Active));
+    let bench = bench.restart(true);
+    bench.clock.advance(HOUR);
+    assert_eq!(bench.root_state(&root), Some(State::Expired));
+    assert_eq!(bench.state(&child), Some(State::Expired));
+    bench.store.flush(false).unwrap();
+    assert_eq!(bench.listed(), [State::Expired; 2]);
+}
+
+#[test]
+fn a_session_lasts_no_longer_than_the_sign_in() {
+    let bench = Bench::new();
+    let root = bench.root();
+    bench.clock.advance(HOUR / 2);
+    let child = bench.child(&root);
+    assert_eq!(child.session.expires, root.session.expires);
+}
+
+#[test]
+fn a_person_has_so_many_sign_ins_and_each_so_many_sessions_of_a_circuit() {
+    let bench = Bench::new();
+    let roots: Vec<_> = (0..3).map(|_| bench.root()).collect();
+    let children: Vec<_> = (0..12).map(|_| bench.child(&roots[0])).collect();
+    let live = children.iter().filter(|child| bench.state(child) == Some(State::Active)).count();
+    assert_eq!((live, bench.state(&children[3])), (8, Some(State::Revoked)));
+    assert!(roots.iter().all(|root| bench.root_state(root) == Some(State::Active)), "they are no sign-ins");
+    bench.root();
+    assert_eq!(bench.root_state(&roots[0]), Some(State::Revoked), "the fourth sign-in");
+    assert_eq!(bench.state(&children[11]), Some(State::Revoked));
+}
+
+#[test]
+fn what_a_provider_says_later_counts_for_all_that_came_from_a_sign_in() {
+    let bench = Bench::new();
+    let provided = |groups: &[&str]| Provided {
+        provider: "corp".to_owned(),
+        groups: groups.iter().map(|group| (*group).to_owned()).collect(),
+        sid: None,
+        sealed: None,
+        checked: "2026-01-01T00:00:00Z".parse().unwrap(),
+    };
+    let draft = Draft { circuit: LOGIN.into(), ..bench.draft(Some("maya@example.net"), LIMITS) };
+    let root = bench.store.create(Draft { provided: Some(provided(&["sre"])), ..draft }, None).unwrap();
+    let parent = Parent { id: root.session.id.as_str().to_owned(), sealed: None };
+    let draft = bench.draft(Some("maya@example.net"), LIMITS);
+    let parent = Some((parent, root.session.expires));
+    let child = bench.store.create(Draft { provided: Some(provided(&["sre"])), parent, ..draft }, None).unwrap();
+    let groups = || match bench.store.find(&child.value, "wiki", &LIMITS) {
+        Found::Live(live) => live.groups().into_iter().collect::<Vec<_>>(),
+        Found::Missing | Found::Ended(_) | Found::Unreadable => panic!("it lives"),
+    };
+    assert_eq!(groups(), ["sre"]);
+    let now = bench.clock.now();
+    bench.store.checked(&root.session.id, ["dev".to_owned()].into(), None, now).unwrap();
+    assert_eq!(groups(), ["dev"]);
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::directory::About;
 use super::person::{Person, Told};
 use super::provider::Provider;
-use super::seal::{Tokens, seal};
+use super::seal::{Tokens, seal_tokens};
 use super::starts::Started;
 use super::token::{self, Fault};
 use super::{Step, Took};
@@ -145,7 +145,7 @@ impl Gate {
             provider: provider.name().to_owned(),
             groups: person.groups,
             sid: person.sid,
-            sealed: seal(tokens, &draft.cookie),
+            sealed: seal_tokens(tokens, &draft.cookie),
             checked: self.core.clock.now(),
         });
         Outcome::Verified(Box::new(Verified::new(who, &self.core, draft)))

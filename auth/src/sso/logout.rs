@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::directory::About;
 use super::provider::Provider;
-use super::seal;
+use super::seal::{self, Tokens};
 use super::token::Once;
 use crate::gate::Gate;
 use crate::keyed::sha256;
@@ -120,12 +120,14 @@ impl Gate {
         let Found::Live(live) = self.core.sessions.store.find(cookie, &self.name, &self.circuit.session) else {
             return None;
         };
+        let (live, cookie) = self.sign_in_behind(&live, cookie)?;
         let provider = self.provider(live.provider()?)?;
         let about = provider.about().await?;
         let endpoint = about.metadata.additional_metadata().end_session_endpoint.as_deref()?;
         let mut url =
             Url::parse(endpoint).ok().filter(|_| endpoint.parse().is_ok_and(|uri| provider.door.admits(&uri)))?;
-        let hint = live.sealed().and_then(|sealed| seal::open(sealed, cookie)).and_then(|tokens| tokens.id);
+        let tokens: Option<Tokens> = live.sealed().and_then(|sealed| seal::open(sealed, &cookie));
+        let hint = tokens.and_then(|tokens| tokens.id);
         let hint = hint.as_deref().map(|hint| ("id_token_hint", hint));
         let more = [("client_id", &*provider.settings.client_id), ("post_logout_redirect_uri", back)];
         url.query_pairs_mut().extend_pairs(hint.into_iter().chain(more));

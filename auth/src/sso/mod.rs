@@ -11,7 +11,7 @@ mod logout;
 mod person;
 mod provider;
 mod recheck;
-mod seal;
+pub(crate) mod seal;
 mod start;
 mod starts;
 mod token;

@@ -32,8 +32,17 @@ pub enum Rechecked {
 impl Gate {
     /// Whether it is time to ask the provider of a session.
     pub(crate) fn is_recheck_due(&self, live: &Live) -> bool {
-        live.session.method == Method::Sso
-            && self.period(live).is_some_and(|every| live.is_unchecked_for(every, self.now()))
+        if live.session.method != Method::Sso {
+            return false;
+        }
+        match self.core.sessions.store.root_of(live) {
+            Ok(Some((_, root))) => self.is_due(&root),
+            Ok(None) | Err(_) => self.is_due(live),
+        }
+    }
+
+    fn is_due(&self, live: &Live) -> bool {
+        self.period(live).is_some_and(|every| live.is_unchecked_for(every, self.now()))
     }
 
     /// Asks the provider about the session that a request names; one question at a time for one session.
@@ -42,18 +51,18 @@ impl Gate {
         let Found::Live(live) = self.core.sessions.store.find(cookie, &self.name, &self.circuit.session) else {
             return Rechecked::Known;
         };
+        let Some((live, cookie)) = self.sign_in_behind(&live, cookie) else { return Rechecked::Known };
         let _turn = live.checking.lock().await;
-        let (true, Some(provider)) = (self.is_recheck_due(&live), live.provider().and_then(|name| self.provider(name)))
-        else {
+        let (true, Some(provider)) = (self.is_due(&live), live.provider().and_then(|name| self.provider(name))) else {
             return Rechecked::Known;
         };
-        let Some(tokens) = live.sealed().and_then(|sealed| seal::open(sealed, cookie)) else {
+        let Some(tokens) = live.sealed().and_then(|sealed| seal::open(sealed, &cookie)) else {
             return Rechecked::Known;
         };
         if live.is_asked_again_only_later(self.core.clock.elapsed()) {
             return self.unanswered(&live, provider);
         }
-        match self.ask(provider, &live, tokens, cookie).await {
+        match self.ask(provider, &live, tokens, &cookie).await {
             Ok(()) => Rechecked::Known,
             Err(refusal) if refusal.reason == Reason::ProviderUnavailable => {
                 live.ask_again_at(self.core.clock.elapsed() + AGAIN_AFTER);
@@ -109,7 +118,7 @@ impl Gate {
             groups = person.groups;
         }
         let refresh = answer.refresh_token().map_or(refresh, |token| token.secret().clone());
-        let sealed = seal::seal(&Tokens { refresh: Some(refresh), id }, cookie);
+        let sealed = seal::seal_tokens(&Tokens { refresh: Some(refresh), id }, cookie);
         self.core.sessions.store.checked(&live.session.id, groups, sealed, self.now()).map_err(|error| {
             tracing::error!(error = &error as &dyn std::error::Error, "a check cannot be stored");
             provider.unavailable("recheck")

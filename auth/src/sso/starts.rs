@@ -66,6 +66,11 @@ impl Starts {
         self.0.take_if(state, now, is_for).map(|started| started.what)
     }
 
+    /// The circuit in which it was started.
+    pub(crate) fn circuit(&self, state: &str, now: Duration) -> Option<Arc<str>> {
+        self.0.look(state, now, |started| started.what.circuit.clone())
+    }
+
     /// Remembered now, those that are over too.
     pub(crate) fn count(&self) -> u64 {
         self.0.count()
@@ -93,6 +98,7 @@ mod tests {
         starts.put(Waiting { key, browser, address, at: Duration::ZERO, what });
         assert!(starts.take("state", "b", "other", Duration::ZERO).is_none());
         assert!(starts.take("state", "other", "wiki", Duration::ZERO).is_none());
+        assert_eq!(starts.circuit("state", Duration::ZERO).as_deref(), Some("wiki"));
         assert!(starts.take("state", "b", "wiki", Duration::ZERO).is_some_and(|started| started.back() == "/"));
         assert!(starts.take("state", "b", "wiki", Duration::ZERO).is_none());
     }

@@ -59,9 +59,14 @@ impl House {
     }
 
     pub(crate) fn settings(&self, text: &str) -> Settings {
+        self.settings_with("", text)
+    }
+
+    /// With further lines in `[server]`.
+    pub(crate) fn settings_with(&self, server: &str, text: &str) -> Settings {
         use vestibule_auth::Clock;
         let head = format!(
-            "[server]\ndata_dir = {:?}\nlisten = [{{ address = \"127.0.0.1:0\" }}]\n",
+            "[server]\ndata_dir = {:?}\nlisten = [{{ address = \"127.0.0.1:0\" }}]\n{server}\n",
             self.folder.path().to_str().unwrap()
         );
         let text = format!("{head}{}", fill(text));

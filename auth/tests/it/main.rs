@@ -6,6 +6,7 @@
 mod assertion;
 mod cors;
 mod grants;
+mod hand_over;
 mod house;
 mod launcher;
 mod limits;

@@ -10,11 +10,11 @@ use crate::audit::Actor;
 use crate::personal::Disguise;
 use crate::state::State;
 
-/// The provider of a session told that it ended.
+/// A session ended with another one, or because its provider told so.
 ///
 /// # Errors
 /// When the entry is not on disk.
-pub(crate) async fn ended_at_provider(state: &State, scene: &Scene<'_>, session: &Listed) -> Result<(), Unavailable> {
+pub(crate) async fn ended_elsewhere(state: &State, scene: &Scene<'_>, session: &Listed) -> Result<(), Unavailable> {
     let live = state.live.load_full();
     let circuit = live.settings.circuits.get(session.circuit.as_str());
     let attempt_id = state.request_ids.next().to_string();
@@ -30,7 +30,7 @@ pub(crate) async fn ended_at_provider(state: &State, scene: &Scene<'_>, session:
         email: session.email.as_deref(),
         user_id: Some(&session.user_id),
         session_id: Some(&session.id),
-        circuit: Some(&session.circuit),
+        circuit: super::named(&session.circuit),
         project: circuit.and_then(|circuit| circuit.project.as_ref()).map(vestibule_config::Name::as_str),
         host: Some(scene.host),
         policy: circuit.map(|circuit| super::policy(&circuit.access)),
@@ -78,7 +78,7 @@ pub(crate) async fn revoked(state: &State, actor: &Actor, session: &Listed) -> R
         email: session.email.as_deref(),
         user_id: Some(&session.user_id),
         session_id: Some(&session.id),
-        circuit: Some(&session.circuit),
+        circuit: super::named(&session.circuit),
         project: circuit.and_then(|circuit| circuit.project.as_ref()).map(vestibule_config::Name::as_str),
         host: None,
         policy: circuit.map(|circuit| super::policy(&circuit.access)),

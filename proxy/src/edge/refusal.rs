@@ -87,6 +87,8 @@ impl<'a> Refused<'a> {
             project_label: None,
             account: None,
             budget: None,
+            request: None,
+            login_host: None,
         };
         let mut reply = respond::failure(self.reason, &asked);
         if let Some(status) = self.status {

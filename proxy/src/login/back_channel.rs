@@ -39,7 +39,7 @@ fn token(visit: &Visit<'_>, body: &[u8]) -> Option<String> {
 
 async fn recorded(visit: &Visit<'_>, ended: &[Listed]) -> Answer {
     for session in ended {
-        if let Err(error) = attempt::ended_at_provider(visit.state, &Scene::of(visit), session).await {
+        if let Err(error) = attempt::ended_elsewhere(visit.state, &Scene::of(visit), session).await {
             tracing::error!(error = &error as &dyn std::error::Error, "logout not recorded");
             return refused(visit, StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable");
         }

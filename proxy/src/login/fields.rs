@@ -22,7 +22,7 @@ pub(super) enum Encoding {
 }
 
 /// Fields of the sign-in page.
-pub(super) const SIGN_IN: &[&str] = &["email", "password", "pin", "return"];
+pub(super) const SIGN_IN: &[&str] = &["email", "password", "pin", "return", "request"];
 /// Of the form that asks for a code by e-mail.
 pub(super) const ASK_FOR_CODE: &[&str] = &["email", "return"];
 /// Of a sign-in that goes on.
@@ -79,12 +79,17 @@ impl Fields {
 
     /// As sent; missing is a mistake.
     pub(super) fn required(&self, name: &str) -> Result<&str, BadForm> {
-        self.get(name).ok_or_else(|| bad(format!("{name} is missing")))
+        self.get(name).ok_or_else(|| Self::missing(name))
     }
 
     /// `return` as sent; not checked.
     pub(super) fn back(&self) -> Option<&str> {
         self.get("return")
+    }
+
+    /// `request` as sent: the id of what a circuit wants, at the login host.
+    pub(super) fn request(&self) -> Option<&str> {
+        self.get("request")
     }
 
     /// As typed, for showing the page again.
@@ -114,6 +119,16 @@ impl Fields {
 
     fn value(&self, name: &str) -> Option<&Zeroizing<String>> {
         self.sent.iter().find(|(sent, _)| *sent == name).map(|(_, value)| value)
+    }
+
+    /// A field that has to be here.
+    pub(super) fn missing(name: &str) -> BadForm {
+        bad(format!("{name} is missing"))
+    }
+
+    /// A field that has no place here.
+    pub(super) fn unexpected(name: &str) -> BadForm {
+        bad(format!("{name} is not expected here"))
     }
 
     fn put(&mut self, name: &str, value: Zeroizing<String>) -> Result<(), BadForm> {

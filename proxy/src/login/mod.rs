@@ -1,14 +1,17 @@
-//! Our own paths on the circuits' hosts, `/.vestibule/…`: signing in, signing out, who am I, where may I go, and the keys
-//! by which upstreams know what we say.
+//! Our own paths on the circuits' hosts and on the login host, `/.vestibule/…`: signing in, signing out, who am I, where
+//! may I go, and the keys by which upstreams know what we say.
 
 mod back_channel;
 mod callback;
 mod code;
 mod fields;
+mod hand_over;
 mod keys;
 mod launcher;
+mod login_host;
 mod own_site;
 mod sign_in;
+mod sign_in_page;
 mod sign_out;
 mod sso;
 mod steps;
@@ -32,7 +35,8 @@ pub(crate) const BACK_CHANNEL_LOGOUT: &str = "/.vestibule/backchannel-logout/";
 /// Public keys of the identity assertions.
 pub(crate) const KEYS: &str = "/.vestibule/jwks.json";
 
-pub(crate) use sso::goes_straight as goes_straight_to_provider;
+pub(crate) use hand_over::leads_on;
+pub(crate) use own_site::origin_at;
 
 /// A longer body of a form is refused.
 pub(crate) const BODY_BYTES: usize = 16 * 1024;
@@ -54,19 +58,26 @@ pub(crate) struct Answer {
 /// pages that lead nowhere.
 pub(crate) fn leads_to<'a>(path: &str, query: Option<&'a str>) -> Option<Cow<'a, str>> {
     let page = path.strip_prefix("/.vestibule/")?;
-    (page == "login" || page.starts_with("sso/")).then(|| sign_in::return_target(query))
+    (page == "login" || page.starts_with("sso/")).then(|| sign_in_page::return_path_of(query))
 }
 
-/// Answers every request below `/.vestibule/`, and that for a protected page which goes straight to a provider.
+/// Answers every request below `/.vestibule/`, the login host's start page, and what is led on to where people sign in.
 /// Credentials are read from the body only: a query is never looked at, but for `return` on the sign-in page and for
 /// what a provider sends with the browser.
 pub(crate) async fn handle(visit: &Visit<'_>, body: Bytes) -> Answer {
     let method = visit.request.method;
     let reads = method == http::Method::GET || method == http::Method::HEAD;
-    let Some(path) = visit.request.path.strip_prefix("/.vestibule/") else { return sso::straight(visit).await };
+    let is_login_host = own_site::is_login_host(visit);
+    let path = match visit.request.path.strip_prefix("/.vestibule/") {
+        Some(path) => path,
+        None if is_login_host && visit.request.path == "/" => "circuits",
+        None if is_login_host => return not_found(visit),
+        None => return hand_over::straight(visit).await,
+    };
     match path {
         "login" if is_public(visit) => not_found(visit),
-        "login" if reads => sign_in::page(visit).await,
+        "login" if reads && is_login_host => login_host::page(visit).await,
+        "login" if reads => sign_in_page::show(visit).await,
         "login" if method == http::Method::POST => sign_in::attempt(visit, &body).await,
         "login" => wrong_method(visit, "GET, HEAD, POST"),
         "code" if method == http::Method::POST => code::ask(visit, &body).await,
@@ -84,10 +95,16 @@ pub(crate) async fn handle(visit: &Visit<'_>, body: Bytes) -> Answer {
         "circuits" if is_public(visit) => not_found(visit),
         "circuits" if reads => launcher::answer(visit),
         "circuits" => wrong_method(visit, "GET, HEAD"),
+        "session" if is_public(visit) || is_login_host => not_found(visit),
+        "session" if method == http::Method::GET => hand_over::redeem(visit).await,
+        "session" => wrong_method(visit, "GET"),
         "callback" if is_public(visit) => not_found(visit),
         "callback" if method == http::Method::GET => sso::finish(visit).await,
         "callback" => wrong_method(visit, "GET"),
         path => match path.split_once('/') {
+            Some(("sso", provider)) if method == http::Method::GET && is_login_host => {
+                login_host::start(visit, provider).await
+            }
             Some(("sso", provider)) if method == http::Method::GET => sso::start(visit, provider).await,
             Some(("sso", _)) => wrong_method(visit, "GET"),
             Some(("backchannel-logout", provider)) if method == http::Method::POST => {
@@ -128,6 +145,8 @@ fn asked<'a>(visit: &Visit<'a>, back: &'a str) -> Asked<'a> {
         project_label: project.map(|project| project.label.as_deref().unwrap_or(project.name.as_str())),
         account: visit.session.and_then(|session| session.email.as_deref()),
         budget: visit.budget,
+        request: visit.wanted.map(vestibule_auth::Wanted::id),
+        login_host: own_site::login_host(visit),
     }
 }
 

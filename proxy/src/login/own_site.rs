@@ -38,8 +38,25 @@ pub(super) fn origin(visit: &Visit<'_>) -> String {
 
 /// The same of another host, at the client's scheme and port.
 pub(super) fn origin_of(visit: &Visit<'_>, host: &str) -> String {
-    let (scheme, own_port) = if visit.secure { ("https", "443") } else { ("http", "80") };
-    let port = visit.authority.rsplit_once(':').map(|(_, port)| port);
+    origin_at(visit.secure, visit.authority, host)
+}
+
+/// The host where people sign in for this one; absent where this one does it itself.
+pub(super) fn login_host<'a>(visit: &Visit<'a>) -> Option<&'a str> {
+    let host = visit.live.settings.server.login_host.as_ref()?;
+    Some(host.as_str()).filter(|host| *host != visit.request.host)
+}
+
+/// Is this the host where people sign in for all?
+pub(super) fn is_login_host(visit: &Visit<'_>) -> bool {
+    let host = visit.live.settings.server.login_host.as_ref();
+    host.is_some_and(|host| host.as_str() == visit.request.host)
+}
+
+/// A host of the configuration at a scheme, and at the port of what a client wrote.
+pub(crate) fn origin_at(secure: bool, authority: &str, host: &str) -> String {
+    let (scheme, own_port) = if secure { ("https", "443") } else { ("http", "80") };
+    let port = authority.rsplit_once(':').map(|(_, port)| port);
     let port = port.filter(|port| *port != own_port && port.parse::<u16>().is_ok());
     match port {
         Some(port) => format!("{scheme}://{host}:{port}"),

@@ -1,63 +1,24 @@
-//! The sign-in page, and signing in with something that a person types.
+//! Signing in with something that a person types.
 //!
 //! The order of a good attempt: verify, record on disk, open the session, answer. Without the record there is no
 //! session.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::StatusCode;
 use http::header::SET_COOKIE;
-use http::{HeaderValue, StatusCode};
-use percent_encoding::percent_decode_str;
 use serde::Serialize;
 use vestibule_auth::session::SessionCookie;
-use vestibule_auth::{Method, Outcome, Reason, Refusal, SignIn, Verified};
-use vestibule_config::access::Ways;
-use vestibule_config::{Access, SignInWay};
+use vestibule_auth::{Credential, Method, Outcome, Reason, Refusal, SignIn, Verified, Wanted};
 
 use super::fields::{self, Encoding, Fields, encoding};
-use super::{Answer, asked, bad_form, own_site, sso, steps};
+use super::sign_in_page::wrong;
+use super::{Answer, asked, bad_form, hand_over, login_host, own_site, steps};
 use crate::attempt::{self, Passed, Progress, Scene};
-use crate::classify::{Client, classify};
-use crate::pages::{Form, ProviderLink, Secret, SignInPage};
 use crate::reply::Reply;
 use crate::visit::Visit;
 use crate::{cookie, respond, return_path};
-
-/// `GET /.vestibule/login?return=PATH`
-pub(super) async fn page(visit: &Visit<'_>) -> Answer {
-    let back = return_target(visit.query);
-    if !own_site::may_sign_in(visit) {
-        return Answer::refused(visit, Reason::TlsRequired, "/");
-    }
-    let reads_page = visit.request.method == http::Method::GET;
-    let alone = sso::sole_provider(visit.gate).filter(|_| reads_page);
-    if let Some(provider) = alone.filter(|_| visit.session.is_none() && !wants_another(visit.query)) {
-        return sso::begin(visit, provider, &back, false).await;
-    }
-    let mut reply = shown(visit, StatusCode::OK, &back, "", None);
-    if reads_page {
-        reply.headers.extend(opened(visit).map(|value| (SET_COOKIE, value)));
-    }
-    Answer::to(visit, reply, None)
-}
-
-/// An attempt begins with the page: its next step is known by the cookie, which is returned where the browser has none.
-/// A page that is shown once more begins nothing new.
-fn opened(visit: &Visit<'_>) -> Option<HeaderValue> {
-    let known = cookie::find_browser(visit.request.headers, visit.secure);
-    let made = known.is_none().then(cookie::new_browser);
-    let browser = known.or(made.as_deref())?;
-    let circuit = visit.gate.circuit().name.shared();
-    if visit.state.opened.of(browser, &circuit).is_none() {
-        let attempt = visit.state.request_ids.next().to_string();
-        visit.state.opened.put(browser, &circuit, &attempt);
-        let scene = Scene::of(visit).of_attempt(Some(&attempt));
-        attempt::passed(visit.state, &scene, &Passed::page(Progress::Initiated, Method::None));
-    }
-    made.as_deref().and_then(|browser| cookie::set_browser(browser, visit.secure))
-}
 
 /// `POST /.vestibule/login`
 pub(super) async fn attempt(visit: &Visit<'_>, body: &[u8]) -> Answer {
@@ -73,9 +34,21 @@ pub(super) async fn attempt(visit: &Visit<'_>, body: &[u8]) -> Answer {
         Ok(read) => read,
         Err(bad) => return bad_form(visit, &bad),
     };
-    let back = return_path::checked(fields.back().unwrap_or("/"));
+    if own_site::is_login_host(visit) && matches!(credential, Credential::Shared(_)) {
+        // A circuit's own secret is good on its own hosts.
+        return bad_form(visit, &Fields::missing("email"));
+    }
+    let back = if own_site::is_login_host(visit) { "/" } else { return_path::checked(fields.back().unwrap_or("/")) };
+    let wanted = match fields.request() {
+        Some(id) if own_site::is_login_host(visit) => match visit.live.policy.wanted(id) {
+            Some(wanted) => Some(wanted),
+            None => return login_host::over(visit),
+        },
+        Some(_) => return bad_form(visit, &Fields::unexpected("request")),
+        None => None,
+    };
     // What is behind decides who may sign in, and how.
-    let visit = &visit.toward(back);
+    let visit = &wanted.as_ref().map_or_else(|| visit.toward(back), |wanted| login_host::at(visit, wanted));
     let attempt = going_on(visit, credential.method());
     let scene = Scene::of(visit).of_attempt(attempt.as_deref());
     match visit.gate.sign_in(credential, &visit.request).await {
@@ -113,14 +86,36 @@ pub(super) async fn let_in(
     encoding: Encoding,
     back: &str,
 ) -> Answer {
-    let recorded = attempt::succeeded(visit.state, scene, &verified).await;
-    if let Err(error) = recorded {
-        return unrecorded(visit, &error);
+    let login = visit.live.policy.login().filter(|_| own_site::is_login_host(visit));
+    let verified = match login {
+        Some(login) => verified.for_all_hosts(login),
+        None => verified,
+    };
+    let Some(wanted) = visit.wanted else {
+        return match attempt::succeeded(visit.state, scene, &verified).await {
+            Ok(()) => open(visit, verified, |opened| welcome(visit, opened, encoding, back)).await,
+            Err(error) => unrecorded(visit, &error),
+        };
+    };
+    // The circuit goes on with the attempt.
+    let attempt = scene.attempt.map_or_else(|| visit.state.request_ids.next().to_string(), str::to_owned);
+    let scene = scene.of_attempt(Some(&attempt));
+    match attempt::vouched(visit.state, &scene, &verified).await {
+        Ok(()) => open(visit, verified, |opened| on_the_way(visit, wanted, opened, encoding, &attempt)).await,
+        Err(error) => unrecorded(visit, &error),
     }
+}
+
+/// Opens a session whose attempt is recorded, in place of the one that the request came with.
+pub(super) async fn open(
+    visit: &Visit<'_>,
+    verified: Verified,
+    answer: impl FnOnce(&SessionCookie) -> Answer,
+) -> Answer {
     // Opening waits for the disk, which the threads that serve requests must not.
     let replaces = visit.session.cloned();
     match tokio::task::spawn_blocking(move || verified.open(replaces.as_deref())).await {
-        Ok(Ok(opened)) => return welcome(visit, &opened, encoding, back),
+        Ok(Ok(opened)) => return answer(&opened),
         Ok(Err(error)) => tracing::error!(error = &error as &dyn std::error::Error, "session not opened"),
         Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "opening a session broke off"),
     }
@@ -141,7 +136,15 @@ pub(super) async fn turn_away(
     }
 }
 
-fn welcome(visit: &Visit<'_>, opened: &SessionCookie, encoding: Encoding, back: &str) -> Answer {
+/// To the circuit that wants it; to the launcher where that was done meanwhile.
+fn on_the_way(visit: &Visit<'_>, wanted: &Wanted, opened: &SessionCookie, encoding: Encoding, attempt: &str) -> Answer {
+    let code = wanted.hand_over(&opened.value, Some(attempt), &visit.request);
+    let location = code.map_or_else(|| "/".to_owned(), |code| hand_over::way_back(wanted.origin(), &code));
+    welcome(visit, opened, encoding, &location)
+}
+
+/// The browser is given the session, and goes to `back`.
+pub(super) fn welcome(visit: &Visit<'_>, opened: &SessionCookie, encoding: Encoding, back: &str) -> Answer {
     #[derive(Serialize)]
     struct Welcome<'a> {
         r#return: &'a str,
@@ -158,81 +161,11 @@ fn welcome(visit: &Visit<'_>, opened: &SessionCookie, encoding: Encoding, back: 
     Answer { reply, reason: None, method: opened.session.method, session: Some(opened.session.clone()) }
 }
 
-/// The same for a wrong secret, an unknown account, and one that may not sign in: the page again, or a problem.
-fn wrong(visit: &Visit<'_>, encoding: Encoding, back: &str, fields: &Fields) -> Reply {
-    let is_browser = encoding == Encoding::Form && classify(visit.request.headers) == Client::Navigation;
-    if is_browser {
-        shown(visit, StatusCode::UNAUTHORIZED, back, fields.email(), Some(Reason::InvalidCredentials))
-    } else {
-        respond::unauthorized(Reason::InvalidCredentials, &asked(visit, back))
-    }
-}
-
-fn shown(visit: &Visit<'_>, status: StatusCode, back: &str, email: &str, problem: Option<Reason>) -> Reply {
-    let asked = asked(visit, back);
-    let page = SignInPage {
-        frame: respond::frame(&asked, problem),
-        providers: &providers(visit, back),
-        forms: &forms(visit.gate.access()),
-        back,
-        email,
-        account: asked.account,
-        problem: problem.map(respond::sentence),
-    };
-    let mut reply = respond::page(status, &page);
-    reply.headers.extend((status == StatusCode::UNAUTHORIZED).then(|| respond::challenge(&asked)));
-    reply.headers.extend(asked.budget.into_iter().flat_map(respond::rate_limit_headers));
-    reply
-}
-
-/// In the order of `login`.
-fn providers(visit: &Visit<'_>, back: &str) -> Vec<ProviderLink> {
-    let another = wants_another(visit.query);
-    let links = sso::providers(visit).iter().filter_map(|name| {
-        let label = visit.gate.provider_label(name.as_str())?.clone();
-        Some(ProviderLink { label, address: return_path::provider(name.as_str(), back, another) })
-    });
-    links.collect()
-}
-
-/// In the order of `login`, shared secrets last.
-fn forms(access: &Access) -> Vec<Form> {
-    let Ways { login, providers: _, code, shared, header_auth: _ } = match access {
-        Access::Public => return Vec::new(),
-        Access::Members(ways) | Access::Allowlist { allow: _, ways } => ways,
-    };
-    let own = login.iter().map(|way| match way {
-        SignInWay::Password => Form { title: "With your password", personal: true, secret: Secret::Password },
-        SignInWay::Pin => Form { title: "With your PIN", personal: true, secret: Secret::Pin },
-    });
-    let password = shared.as_ref().is_some_and(|shared| shared.password_hash.is_some());
-    let pin = shared.as_ref().is_some_and(|shared| shared.pin_hash.is_some());
-    let shared_password = Form { title: "With the shared password", personal: false, secret: Secret::Password };
-    let shared_pin = Form { title: "With the shared PIN", personal: false, secret: Secret::Pin };
-    let sent = Form { title: "With a code by e-mail", personal: true, secret: Secret::Sent };
-    let own = own.chain(code.then_some(sent));
-    own.chain(password.then_some(shared_password)).chain(pin.then_some(shared_pin)).collect()
-}
-
-/// `return` of the query, decoded once and checked; anything else in the query is not looked at.
-pub(super) fn return_target(query: Option<&str>) -> Cow<'_, str> {
-    let parameter = query.unwrap_or_default().split('&').find_map(|pair| pair.strip_prefix("return="));
-    match parameter.map(|value| percent_decode_str(value).decode_utf8()) {
-        Some(Ok(target)) if return_path::checked(&target) == target => target,
-        Some(_) | None => Cow::Borrowed("/"),
-    }
-}
-
-/// `another` of the query: the person wants to sign in as somebody else.
-pub(super) fn wants_another(query: Option<&str>) -> bool {
-    query.unwrap_or_default().split('&').any(|pair| pair == "another=1")
-}
-
 pub(super) fn answered(who: &SignIn, reply: Reply, reason: Reason) -> Answer {
     Answer { reply, reason: Some(reason), session: None, method: who.method }
 }
 
-fn unrecorded(visit: &Visit<'_>, error: &vestibule_logstore::Unavailable) -> Answer {
+pub(super) fn unrecorded(visit: &Visit<'_>, error: &vestibule_logstore::Unavailable) -> Answer {
     tracing::error!(error = error as &dyn std::error::Error, "attempt not recorded");
     Answer::refused(visit, Reason::LogUnavailable, "/")
 }

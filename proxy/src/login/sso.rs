@@ -1,36 +1,30 @@
 //! Signing in at an OpenID Connect provider: the way there, and the way back.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use http::header::{REFERRER_POLICY, SET_COOKIE};
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 use percent_encoding::percent_decode_str;
 use vestibule_auth::sso::{Begin, Begun, Finished, Started, Step};
-use vestibule_auth::{Gate, Kind, Method, Outcome, Reason, Refusal, SignIn};
+use vestibule_auth::{Gate, Method, Outcome, Reason, Refusal, SignIn};
 use vestibule_config::Name;
 use vestibule_config::access::Ways;
 
 use super::callback::{self, Parameters};
 use super::fields::Encoding;
-use super::{Answer, asked, own_site, sign_in, steps};
+use super::{Answer, asked, hand_over, login_host, own_site, sign_in, sign_in_page, steps};
 use crate::attempt::{self, Passed, Progress, Scene};
-use crate::classify::{Client, classify};
 use crate::reply::Reply;
 use crate::visit::Visit;
-use crate::{cookie, respond, return_path};
+use crate::{cookie, respond};
 
 /// Below the scheme, host and port that the client sees; registered at the provider.
 const CALLBACK: &str = "/.vestibule/callback";
 
-/// Whether somebody who is not signed in is sent to the provider without a page between: a person opens a page, and
-/// the provider is the only way in. Not where every request asks again, for that would never end.
-pub(crate) fn goes_straight(gate: &Gate, refusal: &Refusal, method: &http::Method, headers: &HeaderMap) -> bool {
-    refusal.kind == Kind::SignIn
-        && method == http::Method::GET
-        && sole_provider(gate).is_some()
-        && !gate.circuit().session.max_age.is_zero()
-        && classify(headers) == Client::Navigation
+/// Whether somebody who is not signed in is sent to the provider without a page between: it is the only way in. Not
+/// where every request asks again, for that would never end.
+pub(super) fn goes_straight(gate: &Gate) -> bool {
+    sole_provider(gate).is_some() && !gate.circuit().session.max_age.is_zero()
 }
 
 /// The provider that is the only way in.
@@ -44,26 +38,21 @@ pub(super) fn providers<'a>(visit: &Visit<'a>) -> &'a [Name] {
 }
 
 /// What was asked for is protected: to the only provider, and back.
-pub(super) async fn straight(visit: &Visit<'_>) -> Answer {
-    let Some(provider) = sole_provider(visit.gate) else { return super::not_found(visit) };
-    let target = match visit.query {
-        Some(query) => Cow::Owned(format!("{}?{query}", visit.request.path)),
-        None => Cow::Borrowed(visit.request.path),
-    };
-    // A target that is too long to be kept leads to where this policy begins.
-    let back = if return_path::is_safe(&target) { &target } else { visit.gate.home() };
-    let mut answer = begin(visit, provider, back, false).await;
-    if cookie::is_sent(visit.request.headers, visit.secure) {
-        answer.reply.headers.push((SET_COOKIE, cookie::clear(visit.secure)));
+pub(super) async fn straight(visit: &Visit<'_>, target: &str) -> Answer {
+    match sole_provider(visit.gate) {
+        Some(provider) => begin(visit, provider, target, false).await,
+        None => super::not_found(visit),
     }
-    answer
 }
 
 /// `GET /.vestibule/sso/PROVIDER?return=PATH`
 pub(super) async fn start(visit: &Visit<'_>, provider: &str) -> Answer {
     let Ok(provider) = percent_decode_str(provider).decode_utf8() else { return super::not_found(visit) };
-    let back = sign_in::return_target(visit.query);
-    begin(visit, &provider, &back, sign_in::wants_another(visit.query)).await
+    let (back, another) = (sign_in_page::return_target(visit), sign_in_page::wants_another(visit.query));
+    match hand_over::elsewhere(visit) {
+        Some(login) => hand_over::send(visit, login, &back, another),
+        None => begin(visit, &provider, sign_in_page::goal(visit, &back), another).await,
+    }
 }
 
 /// `another`: the provider lets the person choose an account.
@@ -120,9 +109,17 @@ async fn called_back(visit: &Visit<'_>) -> Answer {
         Ok(parameters) => parameters,
         Err(bad) => return super::bad_form(visit, &bad),
     };
+    if own_site::is_login_host(visit) {
+        return login_host::finish(visit, &parameters).await;
+    }
+    finish_at(visit, &parameters).await
+}
+
+/// By the gate by which it was started.
+pub(super) async fn finish_at(visit: &Visit<'_>, parameters: &Parameters) -> Answer {
     let browser = cookie::find_browser(visit.request.headers, visit.secure);
     match visit.gate.take_started(parameters.state.as_deref(), browser) {
-        Ok(started) => finish_started(visit, started, &parameters).await,
+        Ok(started) => finish_started(visit, started, parameters).await,
         Err(refusal) => {
             let who = nobody(None);
             let reply = failed(visit, &refusal, "/");
@@ -133,8 +130,14 @@ async fn called_back(visit: &Visit<'_>) -> Answer {
 
 async fn finish_started(visit: &Visit<'_>, started: Started, parameters: &Parameters) -> Answer {
     let (attempt, provider) = (started.attempt().to_owned(), started.provider().clone());
-    let back = started.back().to_owned();
-    let visit = &visit.toward(&back);
+    let is_login_host = own_site::is_login_host(visit);
+    let wanted = visit.live.policy.wanted(started.back()).filter(|_| is_login_host);
+    let back = if is_login_host { "/".to_owned() } else { started.back().to_owned() };
+    let visit = &match &wanted {
+        Some(wanted) => login_host::at(visit, wanted),
+        None if is_login_host => *visit,
+        None => visit.toward(&back),
+    };
     let scene = Scene::of(visit).of_attempt(Some(&attempt));
     let step = |step, time| {
         let (progress, method) = (Progress::Pending, Method::Sso);
@@ -176,7 +179,7 @@ fn nobody(provider: Option<Arc<str>>) -> SignIn {
     SignIn { email: None, user_id: None, method: Method::Sso, provider, rule: None }
 }
 
-/// Of the circuit's own host, with the port that the client named; the scheme's own port stands in no address.
+/// Of the host that serves the sign-in, with the port that the client named; the scheme's own port stands in no address.
 fn redirect_uri(visit: &Visit<'_>) -> String {
     format!("{}{CALLBACK}", own_site::origin(visit))
 }

@@ -38,6 +38,10 @@ pub(super) async fn go_on(
     let attempt = scene.attempt.map_or_else(|| new_attempt(visit), str::to_owned);
     let purpose = verified.purpose.clone();
     let scene = Scene { attempt: Some(&attempt), purpose: purpose.as_deref(), ..*scene };
+    if own_site::is_login_host(visit) {
+        // Steps are a circuit's, and are taken on its own host.
+        return sign_in::let_in(visit, &scene, *verified, encoding, back).await;
+    }
     match visit.gate.next_step(&verified) {
         Next::Session => sign_in::let_in(visit, &scene, *verified, encoding, back).await,
         Next::Ask(ask) => {

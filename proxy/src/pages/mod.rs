@@ -43,14 +43,25 @@ pub(crate) struct SignInPage<'a> {
     pub(crate) providers: &'a [ProviderLink],
     /// In the order of the circuit's `login`, then its shared secrets.
     pub(crate) forms: &'a [Form],
-    /// Where to go afterwards; already checked.
-    pub(crate) back: &'a str,
+    /// Where to go afterwards.
+    pub(crate) back: Back<'a>,
+    /// The circuit's own page for its shared secret, where this is another host; empty: none.
+    pub(crate) shared: &'a str,
     /// As typed before.
     pub(crate) email: &'a str,
     /// Of the session that this would replace.
     pub(crate) account: Option<&'a str>,
     /// Why the page is shown again.
     pub(crate) problem: Option<&'a str>,
+}
+
+/// Where somebody wants to be in the end, as a form carries it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Back<'a> {
+    /// `return`, or `request` at the login host.
+    pub(crate) name: &'static str,
+    /// A path of this host that was checked, or an id.
+    pub(crate) value: &'a str,
 }
 
 /// The way to a provider.
@@ -114,6 +125,8 @@ pub(crate) struct Notice<'a> {
     pub(crate) account: Option<&'a str>,
     /// A path of this host to try again; empty: none is offered.
     pub(crate) retry: &'a str,
+    /// For the form of who wants another account.
+    pub(crate) back: Back<'a>,
 }
 
 /// Asks before a session ends.
@@ -169,7 +182,7 @@ pub(crate) fn page_headers() -> Vec<(HeaderName, HeaderValue)> {
     headers
 }
 
-/// A page whose form is answered by a redirect to another site.
+/// A page whose form is answered by a redirect to another site; each adds to what was let before.
 pub(crate) fn let_forms_lead_to(headers: &mut [(HeaderName, HeaderValue)], origin: &str) {
     for (_, value) in headers.iter_mut().filter(|(name, _)| name == CONTENT_SECURITY_POLICY) {
         let widened =

@@ -18,7 +18,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         }
         R::GrantExpired | R::EmailNotVerified | R::DomainNotAllowed => StatusCode::FORBIDDEN,
         R::SecondFactorRequired | R::HookDenied | R::HookUnavailable => StatusCode::FORBIDDEN,
-        R::CodeExpired | R::InvalidCode | R::SecondFactorFailed => StatusCode::UNAUTHORIZED,
+        R::SecondFactorFailed => StatusCode::UNAUTHORIZED,
         R::SsoError => StatusCode::UNAUTHORIZED,
         R::SsoStateInvalid => StatusCode::BAD_REQUEST,
         R::NoCredentials | R::MissingSession | R::SessionExpired | R::SessionRevoked | R::AccountMismatch => {
@@ -35,6 +35,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         }
         // Nobody is there to read it.
         R::Abandoned | R::ClientClosed | R::MalformedRequest | R::TlsRequired => StatusCode::BAD_REQUEST,
+        R::InvalidCode | R::CodeExpired | R::LoopDetected => StatusCode::BAD_REQUEST,
         R::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         R::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
         R::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -55,8 +56,9 @@ pub(super) fn mark(reason: Reason) -> Mark {
         R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => Mark::Auth,
         R::SsoError | R::SsoStateInvalid | R::EmailNotVerified | R::DomainNotAllowed => Mark::Auth,
         R::SecondFactorRequired | R::HookDenied | R::HookUnavailable => Mark::Auth,
-        R::CodeExpired | R::InvalidCode | R::SecondFactorFailed => Mark::Auth,
+        R::SecondFactorFailed => Mark::Auth,
         R::ProviderUnavailable | R::Abandoned | R::GrantExpired => Mark::Auth,
+        R::InvalidCode | R::CodeExpired | R::LoopDetected => Mark::Auth,
         R::TlsRequired | R::CrossSite | R::HashQueueFull => Mark::Auth,
         R::BackendRefused | R::BackendUnreachable | R::BackendTimeout | R::BackendTlsError => Mark::ProxyError,
         R::TooManyInFlight | R::ClientClosed | R::LogUnavailable => Mark::ProxyError,
@@ -106,12 +108,13 @@ pub(crate) fn sentence(reason: Reason) -> &'static str {
         R::CrossSite => "This was sent from a page of another site. Open the page here and try again.",
         R::SsoError => "The identity provider did not sign you in.",
         R::SsoStateInvalid => "This sign-in is over, was finished before, or was begun in another browser. Try again.",
+        R::InvalidCode => INVALID_CODE,
+        R::CodeExpired => CODE_EXPIRED,
+        R::LoopDetected => LOOP_DETECTED,
         R::EmailNotVerified => "The identity provider does not vouch for your e-mail address.",
         R::DomainNotAllowed => "The identity provider may not speak for addresses of your domain here.",
         R::SecondFactorRequired => "This service asks for a second factor, and this account has none.",
         R::SecondFactorFailed => "This code is not accepted. Wait for the next one.",
-        R::InvalidCode => "This code is not accepted.",
-        R::CodeExpired => "This sign-in is over, was finished before, or was begun in another browser. Begin again.",
         R::HookDenied => "This sign-in was not approved.",
         R::HookUnavailable => "Who approves sign-ins cannot be reached at present.",
         R::ProviderUnavailable => "The identity provider does not answer at present.",
@@ -119,6 +122,14 @@ pub(crate) fn sentence(reason: Reason) -> &'static str {
         R::HashQueueFull => "Too many people are signing in at this moment.",
     }
 }
+
+const CODE_EXPIRED: &str = "This sign-in took too long, was finished before, or was begun in another browser. Open the page that you want once more.";
+const INVALID_CODE: &str = "This sign-in is over, was finished before, or was begun in another browser. Open the page \
+     that you want once more; if this comes back, let this site keep cookies and check the clock of this device.";
+
+const LOOP_DETECTED: &str = "You have signed in, but this browser does not keep what this site gives it, so that it was \
+     about to go in circles. Let this site keep cookies, remove those that it has, check the clock of this device, and \
+     try again in a minute.";
 
 /// The same for a wrong secret, an unknown account, and one that may not sign in.
 const INVALID_CREDENTIALS: &str = "These credentials are not accepted.";

@@ -30,6 +30,8 @@ impl Request {
             project_label: None,
             account: Some("maya@example.net"),
             budget: self.budget.as_ref(),
+            request: None,
+            login_host: None,
         }
     }
 }

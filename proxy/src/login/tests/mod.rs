@@ -106,6 +106,7 @@ impl<'a> Ask<'a> {
             live: &live,
             site,
             gate,
+            wanted: None,
             request,
             query: self.query,
             secure: self.secure,
