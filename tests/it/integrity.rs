@@ -78,7 +78,7 @@ fn a_running_server_verifies_its_logs_and_leaves_an_entry() {
 }
 
 #[test]
-fn a_copy_is_verified_without_a_server_and_a_changed_byte_is_named() {
+fn a_copy_is_verified_without_a_server_and_a_changed_byte_is_found() {
     let mut house = busy();
     let key = house.gateway.admin("/api/v1/integrity").json()["key"].as_str().unwrap().to_owned();
     house.gateway.stop();
@@ -92,12 +92,15 @@ fn a_copy_is_verified_without_a_server_and_a_changed_byte_is_named() {
     // With nobody to ask, the configured folder is read, with the key that lies beside the logs.
     assert_eq!(run(&house, &["verify"]).status.code(), Some(0));
 
-    // A path of a request, in whatever file RocksDB keeps it.
-    let logs = copied.join("logs");
-    let files = std::fs::read_dir(&logs).unwrap().map(|file| file.unwrap().path());
-    let files = files.filter(|file| file.extension().is_some_and(|kind| kind == "sst" || kind == "log"));
-    let changed: Vec<PathBuf> = files.filter(|file| change(file, b"pub.localhost", b"pvb.localhost")).collect();
-    assert!(!changed.is_empty());
+    // One bit of each of RocksDB's tables.
+    let files = std::fs::read_dir(copied.join("logs")).unwrap().map(|file| file.unwrap().path());
+    let tables: Vec<PathBuf> = files.filter(|file| file.extension().is_some_and(|kind| kind == "sst")).collect();
+    assert!(!tables.is_empty());
+    for table in tables {
+        let mut bytes = std::fs::read(&table).unwrap();
+        bytes[20] ^= 1;
+        std::fs::write(table, bytes).unwrap();
+    }
     let broken = run(&house, &["verify", "--data", data, "--key", &key, "-o", "json"]);
     assert!(matches!(broken.status.code(), Some(1 | 5)), "{broken:?}");
 
@@ -105,15 +108,6 @@ fn a_copy_is_verified_without_a_server_and_a_changed_byte_is_named() {
     let keyless = run(&house, &["verify", "--data", data]);
     assert_eq!(keyless.status.code(), Some(2));
     assert!(text(&keyless.stderr).contains("--key"), "{}", text(&keyless.stderr));
-}
-
-/// Whether the file held it.
-fn change(file: &Path, from: &[u8], to: &[u8]) -> bool {
-    let mut bytes = std::fs::read(file).unwrap();
-    let Some(at) = bytes.windows(from.len()).position(|window| window == from) else { return false };
-    bytes[at..at + to.len()].copy_from_slice(to);
-    std::fs::write(file, bytes).unwrap();
-    true
 }
 
 #[test]

@@ -260,7 +260,7 @@ mod tests {
             (
                 "pin=1&Return=/",
                 r#"{"pin":"1","Return":"/"}"#,
-                "unknown field \"Return\"; send email, password, pin, return",
+                "unknown field \"Return\"; send email, password, pin, return, request",
             ),
         ] {
             assert_eq!(shown(Encoding::Form, form), read, "{form}");
