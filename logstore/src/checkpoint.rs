@@ -74,7 +74,8 @@ fn put(db: &DB, log: Log, signed: &Signed, batch: &mut WriteBatch) {
 
 fn decode(log: Log, key: &[u8], value: &[u8]) -> Option<Signed> {
     let (time, note) = value.split_first_chunk()?;
-    let note = String::from_utf8(note.into()).ok()?;
+    // One that is no text must be found wrong, not left out.
+    let note = String::from_utf8_lossy(note).into_owned();
     Some(Signed { size: hot_seq(log, key)?, time: i64::from_be_bytes(*time), note })
 }
 

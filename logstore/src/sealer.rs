@@ -145,15 +145,11 @@ fn parts(shared: &Shared, db: &DB, log: Log, first: u64, rows: u64) -> Result<Ve
 
 fn read(db: &DB, log: Log, first: u64, rows: u64) -> Result<Vec<Box<[u8]>>, String> {
     let mut found = hot::rows(db, log);
-    found.seek(first);
     let mut bytes = Vec::with_capacity(rows as usize);
-    while bytes.len() as u64 != rows
-        && let Some((seq, row)) = found.row()
-        && seq == first + bytes.len() as u64
-    {
+    let Ok(_) = found.each(first, first + rows, |_, row| {
         bytes.push(row.into());
-        found.advance();
-    }
+        Ok::<(), std::convert::Infallible>(())
+    });
     found.status().map_err(|fault| fault.to_string())?;
     if bytes.len() as u64 == rows { Ok(bytes) } else { Err("rows to be sealed are missing".into()) }
 }

@@ -271,20 +271,16 @@ impl<'v> HotRows<'v> {
         unit: &Unit,
         mut see: impl FnMut(u64, i64, &[u8]) -> Result<(), QueryError>,
     ) -> Result<(), QueryError> {
-        let rows = &mut self.rows;
-        rows.seek(unit.first);
-        for seq in unit.first..unit.first + unit.rows {
-            let damaged = QueryError::Damaged { log: self.log.name(), seq };
-            let Some((_, bytes)) = rows.row().filter(|(known, _)| *known == seq) else {
-                return Err(rows.status().err().map_or(damaged, |fault| fault.at(self.log, seq)));
-            };
+        let end = unit.first + unit.rows;
+        let seq = self.rows.each(unit.first, end, |seq, bytes| {
             let time = crate::codec::time_of(bytes);
-            if time >= unit.min {
-                see(seq, time, bytes)?;
-            }
-            rows.advance();
+            if time >= unit.min { see(seq, time, bytes) } else { Ok(()) }
+        })?;
+        if seq == end {
+            return Ok(());
         }
-        Ok(())
+        let damaged = QueryError::Damaged { log: self.log.name(), seq };
+        Err(self.rows.status().err().map_or(damaged, |fault| fault.at(self.log, seq)))
     }
 }
 

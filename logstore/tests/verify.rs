@@ -252,6 +252,41 @@ fn whoever_changes_the_tree_too_has_no_key_for_the_head() {
 }
 
 #[test]
+fn two_hundred_changes_of_a_byte_are_all_found() {
+    let dir = written();
+    let copy = copy(dir.path());
+    // Of the access log too, which has no segments. Not the first eight bytes of a note: when it was signed is not in it.
+    let db = open(copy.path());
+    let mut targets = Vec::new();
+    for (column, skip) in [("hot", 0), ("seg", 0), ("tree", 0), ("note", 8)] {
+        for log in Log::ALL {
+            targets.extend(all(&db, column, log).into_iter().map(|(key, value)| (column, key, value, skip)));
+        }
+    }
+    drop(db);
+    let mut random = 7_u64;
+    let mut next = |below: usize| {
+        random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (random >> 33) as usize % below
+    };
+    for round in 0..200 {
+        let (column, key, value, skip) = &targets[next(targets.len())];
+        let at = skip + next(value.len() - skip);
+        let mut changed = value.clone();
+        changed[at] ^= 1 << next(8);
+        let write = |value: &[u8]| {
+            let db = open(copy.path());
+            db.put_cf(&cf(&db, column), key, value).unwrap();
+        };
+        write(&changed);
+        let found = verify::folder(copy.path(), &self::key(), &[], 2, &Progress::default());
+        assert!(!found.is_ok_and(|report| report.is_valid()), "round {round}: byte {at} of {key:?} in {column}");
+        write(value);
+    }
+    assert!(report(copy.path(), &key()).is_valid(), "none is found where nothing is changed");
+}
+
+#[test]
 fn what_was_removed_by_the_rules_leaves_a_tree_that_still_verifies() {
     let dir = written();
     let store = Store::open(dir.path(), options()).unwrap();

@@ -22,6 +22,8 @@ pub enum Kind {
     Missing,
     /// They cannot be read.
     Unreadable,
+    /// They are what was written; the hashes that were kept of their tiles are not.
+    Hashes,
     /// They were signed, and the log ends before them.
     CutTail,
     /// Their checkpoint is signed by another key.
@@ -35,7 +37,7 @@ impl Finding {
     pub(super) const fn explains(&self, position: u64) -> bool {
         match self.kind {
             Kind::Changed | Kind::Reordered | Kind::Missing | Kind::Unreadable => self.first <= position,
-            Kind::CutTail | Kind::WrongKey | Kind::Checkpoint => false,
+            Kind::Hashes | Kind::CutTail | Kind::WrongKey | Kind::Checkpoint => false,
         }
     }
 }
@@ -48,6 +50,7 @@ impl Kind {
             Self::Reordered => "reordered",
             Self::Missing => "missing",
             Self::Unreadable => "unreadable",
+            Self::Hashes => "hashes changed",
             Self::CutTail => "cut tail",
             Self::WrongKey => "wrong key",
             Self::Checkpoint => "checkpoint changed",

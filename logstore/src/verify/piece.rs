@@ -69,7 +69,9 @@ fn check(source: &Source<'_>, piece: &Arc<Piece>) -> Checked {
 /// Which tiles differ; all of them if those that were kept do not belong to the root.
 fn compare(stored: &Subtree, made: &Subtree, leaves: &[Hash]) -> Vec<Finding> {
     if stored.root == made.root {
-        return Vec::new();
+        let kept = stored.tiles.is_empty() || stored.tiles == made.tiles;
+        let hashes = Finding { first: made.first, last: made.end() - 1, kind: Kind::Hashes };
+        return (!kept).then_some(hashes).into_iter().collect();
     }
     let differ = stored.tiles.iter().zip(&made.tiles).zip((made.first..).step_by(TILE as usize));
     let changed: Vec<Finding> = differ
