@@ -421,6 +421,37 @@ fn a_path_with_a_policy_of_its_own_asks_for_its_own_way_in() {
 }
 
 #[test]
+fn what_a_circuit_asks_beyond_a_credential_is_asked_on_its_own_host() {
+    let mut inn = Inn::start();
+    let hosts = "hosts = [\"own.localhost\"]";
+    let body = inn.gateway.body().replace(hosts, &format!("{hosts}\npurpose = true"));
+    inn.gateway.reconfigure(&body);
+    let mut window = inn.window();
+    let purpose = |window: &mut Window, at: &str, page: &Response| {
+        assert!(at.starts_with("http://own.localhost/.vestibule/continue?step="), "{at}");
+        assert_eq!((page.status, session(window, "own").as_str()), (200, ""), "nobody is in yet");
+        let step = page.text().split("name=\"step\" value=\"").nth(1).unwrap().split('"').next().unwrap().to_owned();
+        let target = "http://own.localhost/.vestibule/continue";
+        let answer = window.post(target, &[("step", &step), ("purpose", "a look at the door")]);
+        window.follow(target, answer, None)
+    };
+    let (way, page) = inn.sign_in(&mut window, "http://own.localhost/a?x=1", MAYA);
+    assert_eq!(inn.upstream.count(), 0);
+    let (way, page) = purpose(&mut window, way.last().unwrap(), &page);
+    assert_eq!((page.status, way.last().map(String::as_str)), (200, Some("http://own.localhost/a?x=1")));
+    let rows = inn.gateway.logs_when("access", "status=success", 1);
+    assert_eq!((&rows[0]["purpose"], &rows[0]["action"]), (&json!("a look at the door"), &json!("login")));
+    assert_eq!(inn.gateway.logs("access", "").len(), 1, "one attempt is one row");
+
+    // Without the credential again, and not without the purpose.
+    window.forget("own.localhost", "vestibule");
+    let (way, page) = window.open("http://own.localhost/b", None);
+    let (_, page) = purpose(&mut window, way.last().unwrap(), &page);
+    assert_eq!(page.status, 200);
+    assert_eq!(window.open("http://wiki.localhost/", None).1.status, 200, "others ask for nothing more");
+}
+
+#[test]
 fn a_provider_knows_the_login_host_alone() {
     let inn = Inn::start();
     inn.provider.person(person("maya-1", MAYA, &[]));

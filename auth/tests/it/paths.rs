@@ -1,8 +1,10 @@
 //! Paths of a circuit with policies of their own.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use vestibule_auth::{Credential, Gate, Outcome, Policy, RequestView, Verdict};
+use vestibule_config::Email;
 
 use crate::house::{GERMANY, HOME, House, PIN, Visit, answer, password, pin, refused, shared_pin};
 
@@ -111,4 +113,26 @@ async fn a_session_of_a_path_is_no_way_into_the_rest_and_the_launcher_knows() {
     let maya = Visit::from(HOME).with(&house.cookie(&policy, "wiki", password("maya@example.net")).await);
     let open = policy.open_to(own, &maya.view());
     assert_eq!(open.iter().map(|open| open.path.as_str()).collect::<Vec<_>>(), ["/"]);
+}
+
+#[tokio::test]
+async fn a_grant_opens_the_circuit_and_no_path_with_a_policy_of_its_own() {
+    let house = House::new();
+    let settings =
+        house.settings(&PLAN.replace(r#"members = ["maya@example.net", "noor@example.net"]"#, "members = []"));
+    let policy = house.auth.policy(&settings);
+    let noor = Email::folded("noor@example.net").unwrap();
+    let wiki = settings.circuits.get("wiki").unwrap().name.clone();
+    house.auth.grants().add(&noor, &wiki, Duration::from_secs(60), "ops").unwrap();
+    let noor = house.cookie(&policy, "wiki", pin("noor@example.net")).await;
+    assert_eq!(
+        told(&policy, &Visit::from(HOME).with(&noor)),
+        [
+            "allow",
+            "allow",
+            "403 not_in_group by circuits.wiki.paths[\"/write\"].allow",
+            "login account_mismatch by circuits.wiki.paths[\"/kiosk\"].login",
+            "allow",
+        ]
+    );
 }
