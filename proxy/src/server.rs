@@ -4,7 +4,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::IntoRawFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use anyhow::Context as _;
 use arc_swap::ArcSwap;
@@ -39,6 +40,9 @@ use crate::state::{Live, State};
 const QUEUE_ENTRIES: usize = 65_536;
 const QUEUE_BYTES: usize = 64 << 20;
 
+/// A stop waits so long for the places of anchors.
+const LAST_HEADS: Duration = Duration::from_secs(10);
+
 /// Upstream connections that are kept open, per thread.
 const POOLED_CONNECTIONS: usize = 256;
 
@@ -70,13 +74,22 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
     let noted = note(&state, "system.stop");
     admin.stop();
     let signed = state.store.sign(&state.signer, state.clock.now()).context("signing the logs");
-    // A place that is away must not keep the server from stopping: what it lacks is sent after the next start.
-    if let Err(error) = anchors::now(&state, "stop") {
-        tracing::warn!(error = format!("{error:#}"), "the last heads wait for the next start");
-    }
+    send_last_heads(&state);
     let logs = state.store.close().context("closing the logs");
     let sessions = state.auth.close().context("closing the state database");
     noted.and(signed).and(logs).and(sessions)
+}
+
+/// A place that is away, or hangs, must not keep the server from stopping: what it lacks is sent after the next start.
+fn send_last_heads(state: &Arc<State>) {
+    let (sent, outcome) = mpsc::channel();
+    let sending = state.clone();
+    std::thread::spawn(move || sent.send(anchors::now(&sending, "stop")));
+    match outcome.recv_timeout(LAST_HEADS) {
+        Ok(Ok(_)) => (),
+        Ok(Err(error)) => tracing::warn!(error = format!("{error:#}"), "the last heads wait for the next start"),
+        Err(_) => tracing::warn!("a place of anchors does not answer; the last heads wait for the next start"),
+    }
 }
 
 /// A port that is taken is an error of the start, not of the first connection.

@@ -13,6 +13,7 @@ use aws_lc_rs::rand::{SecureRandom as _, SystemRandom};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use vestibule_logstore::note::{KEY_LEN, Signer};
+use zeroize::Zeroizing;
 
 /// In `data_dir`.
 const FILE: &str = "checkpoint.key";
@@ -35,8 +36,10 @@ pub(crate) fn load_or_make(data_dir: &Path) -> anyhow::Result<Signer> {
 /// When the file cannot be read, or holds something else.
 pub(crate) fn load(data_dir: &Path) -> anyhow::Result<Signer> {
     let path = data_dir.join(FILE);
-    let text = fs::read_to_string(&path).with_context(|| format!("reading the key of the logs in {path:?}"))?;
-    let signer = BASE64_STANDARD.decode(text.trim()).ok().and_then(|seed| Signer::from_seed(&seed).ok());
+    let text =
+        Zeroizing::new(fs::read_to_string(&path).with_context(|| format!("reading the key of the logs in {path:?}"))?);
+    let seed = BASE64_STANDARD.decode(text.trim()).ok().map(Zeroizing::new);
+    let signer = seed.and_then(|seed| Signer::from_seed(&seed).ok());
     signer.with_context(|| format!("{path:?} is not the key of the logs; put back the one that was there"))
 }
 
@@ -46,11 +49,11 @@ fn make(data_dir: &Path) -> io::Result<()> {
     if path.exists() {
         return Err(ErrorKind::AlreadyExists.into());
     }
-    let mut seed = [0; KEY_LEN];
-    SystemRandom::new().fill(&mut seed).map_err(|_| io::Error::other("the system gave no random bytes"))?;
+    let mut seed = Zeroizing::new([0; KEY_LEN]);
+    SystemRandom::new().fill(&mut *seed).map_err(|_| io::Error::other("the system gave no random bytes"))?;
     let new = path.with_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&new)?;
-    file.write_all(BASE64_STANDARD.encode(seed).as_bytes())?;
+    file.write_all(Zeroizing::new(BASE64_STANDARD.encode(*seed)).as_bytes())?;
     file.sync_all()?;
     fs::hard_link(&new, &path)?;
     fs::remove_file(&new)?;
