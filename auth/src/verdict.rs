@@ -225,6 +225,8 @@ reasons! {
     BodyTooLarge = "body_too_large",
     /// Sign-in needs TLS.
     TlsRequired = "tls_required",
+    /// The host of the handshake is another circuit's than the host of the request.
+    Misdirected = "misdirected",
     /// A form sent from another site, or a page of another site that may send nothing.
     CrossSite = "cross_site",
     /// The provider does not answer.

@@ -13,6 +13,7 @@ pub mod geo;
 pub mod header_key;
 pub mod hook;
 pub mod limit;
+pub mod listener;
 pub mod load;
 pub mod logs;
 pub mod mail;

@@ -118,7 +118,7 @@ impl RawFile {
         let rate_limits = check_rate_limits(rate_limits.or_default(), reading);
         let default_limits = defaults.optional().map(RawDefaults::check).unwrap_or_default();
         circuit::resolve_limits(&default_limits, &rate_limits, Some(reading));
-        let listened: Vec<_> = server.iter().flat_map(|server| &server.listen).map(|one| one.address).collect();
+        let listened: Vec<_> = server.iter().flat_map(|server| &server.listen).filter_map(|one| one.address).collect();
         let admin = RawAdmin::check(admin.optional(), &listened, root, reading);
         let around = Surroundings {
             projects: &projects,
@@ -277,7 +277,7 @@ fn warn_without_circuits(circuits: &Field<Named<Name, RawCircuit>>, root: Span, 
 
 fn own_addresses(server: Option<&Server>, admin: SocketAddr) -> BTreeMap<SocketAddr, &'static str> {
     let listeners = server.into_iter().flat_map(|server| &server.listen);
-    let mut own: BTreeMap<_, _> = listeners.map(|listener| (listener.address, "listener")).collect();
+    let mut own: BTreeMap<_, _> = listeners.filter_map(|listener| Some((listener.address?, "listener"))).collect();
     own.insert(admin, "admin port");
     own
 }

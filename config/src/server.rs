@@ -1,17 +1,15 @@
 //! `[server]`: where it listens, whom it believes, how long it waits.
 
-use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::listener::{self, Listener, RawListener};
 use crate::name::Host;
 use crate::shape::{At, Field, Reading, shape};
-use crate::text::Span;
 use crate::units::ByteSize;
-use crate::word::{Word, Wrong, words};
 
 /// `[server]`.
 #[derive(Debug, Clone)]
@@ -26,19 +24,14 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// How long running requests may take after TERM.
     pub shutdown_grace: Duration,
+    /// How long browsers that came by https are to keep to it; absent: nothing is said of it.
+    pub hsts: Option<Duration>,
     /// Sign-in over plain HTTP on hosts other than localhost.
     pub insecure_sign_in: bool,
     /// How long one key signs identity assertions; at least an hour.
     pub assertion_key_age: Duration,
     /// Bounds of the edge.
     pub limits: Limits,
-}
-
-/// One socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listener {
-    /// Bound at start.
-    pub address: SocketAddr,
 }
 
 /// `[server.limits]`.
@@ -69,22 +62,7 @@ shape! {
         assertion_key_age: At<Duration>,
         listen: Vec<RawListener>,
         limits: RawLimits,
-    }
-    later {
-        hsts: Duration => "leave it out, and set it at the proxy that speaks TLS",
-    }
-}
-
-shape! {
-    /// One element of `listen`.
-    pub(crate) struct RawListener {
-        address: At<SocketAddr>,
-    }
-    later {
-        tls: bool = false => "speak TLS at a proxy in front, and name it in trusted_proxies",
-        redirect_to_https: bool = false => "redirect at the proxy that speaks TLS",
-        proxy_protocol: bool = false => "let the proxy in front send X-Forwarded-For, and name it in trusted_proxies",
-        systemd: String => "write an address",
+        hsts: Duration,
     }
 }
 
@@ -119,19 +97,22 @@ impl RawServer {
             assertion_key_age,
             listen,
             limits,
+            hsts,
         } = self;
         let data_dir = data_dir.required("data_dir", "\"/var/lib/vestibule\"", table, reading);
         if let Field::Given { value: true, key, .. } = insecure_sign_in {
             let message = "people may send their passwords over plain HTTP";
             reading.findings.warning(key, message).help("remove insecure_sign_in once a proxy in front speaks TLS");
         }
-        let listen = check_listeners(listen, table, reading);
+        let trusted_proxies = check_trusted(trusted_proxies.or_default(), reading);
+        let listen = listener::check_all(listen, table, !trusted_proxies.is_empty(), reading);
         Some(Server {
             data_dir: data_dir?,
             login_host: login_host.optional().map(|host| host.value),
-            listen: listen?.into_iter().map(|address| Listener { address: address.value }).collect(),
-            trusted_proxies: check_trusted(trusted_proxies.or_default(), reading),
+            listen: listen?,
+            trusted_proxies,
             shutdown_grace: shutdown_grace.or(Duration::from_secs(30)),
+            hsts: hsts.optional(),
             insecure_sign_in: insecure_sign_in.or(false),
             assertion_key_age: check_key_age(assertion_key_age, reading),
             limits: limits.optional().map_or_else(Limits::default, |limits| limits.check(reading)),
@@ -180,44 +161,6 @@ impl Default for Limits {
             connections_per_ip: 256,
         }
     }
-}
-
-impl Word for SocketAddr {
-    const EXAMPLE: &str = "\"[::]:8080\"";
-
-    fn parse(text: &str) -> Result<Self, Wrong> {
-        text.parse().map_err(|_| {
-            Wrong::new(format!("{text:?} is not an address and port"))
-                .help("write one such as \"127.0.0.1:8080\" or \"[::]:8080\"")
-        })
-    }
-}
-
-words!(SocketAddr);
-
-fn check_listeners(
-    listen: Field<Vec<RawListener>>,
-    table: Span,
-    reading: &mut Reading<'_>,
-) -> Option<Vec<At<SocketAddr>>> {
-    let span = listen.span().unwrap_or(table);
-    let listen = listen.required("listen", "[{ address = \"[::]:8080\" }]", table, reading)?;
-    if listen.is_empty() {
-        let finding = reading.findings.error(span, "nothing listens");
-        finding.help("write listen = [{ address = \"[::]:8080\" }]");
-    }
-    let mut addresses: Vec<At<SocketAddr>> = Vec::new();
-    for RawListener { table, address } in listen {
-        let Some(address) = address.required("address", "\"[::]:8080\"", table, reading) else { continue };
-        match addresses.iter().find(|known| known.value == address.value && address.value.port() != 0) {
-            Some(known) => {
-                let message = format!("\"{}\" is listened on twice", address.value);
-                reading.findings.error(address.span, message).help("remove one").also(known.span, "first here");
-            }
-            None => addresses.push(address),
-        }
-    }
-    Some(addresses)
 }
 
 fn check_key_age(age: Field<At<Duration>>, reading: &mut Reading<'_>) -> Duration {

@@ -9,6 +9,7 @@ use crate::access::AllowEntry;
 use crate::admin::Admin;
 use crate::hook::Hook;
 use crate::limit::{LoginLimits, RateLimit};
+use crate::listener::Listener;
 use crate::logs::{AnchorPlace, Logs};
 use crate::mail::Mail;
 use crate::provider::Provider;
@@ -71,11 +72,11 @@ impl Page<'_> {
     fn server(&mut self, server: &Server) {
         self.table(&["server"]);
         self.set("data_dir", text(server.data_dir.display()));
-        let listeners = server.listen.iter().map(|listener| format!("{{ address = {} }}", text(listener.address)));
-        self.set("listen", format!("[{}]", listeners.collect::<Vec<_>>().join(", ")));
+        self.set("listen", format!("[{}]", server.listen.iter().map(listener).collect::<Vec<_>>().join(", ")));
         self.set_some("login_host", server.login_host.as_ref().map(text));
         self.set("trusted_proxies", list(&server.trusted_proxies));
         self.set("shutdown_grace", text(display_duration(server.shutdown_grace)));
+        self.set_some("hsts", server.hsts.map(|hsts| text(display_duration(hsts))));
         self.set("insecure_sign_in", server.insecure_sign_in);
         self.set("assertion_key_age", text(display_duration(server.assertion_key_age)));
         let limits = &server.limits;
@@ -239,6 +240,18 @@ impl Display for AllowEntry {
 }
 
 /// A string with its quotes.
+fn listener(listener: &Listener) -> String {
+    let Listener { address, systemd, tls, redirect_to_https, proxy_protocol } = listener;
+    let words = [
+        address.map(|address| format!("address = {}", text(address))),
+        systemd.as_ref().map(|name| format!("systemd = {}", text(name))),
+        tls.then(|| "tls = true".to_owned()),
+        redirect_to_https.then(|| "redirect_to_https = true".to_owned()),
+        proxy_protocol.then(|| "proxy_protocol = true".to_owned()),
+    ];
+    format!("{{ {} }}", words.into_iter().flatten().collect::<Vec<_>>().join(", "))
+}
+
 fn text(text: impl Display) -> String {
     toml::Value::String(text.to_string()).to_string()
 }

@@ -57,6 +57,15 @@ pub(crate) async fn admit(state: &Arc<State>, request: &mut Request, headers: &H
     decide(state, request, headers, &route).await
 }
 
+/// The answer of a listener that only leads to https: hosts that are served have a place there, no other.
+pub(crate) fn redirect(state: &State, request: &mut Request, headers: &HeaderMap) -> Reply {
+    if find(state, request, headers).is_none() {
+        let reason = request.ending.reason.unwrap_or(Reason::CircuitNotFound);
+        return fail(request, headers, reason);
+    }
+    respond::to_https(&request.asked(headers), request.host.as_deref().unwrap_or_default(), &request.live.settings)
+}
+
 /// Who answers a page of ours: by whose policy is signed in there, or a session looked at.
 fn page_route(request: &Request, site: &Site) -> Arc<Route> {
     let target = login::leads_to(request.head.uri.path(), request.head.uri.query());
@@ -103,6 +112,10 @@ fn find(state: &State, request: &mut Request, headers: &HeaderMap) -> Option<Arc
         Found::Open(host, site) => {
             request.host = Some(host.clone());
             request.route = Some(site.own.clone());
+            if !is_named_by_tls(state, request, host, site) {
+                request.ending.reason = Some(Reason::Misdirected);
+                return None;
+            }
             request.site = Some(site.clone());
             return Some(site.clone());
         }
@@ -119,6 +132,19 @@ fn find(state: &State, request: &mut Request, headers: &HeaderMap) -> Option<Arc
         Found::Unknown => request.host = Some(Arc::from(&*host.host)),
     }
     None
+}
+
+/// Whether the handshake named the same circuit: a browser keeps a connection for every host of its certificate, and a
+/// rule of the name must hold for what is asked for on it.
+fn is_named_by_tls(state: &State, request: &Request, host: &str, site: &Arc<Site>) -> bool {
+    let Some(tls) = &request.tls else { return true };
+    if *tls.name == *host {
+        return true;
+    }
+    match request.live.routes.find(&tls.name, &*state.clock) {
+        Found::Open(_, named) | Found::Expired(_, named) | Found::Disabled(named) => Arc::ptr_eq(named, site),
+        Found::Unknown => false,
+    }
 }
 
 fn front(state: &State, request: &mut Request, headers: &HeaderMap, site: &Site, route: &Route) -> Step {

@@ -10,6 +10,7 @@ use pingora::proxy::Session;
 use tokio::time::timeout;
 
 use crate::context::Request;
+use crate::hsts;
 use crate::reply::Reply;
 
 /// Longest body of a request to our own pages.
@@ -68,6 +69,9 @@ fn head(reply: &Reply, request: &Request) -> Result<ResponseHeader> {
     // Without a length the answer would end only with the connection.
     if reply.status != StatusCode::NO_CONTENT {
         head.insert_header(header::CONTENT_LENGTH, reply.body.len())?;
+    }
+    if let Some((name, value)) = hsts::of(request) {
+        head.insert_header(name, value)?;
     }
     head.insert_header("x-vestibule", reply.mark.code())?;
     head.insert_header("x-request-id", request.request_id.clone())?;

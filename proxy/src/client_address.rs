@@ -29,22 +29,23 @@ pub(crate) struct Client {
     pub(crate) peer_is_trusted: bool,
     /// And it says something of its client.
     pub(crate) peer_says: bool,
-    /// The client's scheme is https.
+    /// The client's scheme is https, here or at the trusted peer.
     pub(crate) secure: bool,
 }
 
 impl Client {
-    /// The right-most address that no trusted proxy has, as each proxy appends the address that it saw.
-    pub(crate) fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
+    /// The right-most address that no trusted proxy has, as each proxy appends the address that it saw. `tls`: the
+    /// connection has it; what a trusted peer says of its client's scheme counts before that.
+    pub(crate) fn resolve(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet], tls: bool) -> Self {
         let peer = peer.to_canonical();
         if !is_trusted(peer, trusted) {
-            return Self { address: peer, peer, peer_is_trusted: false, peer_says: false, secure: false };
+            return Self { address: peer, peer, peer_is_trusted: false, peer_says: false, secure: tls };
         }
         // One look at the names costs less than asking for each of them.
         if !headers.keys().any(says_something) {
-            return Self { address: peer, peer, peer_is_trusted: true, peer_says: false, secure: false };
+            return Self { address: peer, peer, peer_is_trusted: true, peer_says: false, secure: tls };
         }
-        let (address, secure) = (walk(peer, headers, trusted), is_https(headers));
+        let (address, secure) = (walk(peer, headers, trusted), is_https(headers).unwrap_or(tls));
         Self { address, peer, peer_is_trusted: true, peer_says: true, secure }
     }
 
@@ -92,11 +93,11 @@ fn parse_hop(hop: &[u8]) -> Option<IpAddr> {
     address.map(|address: IpAddr| address.to_canonical())
 }
 
-/// The last value counts, as it is the one nearest to us.
-fn is_https(headers: &HeaderMap) -> bool {
-    let last = headers.get_all(X_FORWARDED_PROTO).iter().next_back();
-    last.and_then(|line| line.as_bytes().rsplit(|byte| *byte == b',').next())
-        .is_some_and(|scheme| scheme.trim_ascii().eq_ignore_ascii_case(b"https"))
+/// The last value counts, as it is the one nearest to us. Absent where nothing is said.
+fn is_https(headers: &HeaderMap) -> Option<bool> {
+    let last = headers.get_all(X_FORWARDED_PROTO).iter().next_back()?;
+    let scheme = last.as_bytes().rsplit(|byte| *byte == b',').next()?;
+    Some(scheme.trim_ascii().eq_ignore_ascii_case(b"https"))
 }
 
 fn is_request_id(id: &[u8]) -> bool {
@@ -118,7 +119,7 @@ mod tests {
     fn resolve(peer: &str, forwarded: &[&str], trusted: &[&str]) -> String {
         let lines: Vec<_> = forwarded.iter().map(|line| ("x-forwarded-for", *line)).collect();
         let trusted: Vec<_> = trusted.iter().map(|network| network.parse().unwrap()).collect();
-        Client::resolve(peer.parse().unwrap(), &headers(&lines), &trusted).address.to_string()
+        Client::resolve(peer.parse().unwrap(), &headers(&lines), &trusted, false).address.to_string()
     }
 
     #[test]
@@ -171,7 +172,7 @@ mod tests {
             ("127.0.0.1", &[("x-request-id", &long)], false, None),
         ] {
             let headers = headers(lines);
-            let client = Client::resolve(peer.parse().unwrap(), &headers, &["127.0.0.1/32".parse().unwrap()]);
+            let client = Client::resolve(peer.parse().unwrap(), &headers, &["127.0.0.1/32".parse().unwrap()], false);
             assert_eq!(client.secure, secure, "{lines:?}");
             assert_eq!(client.request_id(&headers).as_ref().and_then(|id| id.to_str().ok()), id, "{lines:?}");
         }

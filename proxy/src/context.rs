@@ -9,6 +9,7 @@ use vestibule_auth::{Budget, Identity, Location, Reason, RequestView, Session};
 
 use crate::client_address::Client;
 use crate::cookie;
+use crate::edge::Tls;
 use crate::forward::{Forward, Told};
 use crate::record;
 use crate::reply::Mark;
@@ -45,6 +46,8 @@ pub(crate) struct Request {
     pub(crate) request_id: HeaderValue,
     /// Resolved address, peer, scheme.
     pub(crate) client: Client,
+    /// Of its connection; absent in clear.
+    pub(crate) tls: Option<Arc<Tls>>,
     /// As sent, but for [`Self::respelled`].
     pub(crate) head: Head,
     /// The path was brought into its one spelling.
@@ -108,12 +111,12 @@ impl Context {
 
     /// Opens the record and leaves in `head` what Pingora needs: its target in origin form, as the absolute form names
     /// the same host as `Host`, which the edge has seen to, and its framing.
-    pub(crate) fn begin(&mut self, peer: std::net::IpAddr, head: &mut RequestHeader) {
+    pub(crate) fn begin(&mut self, peer: std::net::IpAddr, tls: Option<Arc<Tls>>, head: &mut RequestHeader) {
         let line = Head { method: head.method.clone(), uri: head.uri.clone(), version: head.version };
         self.fields = take_fields(head);
         let live = self.state.live.load_full();
         let time_us = self.state.clock.now().as_microsecond();
-        let client = Client::resolve(peer, &self.fields, &live.settings.server.trusted_proxies);
+        let client = Client::resolve(peer, &self.fields, &live.settings.server.trusted_proxies, tls.is_some());
         let request_id = client.request_id(&self.fields).unwrap_or_else(|| request_id::next(&self.state.request_ids));
         self.request = Some(Box::new(Request {
             live,
@@ -121,6 +124,7 @@ impl Context {
             started: self.state.clock.elapsed(),
             request_id,
             client,
+            tls,
             head: line,
             respelled: false,
             host: None,

@@ -1,13 +1,11 @@
-//! Listens on sockets that are bound already, and stops when the last request has ended.
+//! Stops when the last request has ended.
 
-use std::os::fd::RawFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use pingora::server::{ListenFds, ShutdownSignal, ShutdownSignalWatch, ShutdownWatch};
-use pingora::services::{ServiceReadyNotifier, ServiceWithDependents};
+use pingora::server::{ShutdownSignal, ShutdownSignalWatch};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -17,49 +15,12 @@ use crate::state::State;
 /// How often the drain looks whether the last connection has ended.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// A service with our own stop, because Pingora's always waits for its whole grace period.
-pub(crate) struct Drainable<S> {
-    /// The listening service.
-    pub(crate) inner: S,
-    /// True from the first TERM on.
-    pub(crate) stopping: ShutdownWatch,
-    /// Address, as the service was told it, and bound socket.
-    pub(crate) sockets: Vec<(String, RawFd)>,
-}
-
 /// Tells Pingora to end when nothing is left to do.
 pub(crate) struct Drain {
     /// Has the grace period and the stop.
     pub(crate) state: Arc<State>,
     /// Open connections.
     pub(crate) open: Gauge,
-}
-
-#[async_trait]
-impl<S: ServiceWithDependents + 'static> ServiceWithDependents for Drainable<S> {
-    async fn start_service(
-        &mut self,
-        fds: Option<ListenFds>,
-        _shutdown: ShutdownWatch,
-        listeners_per_fd: usize,
-        ready: ServiceReadyNotifier,
-    ) {
-        if let Some(table) = &fds {
-            let mut table = table.lock();
-            for (address, socket) in &self.sockets {
-                table.add(address.clone(), *socket);
-            }
-        }
-        self.inner.start_service(fds, self.stopping.clone(), listeners_per_fd, ready).await;
-    }
-
-    fn name(&self) -> &str {
-        self.inner.name()
-    }
-
-    fn threads(&self) -> Option<usize> {
-        self.inner.threads()
-    }
 }
 
 #[async_trait]

@@ -17,11 +17,13 @@ use pingora::{Error, ErrorSource, ErrorType, Result};
 use vestibule_auth::Reason;
 use vestibule_config::logs::OnFull;
 
-use crate::admit::{Step, admit, fail};
+use crate::admit::{Step, admit, fail, redirect};
 use crate::answer::{self, Unread};
 use crate::context::{Context, Request, authority};
+use crate::edge::Tls;
 use crate::failure;
 use crate::forward::{self, Told, asks_for_websocket};
+use crate::hsts;
 use crate::login::{self, Answer};
 use crate::record;
 use crate::reply::Reply;
@@ -38,12 +40,27 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Forwards what a gate lets through, answers the rest, records all of it.
 pub(crate) struct Gateway {
     state: Arc<State>,
+    /// Everything is led to https.
+    redirects: bool,
 }
 
 impl Gateway {
-    /// Before the server starts.
-    pub(crate) fn new(state: Arc<State>) -> Self {
-        Self { state }
+    /// Serves circuits.
+    pub(crate) fn serving(state: Arc<State>) -> Self {
+        Self { state, redirects: false }
+    }
+
+    /// Leads to https.
+    pub(crate) fn redirecting(state: Arc<State>) -> Self {
+        Self { state, redirects: true }
+    }
+
+    async fn step(&self, request: &mut Request, fields: &HeaderMap) -> Step {
+        if self.redirects {
+            Step::Answer(redirect(&self.state, request, fields))
+        } else {
+            admit(&self.state, request, fields).await
+        }
     }
 
     async fn own_page(&self, session: &mut Session, request: &mut Request, fields: &HeaderMap) -> Reply {
@@ -98,7 +115,8 @@ impl ProxyHttp for Gateway {
 
     async fn early_request_filter(&self, session: &mut Session, context: &mut Context) -> Result<()> {
         let peer = peer_address(session);
-        context.begin(peer, session.req_header_mut());
+        let tls = Tls::of(session.digest().and_then(|digest| digest.ssl_digest.as_deref()));
+        context.begin(peer, tls, session.req_header_mut());
         let is_tunnel = asks_for_websocket(&session.req_header().headers);
         session.set_read_timeout((!is_tunnel).then_some(BODY_READ_TIMEOUT));
         session.set_write_timeout(Some(WRITE_TIMEOUT));
@@ -118,7 +136,7 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         let Context { request: Some(request), fields, .. } = context else { return missing_record() };
-        let reply = match admit(&self.state, request, fields).await {
+        let reply = match self.step(request, fields).await {
             Step::Forward => return Ok(false),
             // Boxed, as signing in is long: every request would carry its room.
             Step::OwnPage => Box::pin(self.own_page(session, request, fields)).await,
@@ -184,7 +202,11 @@ impl ProxyHttp for Gateway {
         if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
             forward::answered(request, self.state.clock.elapsed());
         }
-        forward::incoming(head, &request.request_id)
+        forward::incoming(head, &request.request_id)?;
+        match hsts::of(request).filter(|(name, _)| !head.headers.contains_key(name)) {
+            Some((name, value)) => head.insert_header(name, value),
+            None => Ok(()),
+        }
     }
 
     fn response_body_filter(

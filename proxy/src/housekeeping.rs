@@ -14,7 +14,7 @@ use vestibule_logstore::Keep;
 
 use crate::audit::{Act, Actor};
 use crate::state::State;
-use crate::{anchors, attempt, exceeded, mail};
+use crate::{anchors, attempt, edge, exceeded, mail};
 
 /// Sessions that are over are taken away, keys that are old give way.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -127,6 +127,7 @@ impl BackgroundService for Housekeeping {
             self.close_attempts(),
             self.look_up(),
             exceeded::run(self.state.clone()),
+            edge::run_flood(self.state.clone()),
             mail::run(self.state.clone())
         );
     }

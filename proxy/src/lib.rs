@@ -1,11 +1,12 @@
 //! The vestibule program.
 //!
-//! The life of a request: `edge` counts its connection, reads its head within a time and a size, and refuses what is no
-//! head (`syntax`). `gateway` has a short method for each of Pingora's phases and opens the `context`, which writes an
-//! entry however the request ends. `client_address` says who it is, `routes` and `host` which circuit it means, `own_path`
-//! whether it is for us. `admit` asks the circuit's gate. What is not let through is answered by `respond`, our own
-//! pages by `login`, and `answer` writes both; what is let through goes by `forward` to `upstream`. At its end `record`
-//! fills the entry, `redact` takes the secrets out and `personal` what the circuit does not tell about people. `server` puts all of it together, `drain` ends it.
+//! The life of a request: `edge` counts its connection, agrees on TLS with what `certificates` has, reads its head within
+//! a time and a size, and refuses what is no head (`syntax`). `gateway` has a short method for each of Pingora's phases
+//! and opens the `context`, which writes an entry however the request ends. `client_address` says who it is, `routes` and
+//! `host` which circuit it means, `own_path` whether it is for us. `admit` asks the circuit's gate. What is not let
+//! through is answered by `respond`, our own pages by `login`, and `answer` writes both; what is let through goes by
+//! `forward` to `upstream`. At its end `record` fills the entry, `redact` takes the secrets out and `personal` what the
+//! circuit does not tell about people. `server` puts all of it together, `drain` ends it.
 
 mod admin;
 mod admit;
@@ -14,6 +15,7 @@ mod answer;
 mod attempt;
 mod audit;
 mod back_channel;
+mod certificates;
 mod classify;
 pub mod cli;
 mod client_address;
@@ -28,6 +30,7 @@ mod forward;
 mod gateway;
 mod host;
 mod housekeeping;
+mod hsts;
 mod login;
 mod mail;
 mod metrics;

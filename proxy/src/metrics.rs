@@ -33,6 +33,8 @@ pub(crate) struct Metrics {
     rate_limited: Family<LimitLabels, Counter>,
     disabled: Family<CircuitLabels, Counter>,
     refused_connections: Counter,
+    handshakes: Counter,
+    failed_handshakes: Counter,
     admin_refused: Family<ReasonLabels, Counter>,
     admin_streams: Family<KindLabels, Gauge>,
     tail_skipped: Counter,
@@ -212,6 +214,8 @@ impl Metrics {
             rate_limited: Family::default(),
             disabled: Family::default(),
             refused_connections: Counter::default(),
+            handshakes: Counter::default(),
+            failed_handshakes: Counter::default(),
             admin_refused: Family::default(),
             admin_streams: Family::default(),
             tail_skipped: Counter::default(),
@@ -268,6 +272,16 @@ impl Metrics {
     /// A connection was closed because there were too many.
     pub(crate) fn connection_refused(&self) {
         self.refused_connections.inc();
+    }
+
+    /// A client of a TLS listener is there.
+    pub(crate) fn handshake_begun(&self) {
+        self.handshakes.inc();
+    }
+
+    /// And there will be no TLS with it.
+    pub(crate) fn handshake_failed(&self) {
+        self.failed_handshakes.inc();
     }
 
     /// The admin port refused a request; `reason` as its answer says.
@@ -341,6 +355,8 @@ impl Metrics {
         add(to, "rate_limited", "Requests and attempts over a limit", &self.rate_limited);
         add(to, "disabled_requests", "Requests for circuits that are switched off", &self.disabled);
         add(to, "connections_refused", "Connections over a cap", &self.refused_connections);
+        add(to, "tls_handshakes", "Connections to TLS listeners", &self.handshakes);
+        add(to, "tls_handshakes_failed", "Connections on which TLS was not agreed on", &self.failed_handshakes);
         add(to, "admin_refused", "Requests that the admin port refused", &self.admin_refused);
         add(to, "admin_streams", "Exports and tails that run", &self.admin_streams);
         add(to, "tail_skipped_entries", "Entries that tails passed over", &self.tail_skipped);

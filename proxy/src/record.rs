@@ -1,7 +1,8 @@
 //! The one place that fills a request entry.
 
+mod refused;
+
 use std::borrow::Cow;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,8 @@ use crate::personal::Disguise;
 use crate::redact;
 use crate::reply::Mark;
 use crate::state::State;
+
+pub(crate) use refused::{Refused, Seen, count_refused, refused};
 
 /// Writes the entry of a request that has ended: its client is answered, or it is gone, or the process ends. When the
 /// log's queue is full it is lost, counted and marked.
@@ -62,85 +65,6 @@ fn is_recorded(request: &Request) -> bool {
 
 fn circuit(request: &Request) -> Option<&Circuit> {
     request.route.as_ref().map(|route| &*route.circuit)
-}
-
-/// A request that never became one: its head is no head, or came too slowly, or nobody had room for it.
-pub(crate) struct Refused<'a> {
-    /// Why.
-    pub(crate) reason: Reason,
-    /// As answered; 0 where nothing was.
-    pub(crate) status: u16,
-    /// Who answered.
-    pub(crate) mark: Mark,
-    /// Joins answer and entry.
-    pub(crate) request_id: &'a str,
-    /// The connection's; forwarding headers of such a head mean nothing.
-    pub(crate) peer: IpAddr,
-    /// As far as it could be read.
-    pub(crate) method: Option<&'a str>,
-    /// As far as it could be read, with query.
-    pub(crate) target: Option<&'a str>,
-}
-
-/// Writes its entry.
-pub(crate) fn refused(state: &State, refused: &Refused<'_>) {
-    let live = state.live.load();
-    let location = live.policy.locate(refused.peer);
-    let (path, query) = match refused.target.map(|target| target.split_once('?').unwrap_or((target, ""))) {
-        Some((path, query)) => (Some(path), Some(query).filter(|query| !query.is_empty())),
-        None => (None, None),
-    };
-    let query = query.map(|query| redact::query(query, &live.settings.logs.redact_query));
-    let entry = RequestEntry {
-        common: Common {
-            time: state.clock.now().as_microsecond(),
-            request_id: Some(refused.request_id),
-            source_ip: Some(refused.peer),
-            country: location.country.as_deref(),
-            subdivision: location.subdivision.as_deref(),
-            city: location.city.as_deref(),
-            asn: location.asn.map(u64::from),
-            user_agent: None,
-            revision: Some(&live.settings.revision),
-            event_count: None,
-            node: None,
-        },
-        method: refused.method,
-        host: None,
-        path,
-        query: query.as_deref(),
-        protocol: None,
-        status_code: u64::from(refused.status),
-        action: "blocked",
-        origin: refused.mark.code(),
-        reason: Some(refused.reason.code()),
-        would_block: None,
-        auth_method: Method::None.code(),
-        email: None,
-        user_id: None,
-        session_id: None,
-        circuit: None,
-        project: None,
-        upstream: None,
-        upstream_ms: None,
-        duration_ms: 0,
-        bytes_in: 0,
-        bytes_out: 0,
-        referer: None,
-        tls: None,
-        metadata: None,
-    };
-    state.store.append(&Entry::Request(&entry));
-    state.metrics.finished(&Finished {
-        circuit: &Arc::default(),
-        answered: None,
-        action: "blocked",
-        origin: refused.mark.code(),
-        status: refused.status,
-        reason: Some(refused.reason),
-        duration: Duration::ZERO,
-        upstream: None,
-    });
 }
 
 /// What has to be made from the head before an entry can borrow it.
@@ -215,7 +139,7 @@ fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> 
         bytes_in,
         bytes_out,
         referer: texts.referer.as_deref(),
-        tls: None,
+        tls: request.tls.as_deref().map(|tls| &*tls.description),
         metadata: texts.metadata.as_deref(),
     }
 }

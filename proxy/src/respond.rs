@@ -14,18 +14,20 @@ use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use vestibule_auth::{Budget, Kind, Reason, Refusal};
-use vestibule_config::Circuit;
+use vestibule_config::{Circuit, Settings};
 
 use crate::classify::{Client, classify};
 use crate::cookie;
+use crate::host;
 use crate::login::origin_at;
 use crate::pages::{self, Back, Frame, Notice};
 use crate::reply::{Mark, Reply};
 use crate::return_path;
 
 pub(crate) use preflight::preflight;
+pub(crate) use reasons::mark;
 pub(crate) use reasons::sentence;
-use reasons::{mark, status};
+use reasons::status;
 
 /// What an answer needs to know of the request.
 #[derive(Clone, Copy)]
@@ -121,6 +123,20 @@ pub(crate) fn redirect(status: StatusCode, location: &str) -> Reply {
 /// A redirect to another site: the address of an identity provider.
 pub(crate) fn redirect_away(status: StatusCode, location: &str) -> Reply {
     redirect(status, location)
+}
+
+/// The same host and path by https. A client that wrote the port where it is led from goes to the one of the TLS
+/// listener; else both are what the schemes have by themselves, whatever is between us and the client.
+pub(crate) fn to_https(asked: &Asked<'_>, host: &str, settings: &Settings) -> Reply {
+    let secure = settings.server.listen.iter().find(|listener| listener.tls).and_then(|listener| listener.address);
+    let port =
+        secure.map(|address| address.port()).filter(|port| *port != 443 && host::port(asked.authority).is_some());
+    let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+    let location = format!("https://{host}{port}{}", asked.path_and_query);
+    let mut headers = pages::data_headers("text/plain; charset=utf-8");
+    // The edge has taken nothing that a header cannot hold.
+    headers.extend(HeaderValue::from_bytes(location.as_bytes()).map(|location| (LOCATION, location)));
+    Reply { status: StatusCode::PERMANENT_REDIRECT, headers, body: Bytes::new(), mark: Mark::Rule }
 }
 
 /// A page of our own.

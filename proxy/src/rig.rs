@@ -18,6 +18,7 @@ use vestibule_logstore::{Log, Options, Query, Store};
 
 use crate::anchors::Anchoring;
 use crate::attempt::{Opened, Refused};
+use crate::edge::Flood;
 use crate::exceeded::Exceeded;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
@@ -71,6 +72,8 @@ impl Rig {
         let state = Arc::new(State {
             live,
             auth,
+            certificates: Arc::default(),
+            flood: Flood::default(),
             metrics: Metrics::new(),
             request_ids: store.request_ids(),
             store,

@@ -1,7 +1,5 @@
 //! Puts the parts together, serves, drains.
 
-use std::net::{SocketAddr, TcpListener};
-use std::os::fd::IntoRawFd;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -14,7 +12,6 @@ use pingora::proxy::http_proxy;
 use pingora::server::RunArgs;
 use pingora::server::configuration::ServerConf;
 use pingora::services::background::background_service;
-use pingora::services::listening::Service;
 use tokio::sync::watch;
 use vestibule_auth::{Auth, Clock, SystemClock};
 use vestibule_config::{FileSource, Settings};
@@ -25,10 +22,9 @@ use crate::anchors::{self, Anchoring};
 use crate::attempt::{Opened, Refused};
 use crate::audit::{Act, Actor};
 use crate::back_channel::Network;
-use crate::drain::{Drain, Drainable};
-use crate::edge::Edge;
+use crate::drain::Drain;
+use crate::edge::{Edge, Flood, Listening, Socket, bind, bind_all};
 use crate::exceeded::Exceeded;
-use crate::gateway::Gateway;
 use crate::housekeeping::{self, Housekeeping};
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
@@ -58,8 +54,7 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
     if !settings.warnings.is_empty() {
         tracing::warn!("the configuration has warnings\n{}", settings.report());
     }
-    let listeners = settings.server.listen.iter().map(|listener| bind(listener.address));
-    let listeners = listeners.collect::<anyhow::Result<Vec<_>>>()?;
+    let listeners = bind_all(&settings.server.listen)?;
     let admin_listener = bind(settings.admin.listen)?;
     let state = Arc::new(open(settings, config_path, clock)?);
 
@@ -71,6 +66,7 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
     run(&state, listeners)?;
 
     state.exceeded.flush_all(&state.store);
+    state.flood.flush(&state, true);
     let noted = note(&state, "system.stop");
     admin.stop();
     let signed = state.store.sign(&state.signer, state.clock.now()).context("signing the logs");
@@ -92,13 +88,6 @@ fn send_last_heads(state: &Arc<State>) {
     }
 }
 
-/// A port that is taken is an error of the start, not of the first connection.
-fn bind(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).with_context(|| format!("cannot listen on {address}"))?;
-    listener.set_nonblocking(true).with_context(|| format!("cannot listen on {address}"))?;
-    Ok(listener)
-}
-
 fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyhow::Result<State> {
     let data_dir = settings.server.data_dir.clone();
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data_dir);
@@ -115,6 +104,8 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
         live: ArcSwap::from_pointee(live),
         auth,
         metrics,
+        certificates: Arc::default(),
+        flood: Flood::default(),
         refused: Refused::default(),
         turns: crate::attempt::Turns::default(),
         opened: Opened::default(),
@@ -133,7 +124,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
 }
 
 /// Pingora, from its start to the end of the drain.
-fn run(state: &Arc<State>, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
+fn run(state: &Arc<State>, sockets: Vec<Socket>) -> anyhow::Result<()> {
     let conf = ServerConf {
         threads: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
         upstream_keepalive_pool_size: POOLED_CONNECTIONS,
@@ -141,17 +132,9 @@ fn run(state: &Arc<State>, listeners: Vec<TcpListener>) -> anyhow::Result<()> {
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    let edge = Edge::new(http_proxy(&server.configuration, Gateway::new(state.clone())), state.clone());
+    let edge = Edge::new(state, |gateway| http_proxy(&server.configuration, gateway)).context("setting up TLS")?;
     let drain = Drain { state: state.clone(), open: edge.gauge() };
-    let mut service = Service::new("gateway".to_owned(), edge);
-    let mut sockets = Vec::new();
-    for listener in listeners {
-        let address = listener.local_addr().context("reading a listener's address")?.to_string();
-        service.add_tcp(&address);
-        tracing::info!(%address, "listening");
-        sockets.push((address, listener.into_raw_fd()));
-    }
-    server.add_service(Drainable { inner: service, stopping: state.stopping.subscribe(), sockets });
+    server.add_service(Listening::new(edge, sockets, state.stopping.subscribe()));
     server.add_service(background_service("housekeeping", Housekeeping::new(state.clone())));
     server.run(RunArgs { shutdown_signal: Box::new(drain) });
     Ok(())

@@ -13,6 +13,8 @@ use vestibule_logstore::{RequestIds, Store};
 
 use crate::anchors::Anchoring;
 use crate::attempt::{Opened, Refused, Turns};
+use crate::certificates::Certificates;
+use crate::edge::Flood;
 use crate::exceeded::Exceeded;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
@@ -31,6 +33,11 @@ pub(crate) struct State {
     pub(crate) signer: Signer,
     /// How sending them elsewhere goes; `Anchoring::default()`.
     pub(crate) anchoring: Anchoring,
+    /// What handshakes are answered with; `Arc::default()` before the first configuration.
+    pub(crate) certificates: Arc<Certificates>,
+    /// Refusals that came in floods; `Flood::default()`, kept going by [`crate::edge::run_flood`] and emptied by
+    /// [`Flood::flush`] before the store is closed.
+    pub(crate) flood: Flood,
     /// Counters.
     pub(crate) metrics: Metrics,
     /// Sessions whose refusal by a policy is recorded; `Refused::default()`.

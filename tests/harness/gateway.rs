@@ -46,19 +46,28 @@ pub struct Setup {
     server: String,
     body: String,
     data_dir: Option<PathBuf>,
+    /// Of each listener beside the plain one: what stands beside its address.
+    listeners: Vec<String>,
 }
 
 impl Setup {
     /// TOML of everything but `[server]`, `[geo]` and `[admin]`, which the harness writes.
     pub fn new(body: &str) -> Self {
         let server = "trusted_proxies = [\"127.0.0.1\"]\nshutdown_grace = \"10s\"".to_owned();
-        Self { server, body: body.to_owned(), data_dir: None }
+        Self { server, body: body.to_owned(), data_dir: None, listeners: Vec::new() }
     }
 
     /// Other lines for `[server]` than a trusted loopback and a grace of ten seconds.
     #[must_use]
     pub fn server(mut self, lines: &str) -> Self {
         lines.clone_into(&mut self.server);
+        self
+    }
+
+    /// One more listener: `tls = true`.
+    #[must_use]
+    pub fn listener(mut self, with: &str) -> Self {
+        self.listeners.push(with.to_owned());
         self
     }
 
@@ -83,7 +92,8 @@ impl Setup {
         let proxy = SocketAddr::from(([127, 0, 0, 1], port::free()));
         let admin = SocketAddr::from(([127, 0, 0, 1], port::free()));
         fs::write(folder.path().join("geo.mmdb"), geo::database(geo::PLACES)).unwrap();
-        let gateway = Gateway { setup: self, folder, proxy, admin, child: None };
+        let listeners = self.listeners.iter().map(|_| SocketAddr::from(([127, 0, 0, 1], port::free()))).collect();
+        let gateway = Gateway { setup: self, folder, proxy, listeners, admin, child: None };
         gateway.write();
         gateway
     }
@@ -95,6 +105,7 @@ pub struct Gateway {
     setup: Setup,
     folder: TempDir,
     proxy: SocketAddr,
+    listeners: Vec<SocketAddr>,
     admin: SocketAddr,
     child: Option<Child>,
 }
@@ -109,6 +120,12 @@ impl Gateway {
     /// Where circuits are served.
     pub fn proxy(&self) -> SocketAddr {
         self.proxy
+    }
+
+    /// Where one of [`Setup::listener`] is, counted from 0.
+    #[track_caller]
+    pub fn listener(&self, number: usize) -> SocketAddr {
+        self.listeners[number]
     }
 
     /// Where the admin API is.
@@ -279,11 +296,13 @@ impl Gateway {
     }
 
     fn write(&self) {
-        let Self { setup, folder, proxy, admin, child: _ } = self;
+        let Self { setup, folder, proxy, listeners, admin, child: _ } = self;
+        let others = listeners.iter().zip(&setup.listeners);
+        let others: String = others.map(|(address, with)| format!(", {{ address = \"{address}\", {with} }}")).collect();
         let folder = folder.path().display();
         let data_dir = self.data_dir();
         let text = format!(
-            "[server]\ndata_dir = {data_dir:?}\nlisten = [{{ address = \"{proxy}\" }}]\n{}\n\n[geo]\ndatabase = \
+            "[server]\ndata_dir = {data_dir:?}\nlisten = [{{ address = \"{proxy}\" }}{others}]\n{}\n\n[geo]\ndatabase = \
              \"{folder}/geo.mmdb\"\n\n[admin]\nlisten = \"{admin}\"\n{}\n{}\n",
             setup.server,
             secrets::ADMIN_TOKENS,

@@ -24,6 +24,8 @@ mod cors;
 mod demo;
 // What the documentation shows works.
 mod docs;
+// Caps and deadlines of connections, sockets of systemd.
+mod edge;
 // Bad input, full disks, starts that must be refused.
 mod errors;
 // Views of the logs in the shape of other products.

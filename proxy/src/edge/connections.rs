@@ -20,42 +20,35 @@ pub(super) struct Connection {
     counted_at: Option<IpAddr>,
 }
 
-/// The caps in force.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Caps {
-    /// In all.
-    pub(super) total: usize,
-    /// Of one address; absent for a trusted proxy, whose connections are those of many clients.
-    pub(super) per_address: Option<usize>,
-}
-
 impl Connections {
-    /// `None` when a cap is reached.
-    pub(super) fn open(self: &Arc<Self>, peer: IpAddr, caps: Caps) -> Option<Connection> {
+    /// `None` when there are `most` already.
+    pub(super) fn open(self: &Arc<Self>, most: usize) -> Option<Connection> {
         let before = self.open.fetch_add(1, Ordering::AcqRel);
-        let mut connection = Connection { of: self.clone(), counted_at: None };
-        if before >= caps.total {
-            return None;
-        }
-        let Some(per_address) = caps.per_address else { return Some(connection) };
-        let key = network(peer);
-        let mut by_address = self.by_address.lock();
-        let open = by_address.entry(key).or_insert(0);
-        if *open >= per_address {
-            if *open == 0 {
-                by_address.remove(&key);
-            }
-            drop(by_address);
-            return None;
-        }
-        *open += 1;
-        connection.counted_at = Some(key);
-        Some(connection)
+        let connection = Connection { of: self.clone(), counted_at: None };
+        (before < most).then_some(connection)
     }
 
     /// Open now.
     pub(super) fn count(&self) -> usize {
         self.open.load(Ordering::Acquire)
+    }
+}
+
+impl Connection {
+    /// Counts it for an address too, once; false when that has `most` already. Not for a trusted proxy's, as its
+    /// connections are those of many clients.
+    pub(super) fn count_at(&mut self, address: IpAddr, most: usize) -> bool {
+        let key = network(address);
+        let mut by_address = self.of.by_address.lock();
+        let open = by_address.entry(key).or_insert(0);
+        let has_room = *open < most;
+        if has_room {
+            *open += 1;
+            self.counted_at = Some(key);
+        } else if *open == 0 {
+            by_address.remove(&key);
+        }
+        has_room
     }
 }
 
@@ -74,7 +67,7 @@ impl Drop for Connection {
 }
 
 /// One subscriber has at least a /64 of IPv6.
-fn network(address: IpAddr) -> IpAddr {
+pub(super) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         address @ IpAddr::V4(_) => address,
         IpAddr::V6(address) => {
@@ -88,26 +81,26 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
-    fn open(connections: &Arc<Connections>, peer: &str, caps: Caps) -> Option<Connection> {
-        connections.open(peer.parse().unwrap(), caps)
+    fn open(connections: &Arc<Connections>, total: usize, client: &str, per_address: usize) -> Option<Connection> {
+        let mut connection = connections.open(total)?;
+        connection.count_at(client.parse().unwrap(), per_address).then_some(connection)
     }
 
     #[test]
     fn caps_hold_in_all_and_for_each_address() {
-        let caps = Caps { total: 10, per_address: Some(2) };
         let connections = Arc::new(Connections::default());
-        let first = open(&connections, "192.0.2.1", caps);
-        let second = open(&connections, "::ffff:192.0.2.1", caps);
+        let first = open(&connections, 10, "192.0.2.1", 2);
+        let second = open(&connections, 10, "::ffff:192.0.2.1", 2);
         assert!(first.is_some() && second.is_some());
-        assert!(open(&connections, "192.0.2.1", caps).is_none());
-        let third = open(&connections, "2001:db8::1", caps);
-        let fourth = open(&connections, "2001:db8::2", caps);
+        assert!(open(&connections, 10, "192.0.2.1", 2).is_none());
+        let third = open(&connections, 10, "2001:db8::1", 2);
+        let fourth = open(&connections, 10, "2001:db8::2", 2);
         assert!(third.is_some() && fourth.is_some());
-        assert!(open(&connections, "2001:db8::3", caps).is_none(), "one /64 is one address");
-        assert!(open(&connections, "198.51.100.1", Caps { total: 4, ..caps }).is_none(), "the cap in all");
+        assert!(open(&connections, 10, "2001:db8::3", 2).is_none(), "one /64 is one address");
+        assert!(open(&connections, 4, "198.51.100.1", 2).is_none(), "the cap in all");
         assert_eq!(connections.count(), 4);
         drop((first, third, fourth));
-        assert!(open(&connections, "2001:db8::3", caps).is_some());
+        assert!(open(&connections, 10, "2001:db8::3", 2).is_some());
         drop(second);
         assert_eq!(connections.count(), 0);
         assert!(connections.by_address.lock().is_empty());
@@ -115,9 +108,8 @@ mod tests {
 
     #[test]
     fn a_trusted_proxy_counts_in_all_only() {
-        let caps = Caps { total: 3, per_address: None };
         let connections = Arc::new(Connections::default());
-        let open: Vec<_> = (0..4).filter_map(|_| open(&connections, "10.0.0.1", caps)).collect();
+        let open: Vec<_> = (0..4).filter_map(|_| connections.open(3)).collect();
         assert_eq!(open.len(), 3);
     }
 }

@@ -3,6 +3,8 @@
 //! What two readers could understand differently is refused: the request would mean one thing to a rule and another
 //! to an upstream.
 
+pub(super) mod h2;
+
 use std::str;
 
 use memchr::memchr;

@@ -1,28 +1,36 @@
-//! Guards connections: how many, how long a head may take and be, and whether it is one.
+//! Guards connections: how many, from whom, how long a handshake and a head may take and be, and whether it is one.
 //!
-//! Pingora sees whole, checked heads only. Each head that is not taken leaves one entry.
+//! Pingora sees whole, checked heads only. Each head that is not taken leaves one entry, and so does each connection
+//! that is refused, but for those of a [`flood`].
 
+mod arrival;
 mod connections;
+mod flood;
+mod h1;
+mod h2;
 mod head;
+mod listening;
+mod proxy_header;
 mod read;
 mod refusal;
+mod sockets;
+mod tls;
+mod wire;
 
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use async_trait::async_trait;
-use bytes::BytesMut;
-use pingora::apps::{HttpPersistentSettings, HttpServerApp, ServerApp};
-use pingora::protocols::Stream;
-use pingora::protocols::http::ServerSession;
+use pingora::apps::HttpServerApp;
+use pingora::listeners::tls::Acceptor;
 use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
-use vestibule_auth::Reason;
+use vestibule_config::listener::Listener;
 
-use self::connections::{Caps, Connection, Connections};
-use self::head::Body;
-use self::read::{Patience, Read};
-use self::refusal::Refused;
+use self::connections::{Connection, Connections};
+pub(crate) use self::flood::{Flood, run as run_flood};
+pub(crate) use self::listening::Listening;
+pub(crate) use self::sockets::{Socket, bind, bind_all};
+pub(crate) use self::tls::Tls;
 use crate::client_address::is_trusted;
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
@@ -30,9 +38,13 @@ use crate::state::State;
 
 /// The application behind all listeners.
 pub(crate) struct Edge {
-    proxy: Arc<HttpProxy<Gateway>>,
+    /// Serves circuits.
+    serving: Arc<HttpProxy<Gateway>>,
+    /// Leads to https, on listeners that do only that.
+    redirecting: Arc<HttpProxy<Gateway>>,
     state: Arc<State>,
     connections: Arc<Connections>,
+    acceptor: Acceptor,
 }
 
 /// Tells how many connections are open, after the edge was given away.
@@ -47,9 +59,18 @@ impl Gauge {
 }
 
 impl Edge {
-    /// In front of `proxy`.
-    pub(crate) fn new(proxy: HttpProxy<Gateway>, state: Arc<State>) -> Self {
-        Self { proxy: Arc::new(proxy), state, connections: Arc::default() }
+    /// `proxy` makes what Pingora makes of a gateway.
+    ///
+    /// # Errors
+    /// None in practice: TLS cannot be set up.
+    pub(crate) fn new(state: &Arc<State>, proxy: impl Fn(Gateway) -> HttpProxy<Gateway>) -> pingora::Result<Self> {
+        Ok(Self {
+            serving: Arc::new(proxy(Gateway::serving(state.clone()))),
+            redirecting: Arc::new(proxy(Gateway::redirecting(state.clone()))),
+            state: state.clone(),
+            connections: Arc::default(),
+            acceptor: tls::acceptor(state.certificates.clone())?,
+        })
     }
 
     /// For the drain.
@@ -57,108 +78,49 @@ impl Edge {
         Gauge(self.connections.clone())
     }
 
-    fn admit(&self, peer: IpAddr) -> Option<Counted<'_>> {
+    fn proxy(&self, listener: &Listener) -> &Arc<HttpProxy<Gateway>> {
+        if listener.redirect_to_https { &self.redirecting } else { &self.serving }
+    }
+
+    /// Absent when there are too many in all.
+    fn open(&self) -> Option<Counted<'_>> {
+        let most = self.state.live.load().settings.server.limits.connections;
+        let connection = self.connections.open(most)?;
+        self.state.metrics.connection_opened();
+        Some(Counted { connection, metrics: &self.state.metrics })
+    }
+
+    /// False when there are too many of this address.
+    fn count(&self, connection: &mut Counted<'_>, client: IpAddr) -> bool {
         let live = self.state.live.load();
         let server = &live.settings.server;
-        let per_address = (!is_trusted(peer, &server.trusted_proxies)).then_some(server.limits.connections_per_ip);
-        let caps = Caps { total: server.limits.connections, per_address };
-        let connection = self.connections.open(peer, caps)?;
-        self.state.metrics.connection_opened();
-        Some(Counted { _connection: connection, metrics: &self.state.metrics })
+        is_trusted(client, &server.trusted_proxies)
+            || connection.connection.count_at(client, server.limits.connections_per_ip)
     }
 
-    async fn serve(&self, mut stream: Stream, peer: IpAddr, shutdown: &ShutdownWatch) {
-        let mut buffer = BytesMut::new();
-        let mut patience = Patience::new(shutdown);
-        let mut settings: Option<HttpPersistentSettings> = None;
-        loop {
-            let limits = self.state.live.load().settings.server.limits.clone();
-            let end = match read::head(&mut stream, &mut buffer, &limits, &mut patience).await {
-                Read::Head(end) => end,
-                Read::Gone => return,
-                Read::Bad(reason) => return self.refuse(stream, peer, Refused::read(reason, &buffer)).await,
-            };
-            let body = match head::check(buffer.get(..end).unwrap_or_default()) {
-                Ok(body) => body,
-                Err(fault) => return self.refuse(stream, peer, Refused::checked(fault, &buffer)).await,
-            };
-            let mut session = ServerSession::new_http1(stream);
-            if let Some(settings) = settings.take() {
-                settings.apply_to_session(&mut session);
-            }
-            session.set_pipelined_prefix(take_request(&mut buffer, end, body));
-            let Some(reused) = self.proxy.process_new_http(session, shutdown).await else { return };
-            (stream, settings) = reused.consume();
-        }
+    fn trusts(&self, peer: IpAddr) -> bool {
+        is_trusted(peer, &self.state.live.load().settings.server.trusted_proxies)
     }
 
-    async fn refuse(&self, stream: Stream, peer: IpAddr, refused: Refused<'_>) {
-        refused.answer(&self.state, stream, peer).await;
+    async fn clean_up(&self) {
+        self.serving.http_cleanup().await;
+        self.redirecting.http_cleanup().await;
     }
 }
 
-#[async_trait]
-impl ServerApp for Edge {
-    async fn process_new(self: &Arc<Self>, stream: Stream, shutdown: &ShutdownWatch) -> Option<Stream> {
-        let peer = peer_address(&stream)?;
-        match self.admit(peer) {
-            Some(_counted) => self.serve(stream, peer, shutdown).await,
-            None => {
-                self.state.metrics.connection_refused();
-                Refused::read(Reason::ConnectionLimit, &[]).record(&self.state, peer, 0);
-            }
-        }
-        None
-    }
-
-    async fn cleanup(&self) {
-        self.proxy.http_cleanup().await;
-    }
+/// Until we stop. Without anybody who could stop us we stop too.
+async fn stopped(stopping: &mut ShutdownWatch) {
+    drop(stopping.wait_for(|stopping| *stopping).await);
 }
 
 /// One connection in the gauges, until it is dropped.
 struct Counted<'a> {
-    _connection: Connection,
+    connection: Connection,
     metrics: &'a Metrics,
 }
 
 impl Drop for Counted<'_> {
     fn drop(&mut self) {
         self.metrics.connection_closed();
-    }
-}
-
-/// One head and what was read of its body; the rest is the next request's.
-fn take_request(buffer: &mut BytesMut, end: usize, body: Body) -> BytesMut {
-    let read = buffer.len() - end;
-    let body = match body {
-        Body::Length(length) => usize::try_from(length).map_or(read, |length| length.min(read)),
-        Body::Chunked => read,
-    };
-    if body == read { std::mem::take(buffer) } else { buffer.split_to(end + body) }
-}
-
-fn peer_address(stream: &Stream) -> Option<IpAddr> {
-    let digest = stream.get_socket_digest()?;
-    Some(digest.peer_addr()?.as_inet()?.ip().to_canonical())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_request_takes_its_own_body_and_leaves_the_next_request() {
-        for (body, taken, left) in [
-            (Body::Length(0), "HEAD", "bodyNEXT"),
-            (Body::Length(4), "HEADbody", "NEXT"),
-            (Body::Length(8), "HEADbodyNEXT", ""),
-            (Body::Length(u64::MAX), "HEADbodyNEXT", ""),
-            (Body::Chunked, "HEADbodyNEXT", ""),
-        ] {
-            let mut buffer = BytesMut::from("HEADbodyNEXT");
-            assert_eq!(take_request(&mut buffer, 4, body), taken, "{body:?}");
-            assert_eq!(buffer, left, "{body:?}");
-        }
     }
 }

@@ -111,7 +111,7 @@ async fn listeners_and_folders_wait_for_a_restart() {
 
     assert_eq!(needs_restart, ["server.listen", "server.data_dir", "admin.listen"]);
     let live = rig.state.live.load();
-    assert_eq!(live.settings.server.listen[0].address.port(), 8080);
+    assert_eq!(live.settings.server.listen[0].address.unwrap().port(), 8080);
     assert_eq!(live.settings.admin.listen.port(), 9180);
     assert!(live.settings.server.data_dir.ends_with("data"));
     assert_eq!(access_of(&rig, "preview"), "public", "what needs no restart is in force");

@@ -36,6 +36,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         // Nobody is there to read it.
         R::Abandoned | R::ClientClosed | R::MalformedRequest | R::TlsRequired => StatusCode::BAD_REQUEST,
         R::InvalidCode | R::CodeExpired | R::LoopDetected => StatusCode::BAD_REQUEST,
+        R::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         R::HeadTooLarge => StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
         R::HeadTimeout => StatusCode::REQUEST_TIMEOUT,
         R::BodyTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
@@ -43,13 +44,13 @@ pub(super) fn status(reason: Reason) -> StatusCode {
 }
 
 /// Who answers.
-pub(super) fn mark(reason: Reason) -> Mark {
+pub(crate) fn mark(reason: Reason) -> Mark {
     use Reason as R;
     match reason {
         R::IpRestricted | R::IpBanned | R::CountryRestricted | R::GeoUnavailable => Mark::Rule,
         R::BotBlocked | R::ReputationBan => Mark::Rule,
         R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit | R::ConnectionLimit => Mark::Rule,
-        R::CircuitNotFound | R::CircuitExpired => Mark::NoRoute,
+        R::CircuitNotFound | R::CircuitExpired | R::Misdirected => Mark::NoRoute,
         R::NoCredentials | R::MissingSession | R::SessionExpired | R::SessionRevoked | R::AccountMismatch => Mark::Auth,
         R::InvalidPassword | R::InvalidPin | R::UserNotFound | R::InvalidCredentials | R::UserLocked => Mark::Auth,
         R::InvalidHeader | R::InvalidToken | R::TokenExpired | R::TokenDisabled => Mark::Auth,
@@ -100,6 +101,7 @@ pub(crate) fn sentence(reason: Reason) -> &'static str {
         R::ClientClosed => "The connection was closed before the answer.",
         R::LogUnavailable => "Access cannot be recorded at present, so nobody is let in.",
         R::MalformedRequest => "The request cannot be understood.",
+        R::Misdirected => "This connection was made for another service. Open the page in a connection of its own.",
         R::HeadTooLarge => "The request's head is too long.",
         R::HeadTimeout => "The request's head came too slowly.",
         R::ConnectionLimit => "Too many connections.",
