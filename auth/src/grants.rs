@@ -137,6 +137,16 @@ impl Grants {
     }
 
     /// Another number after each change: what was judged before is to be judged again.
+    /// Takes all of a person away, those too that are over. How many.
+    pub(crate) fn erase(&self, email: &str) -> Result<usize, Error> {
+        let theirs: Vec<Grant> = self.kept.load().iter().filter(|grant| grant.email == email).cloned().collect();
+        for grant in &theirs {
+            self.kept.remove(&grant.id)?;
+        }
+        self.changes.fetch_add(1, Ordering::Release);
+        Ok(theirs.len())
+    }
+
     pub(crate) fn version(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }

@@ -106,6 +106,18 @@ impl State {
         }
     }
 
+    /// What was deleted is in no file when this returns. Takes as long as writing all of it.
+    pub(crate) fn write_anew(&self) -> Result<(), Error> {
+        self.with(|db| {
+            db.flush_wal(true)?;
+            db.flush()?;
+            db.compact_range(None::<&[u8]>, None::<&[u8]>);
+            Ok(())
+        })?;
+        self.close_files_to_others();
+        Ok(())
+    }
+
     pub(crate) fn close(&self) -> Result<(), Error> {
         let Some(db) = self.db.write().take() else { return Ok(()) };
         let synced = db.flush_wal(true);

@@ -1,6 +1,7 @@
 //! What was decoded of segments, for the next question: most look where others have looked.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache as Kept;
@@ -54,24 +55,46 @@ pub(crate) enum Kind {
 }
 
 /// Decoded pieces of all segments.
-pub(crate) struct Cache(Kept<Place, Decoded, FxBuildHasher>);
+pub(crate) struct Cache {
+    kept: Kept<(u64, Place), Decoded, FxBuildHasher>,
+    /// Segments were made anew so many times: what was decoded before is not asked for any more.
+    age: AtomicU64,
+}
 
 impl Default for Cache {
     fn default() -> Self {
-        let weigher = |_: &Place, decoded: &Decoded| u32::try_from(decoded.bytes() + OVERHEAD).unwrap_or(u32::MAX);
+        let weigher =
+            |_: &(u64, Place), decoded: &Decoded| u32::try_from(decoded.bytes() + OVERHEAD).unwrap_or(u32::MAX);
         let kept = Kept::builder().max_capacity(BYTES_MAX).weigher(weigher);
-        Self(kept.eviction_policy(EvictionPolicy::lru()).build_with_hasher(FxBuildHasher))
+        let kept = kept.eviction_policy(EvictionPolicy::lru()).build_with_hasher(FxBuildHasher);
+        Self { kept, age: AtomicU64::default() }
     }
 }
 
 impl Cache {
-    /// What is kept at a place, or what is made and kept now.
-    pub(crate) fn get<E>(&self, place: Place, make: impl FnOnce() -> Result<Decoded, E>) -> Result<Decoded, E> {
-        if let Some(kept) = self.0.get(&place) {
+    /// For those who look from now on.
+    pub(crate) fn age(&self) -> u64 {
+        self.age.load(Ordering::Relaxed)
+    }
+
+    /// Nothing of what is kept is given to those who look from now on.
+    pub(crate) fn forget(&self) {
+        self.age.fetch_add(1, Ordering::Relaxed);
+        self.kept.invalidate_all();
+    }
+
+    /// What is kept at a place, or what is made and kept now. `age` is that of when the looking began.
+    pub(crate) fn get<E>(
+        &self,
+        age: u64,
+        place: Place,
+        make: impl FnOnce() -> Result<Decoded, E>,
+    ) -> Result<Decoded, E> {
+        if let Some(kept) = self.kept.get(&(age, place)) {
             return Ok(kept);
         }
         let made = make()?;
-        self.0.insert(place, made.clone());
+        self.kept.insert((age, place), made.clone());
         Ok(made)
     }
 }
@@ -80,17 +103,18 @@ impl Cache {
     /// Rows that are not sealed, from a position on, as a segment: made when they are looked at for the second time.
     pub(crate) fn warm<E>(
         &self,
+        age: u64,
         log: Log,
         first: u64,
         make: impl FnOnce() -> Result<Piece, E>,
     ) -> Result<Option<Arc<Piece>>, E> {
-        let place = (log, first, 0, Kind::Warm, 0);
-        let piece = match self.0.get(&place) {
+        let place = (age, (log, first, 0, Kind::Warm, 0));
+        let piece = match self.kept.get(&place) {
             Some(Decoded::Warm(Some(piece))) => return Ok(Some(piece)),
             Some(_) => Some(Arc::new(make()?)),
             None => None,
         };
-        self.0.insert(place, Decoded::Warm(piece.clone()));
+        self.kept.insert(place, Decoded::Warm(piece.clone()));
         Ok(piece)
     }
 }
@@ -122,17 +146,17 @@ mod tests {
         let get = |at: usize| {
             let mut made = false;
             let place = (Log::Requests, 0, 1, Kind::Numbers, at);
-            let got: Result<_, ()> = cache.get(place, || {
+            let got: Result<_, ()> = cache.get(0, place, || {
                 made = true;
                 Ok(megabyte.clone())
             });
             got.unwrap();
-            cache.0.run_pending_tasks();
+            cache.kept.run_pending_tasks();
             made
         };
         assert!(get(0) && !get(0));
         assert!((1..200).all(get));
-        let bytes = cache.0.weighted_size();
+        let bytes = cache.kept.weighted_size();
         assert!((BYTES_MAX / 2..=BYTES_MAX).contains(&bytes), "{bytes}");
     }
 }

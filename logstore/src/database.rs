@@ -16,6 +16,7 @@ use crate::cache;
 use crate::codec::time_of;
 use crate::column::{Column, first_key, hot_key, hot_seq};
 use crate::entry::Log;
+use crate::erased::leaf_of;
 use crate::error::Error;
 use crate::hidden::{Hidden, OpenAttempts};
 use crate::hot;
@@ -26,7 +27,7 @@ use crate::query::bits::Bits;
 use crate::request_ids::RESERVED;
 use crate::shared::Contents;
 use crate::timeline::Timeline;
-use crate::tree::{self, Hash, Subtree, leaf};
+use crate::tree::{self, Hash, Subtree};
 use crate::view::View;
 
 /// The keys and values that this version writes.
@@ -301,7 +302,7 @@ fn unsealed(db: &DB, log: Log, from: u64, attempts: &mut OpenAttempts) -> Result
             stood_for.extend(attempts.see(seq, bytes));
         }
         times.push(time_of(bytes));
-        leaves.push(leaf(bytes));
+        leaves.push(leaf_of(bytes));
         rows.advance();
     }
     rows.status()?;

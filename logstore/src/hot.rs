@@ -183,6 +183,35 @@ pub(crate) fn drop_before(db: &DB, log: Log, seq: u64, batch: &mut WriteBatch) -
     rows.status()
 }
 
+/// Replaces rows of a log by what `replaced` gives for their position and bytes.
+pub(crate) fn replace(
+    db: &DB,
+    log: Log,
+    replaced: impl Fn(u64, &[u8]) -> Option<Vec<u8>>,
+    batch: &mut WriteBatch,
+) -> Result<(), Fault> {
+    let hot = column(db, Column::Hot);
+    let mut rows = rows(db, log);
+    rows.records.seek_to_first();
+    while let (Some(first), Some(record)) = (rows.first(), rows.record()) {
+        let (mut ends, mut bytes, mut is_changed) = (Vec::new(), Vec::new(), false);
+        for (at, seq) in (0..record.ends.len()).zip(first..) {
+            let row = record.row(at).ok_or(Fault::Damaged("a record of rows contradicts itself"))?;
+            let new = replaced(seq, row);
+            is_changed |= new.is_some();
+            bytes.extend_from_slice(new.as_deref().unwrap_or(row));
+            ends.push(bytes.len());
+        }
+        if is_changed {
+            let mut value = Vec::new();
+            encode(ends.into_iter(), 0, &bytes, &mut value);
+            batch.put_cf(&hot, hot_key(log, first), value);
+        }
+        rows.records.next();
+    }
+    rows.status()
+}
+
 /// Rows that were written one by one, as records.
 pub(crate) fn regroup(db: &DB, log: Log, batch: &mut WriteBatch) -> Result<(), rocksdb::Error> {
     /// Rows of a record.

@@ -12,6 +12,8 @@ pub mod codec;
 mod column;
 mod database;
 pub mod entry;
+mod erase;
+mod erased;
 pub mod error;
 pub mod export;
 mod hidden;
@@ -46,6 +48,7 @@ mod writer;
 use std::time::Duration;
 
 pub use entry::{AccessEntry, AuditEntry, Entry, Log, RequestEntry};
+pub use erase::Erased;
 pub use error::{BadParameter, Error, QueryError, Unavailable};
 pub use export::Export;
 pub use query::{Facets, Histogram, Page, Query};

@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::checkpoint;
 use crate::entry::{Kind, Log};
+use crate::erased::leaf_of;
 use crate::error::QueryError;
 use crate::leaves::Leaves;
 use crate::note::{Checkpoint, NoteError, PublicKey};
@@ -137,7 +138,7 @@ impl Stored<'_, '_> {
         if rows.len() != positions.len() {
             return Err(QueryError::Damaged { log: self.view.log.name(), seq: first });
         }
-        Ok(Edge::root_over(&rows.iter().map(|row| leaf(row.bytes())).collect::<Vec<_>>()))
+        Ok(Edge::root_over(&rows.iter().map(|row| leaf_of(row.bytes())).collect::<Vec<_>>()))
     }
 }
 

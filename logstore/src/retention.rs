@@ -14,17 +14,19 @@ use crate::column::{Column, first_key, hot_key};
 use crate::database::column;
 use crate::entry::own::Happening;
 use crate::entry::{AuditEntry, Log};
+use crate::erase;
 use crate::error::{Error, Unavailable};
 use crate::hot;
 use crate::json;
 use crate::leaves::subtrees;
 use crate::piece::Piece;
+use crate::query::{self, Query};
 use crate::segment::{PAGE, segment_range};
 use crate::shared::{Contents, Shared};
 use crate::tree::{self, Subtree};
 
 /// How long removing files waits for questions that still read them. After that the compaction removes them.
-const WAIT_FOR_READERS: Duration = Duration::from_secs(1);
+pub(crate) const WAIT_FOR_READERS: Duration = Duration::from_secs(1);
 
 /// How long one log is kept; what is absent sets no limit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -45,22 +47,28 @@ pub(crate) struct Prune {
     /// The latest time among them, as far as known.
     last_time: i64,
     cause: &'static str,
+    /// The first position that each log keeps from then on, by [`Log::index`]: when this statement is the last that is
+    /// kept, it is one about all of them.
+    kept_from: [u64; 3],
 }
+
+/// The action of a statement.
+pub(crate) const PRUNED: &str = "log.prune";
 
 impl Prune {
     /// Calls `write` with the audit entry that says so.
     pub(crate) fn mark<T>(&self, now: Timestamp, write: impl FnOnce(&AuditEntry<'_>) -> T) -> T {
-        let Self { log, from, to, last_time, cause } = self;
+        let Self { log, from, to, last_time, cause, kept_from } = self;
+        let [access, requests, audit] = kept_from;
         let details = format!(
-            r#"{{"log":"{}","first":{from},"last":{},"entries":{},"last_time":"{}","cause":"{cause}"}}"#,
+            r#"{{"log":"{}","first":{from},"last":{},"entries":{},"last_time":"{}","cause":"{cause}","kept_from":{{"access":{access},"requests":{requests},"audit":{audit}}}}}"#,
             log.name(),
             to - 1,
             to - from,
             json::time(*last_time),
         );
         let (time, details) = (now.as_microsecond(), details.as_str());
-        let happening =
-            Happening { time, log: *log, action_type: "admin", action: "log.prune", status: "success", details };
+        let happening = Happening { time, log: *log, action_type: "admin", action: PRUNED, status: "success", details };
         write(&happening.entry())
     }
 }
@@ -70,7 +78,7 @@ impl Prune {
 pub(crate) fn prune(
     shared: &Shared,
     now: Timestamp,
-    say: impl Fn(&Prune) -> Result<(), Unavailable>,
+    say: impl Fn(&AuditEntry<'_>) -> Result<(), Unavailable>,
 ) -> Result<(), Error> {
     let keep = *shared.keep.lock();
     for (log, keep) in Log::ALL.into_iter().zip(&keep) {
@@ -88,16 +96,49 @@ fn prune_log(
     log: Log,
     keep: &Keep,
     now: Timestamp,
-    say: impl Fn(&Prune) -> Result<(), Unavailable>,
+    say: impl Fn(&AuditEntry<'_>) -> Result<(), Unavailable>,
 ) -> Result<Option<Prune>, Error> {
     let _alone = shared.moving.lock();
     // A statement of its own, so that the lock ends with it.
     let due = due(&shared.contents(log).read(), log, keep, now);
-    let Some(prune) = due else { return Ok(None) };
-    say(&prune).map_err(|error| Error::Unwritten { cause: error.cause })?;
+    let Some(mut prune) = due else { return Ok(None) };
+    prune.kept_from = Log::ALL.map(|known| if known == log { prune.to } else { shared.contents(known).read().first });
+    if log == Log::Audit {
+        restate(shared, &prune, now, &say)?;
+    }
+    prune.mark(now, |entry| say(entry)).map_err(|error| Error::Unwritten { cause: error.cause })?;
     remove(shared, &prune)?;
     Ok(Some(prune))
 }
+
+/// Says again which entries were erased, where the entry that said so goes and what it tells of stays.
+fn restate(
+    shared: &Shared,
+    prune: &Prune,
+    now: Timestamp,
+    say: impl Fn(&AuditEntry<'_>) -> Result<(), Unavailable>,
+) -> Result<(), Error> {
+    let before = prune.to.saturating_sub(1).to_string();
+    let parameters = [("action", erase::STATED), ("seq.max", &before), ("order", "asc")];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let mut query = Query::parse(Log::Audit, &parameters, now).expect("a field, a position and an order");
+    query.deadline = RESTATING;
+    let said = query::view_of(shared, Log::Audit, |view| query::newest(&query, view, STATEMENTS_MAX));
+    let said = said.map_err(|error| Error::Unwritten { cause: error.to_string() })?;
+    for (log, positions) in said.iter().filter_map(erase::stated_in) {
+        let first = shared.contents(log).read().first;
+        if erase::runs_in(&positions).any(|(_, last)| last >= first) {
+            erase::state(log, &positions, now.as_microsecond(), &say)?;
+        }
+    }
+    Ok(())
+}
+
+/// A statement that is not found in this time is not said again, and a verification says so.
+const RESTATING: Duration = Duration::from_secs(60);
+
+/// Statements of erased entries that are said again. A thousand people are erased with as many.
+const STATEMENTS_MAX: usize = 65_536;
 
 fn due(contents: &Contents, log: Log, keep: &Keep, now: Timestamp) -> Option<Prune> {
     let cutoff = keep.age.map(|age| now.as_microsecond().saturating_sub_unsigned(age.as_micros() as u64));
@@ -113,7 +154,7 @@ fn due(contents: &Contents, log: Log, keep: &Keep, now: Timestamp) -> Option<Pru
     let to = if hot > 0 { contents.timeline.first() + hot as u64 } else { gone.last()?.end() };
     let sealed = gone.iter().filter(|piece| piece.fault().is_none()).map(|piece| piece.times.1);
     let last_time = sealed.chain(times.iter().take(hot).copied()).max().unwrap_or_default();
-    Some(Prune { log, from: contents.first, to, last_time, cause })
+    Some(Prune { log, from: contents.first, to, last_time, cause, kept_from: [0; 3] })
 }
 
 /// Segments before the last one that is old. One that cannot be read goes with those after it.

@@ -47,6 +47,11 @@ impl Row {
         &self.bytes
     }
 
+    /// Whether its content was erased: it has its place, its time and its hash, and nothing else.
+    pub fn is_erased(&self) -> bool {
+        crate::erased::is_erased(&self.bytes)
+    }
+
     /// What a field holds; none if absent or not a field of this log.
     pub fn value(&self, name: &str) -> Option<Value<'_>> {
         let field = self.log.field(name)?;

@@ -94,10 +94,7 @@ fn seal(shared: &Shared, log: Log, rows: u64) -> Result<(), String> {
         (contents.timeline.first(), contents.tree.of_first(rows))
     };
     let parts = parts(shared, db, log, first, rows)?;
-    let header = parts.iter().find(|(column, part, _)| (*column, *part) == (0, Part::Header));
-    let header = header.map(|(_, _, body)| Stored::Owned(body.clone()).checked());
-    let header = header.ok_or("a segment has no header")?.and_then(|header| Header::decode(first, &header));
-    let piece = Arc::new(Piece::new(header.map_err(|fault| fault.to_string())?));
+    let piece = Arc::new(piece_of(first, &parts)?);
     let seg = column(db, Column::Seg);
     let mut batch = WriteBatch::default();
     for (number, part, body) in &parts {
@@ -119,6 +116,14 @@ fn seal(shared: &Shared, log: Log, rows: u64) -> Result<(), String> {
         shared.recent.drop_before(first + rows).into_iter().for_each(|free| shared.requests.recycle(free));
     }
     Ok(())
+}
+
+/// What is known of the segment of these parts.
+pub(crate) fn piece_of(first: u64, parts: &[Made]) -> Result<Piece, String> {
+    let header = parts.iter().find(|(column, part, _)| (*column, *part) == (0, Part::Header));
+    let header = header.map(|(_, _, body)| Stored::Owned(body.clone()).checked());
+    let header = header.ok_or("a segment has no header")?.and_then(|header| Header::decode(first, &header));
+    Ok(Piece::new(header.map_err(|fault| fault.to_string())?))
 }
 
 /// Writing a table of rows costs least right after sealing: rows that are sealed are left out of it.

@@ -18,6 +18,7 @@ use crate::block::{Item, Waiter};
 use crate::checkpoint::{self, Signed};
 use crate::database::{self, Opened};
 use crate::entry::{Entry, Field, Log};
+use crate::erase::{self, Erased};
 use crate::error::{Error, QueryError, Unavailable};
 use crate::loss::Cause;
 use crate::note::Signer;
@@ -289,7 +290,20 @@ impl Store {
         let Some(_alone) = shared.pruning.try_lock() else { return Ok(()) };
         shared.now.store(now.as_microsecond(), Ordering::Relaxed);
         shared.wake_sealer();
-        retention::prune(shared, now, |prune| prune.mark(now, |entry| self.commit_blocking(&Entry::Audit(entry))))
+        retention::prune(shared, now, |entry| self.commit_blocking(&Entry::Audit(entry)))
+    }
+
+    /// Erases what the logs hold of whoever has these names: an e-mail, and what stands for it. Entries that name them
+    /// keep their place, their id, their time and their leaf; so do those of their sessions, attempts and requests. What
+    /// is written meanwhile stays. Blocks, for as long as it takes to read all logs twice; a call while entries are
+    /// removed waits for that.
+    ///
+    /// # Errors
+    /// When the disk refuses. What was not erased yet is when this is asked for again.
+    pub fn erase(&self, names: &[String], now: Timestamp) -> Result<Erased, Error> {
+        let shared = &self.handle.shared;
+        let _alone = shared.pruning.lock();
+        erase::run(shared, names, now, |entry| self.commit_blocking(&Entry::Audit(entry)))
     }
 
     /// Sealed segments of a log.

@@ -30,6 +30,8 @@ pub(crate) struct View<'a> {
     /// Absent of contents that nobody changes.
     shared: Option<&'a Shared>,
     cache: &'a Cache,
+    /// Of the cache when the looking began; none if it looks at what is on disk alone.
+    age: Option<u64>,
     pub(crate) ids: &'a Ids,
     /// Sealed segments, by position.
     pub(crate) pieces: Pieces,
@@ -51,12 +53,18 @@ impl<'a> View<'a> {
         Self { shared: Some(shared), ..Self::over(&contents, db, log, &shared.cache, &shared.ids) }
     }
 
+    /// Of what is on disk, and nothing that was decoded of it before.
+    pub(crate) fn anew(self) -> Self {
+        Self { age: None, ..self }
+    }
+
     /// Of contents that nobody changes meanwhile.
     pub(crate) fn over(contents: &Contents, db: &'a DB, log: Log, cache: &'a Cache, ids: &'a Ids) -> Self {
         Self {
             log,
             shared: None,
             cache,
+            age: Some(cache.age()),
             ids,
             pieces: Arc::clone(&contents.pieces),
             hot: contents.timeline.units(i64::MIN, i64::MAX),
@@ -144,7 +152,8 @@ impl<'a> View<'a> {
         };
         let end = self.hot.iter().map(|unit| unit.first + unit.rows).max().unwrap_or(first);
         for first in (first..end).step_by(WARM_ROWS as usize).filter(|first| first + WARM_ROWS <= end) {
-            if let Some(piece) = self.cache.warm(self.log, first, || self.warm(first))? {
+            let Some(age) = self.age else { continue };
+            if let Some(piece) = self.cache.warm(age, self.log, first, || self.warm(first))? {
                 unsealed.units.retain(|unit| !piece.positions().contains(&unit.first));
                 unsealed.pieces.push(piece);
             }
@@ -306,6 +315,9 @@ impl Parts for PiecesParts<'_, '_> {
         at: usize,
         make: &mut dyn FnMut() -> Result<Decoded, Fault>,
     ) -> Result<Decoded, Fault> {
-        self.view.cache.get((self.view.log, self.first, column, kind, at), make)
+        match self.view.age {
+            Some(age) => self.view.cache.get(age, (self.view.log, self.first, column, kind, at), make),
+            None => make(),
+        }
     }
 }

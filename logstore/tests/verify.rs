@@ -227,6 +227,63 @@ fn a_changed_segment_is_found_though_its_checksum_was_mended() {
 }
 
 #[test]
+fn a_filter_or_a_count_that_hides_an_entry_is_found_though_its_checksum_was_mended() {
+    let dir = written();
+    // The parts of `segment/part.rs` by which entries are found and of which none is made: which values there may be,
+    // how many rows each has, the largest ones, what happened hour by hour.
+    for part in [4_u8, 5, 7, 8, 9] {
+        let found = after(&dir, |db| {
+            let parts = all(db, "seg", Log::Requests);
+            let of_first = |key: &[u8]| key[1..9] == 0_u64.to_be_bytes() && key[11] == part;
+            let Some((key, value)) = parts.into_iter().find(|(key, _)| of_first(key)) else { return };
+            let body = value.len() - 4;
+            let mut forged = vec![0; body];
+            if part == 8 {
+                forged.clone_from_slice(&value[..body]);
+                forged[body - 1] ^= 1;
+            }
+            let check = (xxh3_64(&forged) as u32).to_be_bytes();
+            db.put_cf(&cf(db, "seg"), key, [&forged[..], &check].concat()).unwrap();
+        });
+        let kind = match part {
+            // What cannot even be decompressed.
+            7 | 9 => Kind::Unreadable,
+            _ => Kind::Filters,
+        };
+        assert_eq!(found, [Finding { first: 0, last: ROWS - 1, kind }], "part {part}");
+    }
+}
+
+#[test]
+fn entries_of_before_a_time_can_be_taken_as_they_were_hashed() {
+    let dir = written();
+    let copy = copy(dir.path());
+    let db = open(copy.path());
+    let (key, mut value) = all(&db, "seg", Log::Requests).into_iter().max_by_key(|(_, value)| value.len()).unwrap();
+    value[9] ^= 1;
+    let is_first = key[1..9] == 0_u64.to_be_bytes();
+    db.put_cf(&cf(&db, "seg"), &key, value).unwrap();
+    drop(db);
+    let middle = time(0) + Duration::from_micros(2 * ROWS);
+    let since = |since| {
+        let extent = verify::Extent { threads: 1, since };
+        verify::folder(copy.path(), &self::key(), &[], extent, &Progress::default()).unwrap()
+    };
+    let (whole, late) = (since(None), since(Some(middle)));
+    assert!(!whole.is_valid() && late.is_valid(), "{is_first} {late:?}");
+    assert_eq!((log(&whole, Log::Requests).unread, log(&late, Log::Requests).unread), (0, 2 * ROWS));
+    assert_eq!(log(&late, Log::Requests).signed, REQUESTS, "what was hashed comes to what was signed");
+
+    // Whoever changes what was hashed has no key for it either.
+    let db = open(copy.path());
+    let (key, mut value) = all(&db, "tree", Log::Requests).remove(0);
+    value[0] ^= 1;
+    db.put_cf(&cf(&db, "tree"), key, value).unwrap();
+    drop(db);
+    assert!(!since(Some(middle)).is_valid());
+}
+
+#[test]
 fn whoever_changes_the_tree_too_has_no_key_for_the_head() {
     let dir = written();
     let findings = after(&dir, |db| {

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::Duration;
 
+use harness::house::MAYA;
+use harness::secrets::PASSWORD;
 use harness::{House, command, until};
 use serde_json::Value;
 
@@ -176,4 +178,97 @@ fn one_entry_is_proven_by_a_small_file() {
     assert!(text(&refused.stderr).starts_with("error: the entry is not in the log"), "{}", text(&refused.stderr));
     assert_eq!(run(&house, &["prove", "00000000-0000-8000-8000-000000000000"]).status.code(), Some(1));
     assert_eq!(house.gateway.admin("/api/v1/logs/access/x?include=moon").status, 400);
+}
+
+/// Files of a folder that hold a text.
+fn holding(folder: &Path, text: &str) -> Vec<PathBuf> {
+    let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let holds = |file: &PathBuf| std::fs::read(file).unwrap().windows(text.len()).any(|part| part == text.as_bytes());
+    files.filter(holds).collect()
+}
+
+#[test]
+fn a_person_is_erased_from_logs_and_state_and_the_logs_still_verify() {
+    let mut house = House::start();
+    let signed_in = house.gateway.sign_in("mem.localhost", &[("email", MAYA), ("password", PASSWORD)]).send();
+    let session = signed_in.session().unwrap();
+    for at in 0..5 {
+        let answer = house.get("mem.localhost", &format!("/{at}")).cookie(&session).send();
+        assert_eq!(answer.status, 200);
+    }
+    house.get("pub.localhost", &format!("/ask?mail={}", MAYA.replace('@', "%40"))).send();
+    house.get("pub.localhost", &format!("/ask/not{MAYA}")).send();
+    let hers = house.gateway.logs_when("requests", &format!("email={MAYA}"), 5);
+    house.gateway.logs_when("requests", "", 8);
+    let id = hers[0]["id"].as_str().unwrap().to_owned();
+
+    let erased = run(&house, &["erase", "--user", MAYA]);
+    assert_eq!(erased.status.code(), Some(0), "{}", text(&erased.stderr));
+    // Her sign-in, her five requests, the one that signed her in, and the one that names her.
+    assert!(text(&erased.stdout).starts_with("erased: 1 access, 7 requests and "), "{}", text(&erased.stdout));
+    assert!(text(&erased.stdout).contains(" 1 sessions "), "{}", text(&erased.stdout));
+    let refused = house.get("mem.localhost", "/").cookie(&session).send();
+    assert_eq!((refused.status, refused.reason().as_str()), (401, "missing_session"));
+
+    for restarted in [false, true] {
+        for log in ["access", "requests", "audit"] {
+            assert_eq!(house.gateway.logs(log, &format!("email={MAYA}")).len(), 0);
+            let found = house.gateway.logs(log, &format!("q={MAYA}"));
+            // Another name that ends like hers is another name.
+            assert!(found.iter().all(|entry| entry["path"] == format!("/ask/not{MAYA}")), "{found:?}");
+        }
+        let one = house.gateway.admin(&format!("/api/v1/logs/requests/{id}")).json();
+        assert!(one["erased"].is_string() && one["source_ip"].is_null() && one["session_id"].is_null(), "{one}");
+        let proof = run(&house, &["prove", &id]);
+        assert!(proof.status.code() == Some(1) && text(&proof.stderr).contains("erased"), "{proof:?}");
+        let verified = run(&house, &["verify", "-o", "json"]);
+        assert_eq!(verified.status.code(), Some(0), "{}", text(&verified.stdout));
+        assert_eq!(report(&verified)["logs"]["requests"]["erased"], 7);
+        if !restarted {
+            house.gateway.stop();
+            house.gateway.launch();
+        }
+    }
+    let entry = &house.gateway.logs("audit", "action=user.erase")[0];
+    assert!(entry["resource"].as_str().unwrap().starts_with("h:"), "{entry}");
+    assert_eq!(entry["details"]["entries"]["requests"], 7);
+    house.gateway.stop();
+    let data = house.gateway.data_dir();
+    for folder in ["logs", "state"] {
+        let held = holding(&data.join(folder), MAYA);
+        assert!(held.iter().all(|file| !holding_alone(file)), "{held:?}");
+    }
+}
+
+/// Whether a file names her, and not only the one whose name ends like hers.
+fn holding_alone(file: &Path) -> bool {
+    let (bytes, name) = (std::fs::read(file).unwrap(), MAYA.as_bytes());
+    let found = bytes.windows(name.len() + 3).filter(|part| part.ends_with(name));
+    found.into_iter().any(|part| !part.starts_with(b"not"))
+}
+
+#[test]
+fn a_place_of_anchors_that_hangs_holds_a_stop_up_for_ten_seconds_and_not_for_ever() {
+    let anchors = tempfile::tempdir().unwrap();
+    let place = format!("[logs.anchors]\nto = [\"file://{}\"]", anchors.path().display());
+    let mut house = House::with(&place);
+    let names =
+        || -> Vec<PathBuf> { std::fs::read_dir(anchors.path()).unwrap().map(|file| file.unwrap().path()).collect() };
+    let first = until(Duration::from_secs(10), "the first anchor", || {
+        names().pop().filter(|name| name.extension().is_some_and(|kind| kind != "new"))
+    });
+    let name = first.file_name().unwrap().to_str().unwrap();
+    // The next one is written to a pipe that nobody reads: opening it never returns.
+    let at = name.rfind('0').unwrap();
+    let pipe = anchors.path().join(format!("{}1{}.new", &name[..at], &name[at + 1..]));
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let began = std::time::Instant::now();
+    house.gateway.stop();
+    let took = began.elapsed();
+    assert!((Duration::from_secs(9)..Duration::from_secs(20)).contains(&took), "{took:?}");
+    assert!(house.gateway.output().contains("does not answer"), "{}", house.gateway.output());
+
+    std::fs::remove_file(&pipe).unwrap();
+    house.gateway.launch();
+    until(Duration::from_secs(10), "the anchor that waited", || (names().len() == 2).then_some(()));
 }

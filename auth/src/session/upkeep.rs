@@ -3,9 +3,9 @@
 use jiff::SignedDuration;
 use rocksdb::WriteBatch;
 
-use super::State;
 use super::row::Row;
 use super::store::{CookieHash, Store};
+use super::{SessionFilter, State};
 use crate::error::Error;
 use crate::state::Table;
 
@@ -73,6 +73,20 @@ impl Store {
         }
         self.over.lock().extend(ending);
         self.flush(false)
+    }
+
+    /// Ends the sessions of a person and takes all of them out of the database, those too that were over. How many.
+    pub(crate) fn erase(&self, email: &str) -> Result<usize, Error> {
+        let filter = SessionFilter { id: None, email: Some(email.to_owned()), circuit: None };
+        self.end(&filter, State::Revoked)?;
+        let mut rows = Vec::new();
+        self.each_row(|hash, row| {
+            if row.email.as_deref() == Some(email) {
+                rows.push((*hash, row));
+            }
+        })?;
+        self.drop_rows(&rows)?;
+        Ok(rows.len())
     }
 
     fn drop_rows(&self, old: &[(CookieHash, Row)]) -> Result<(), Error> {

@@ -48,7 +48,7 @@ impl Log {
     pub fn fields(self) -> &'static [Field] {
         static FIELDS: LazyLock<[Vec<Field>; 3]> = LazyLock::new(|| {
             [AccessEntry::OWN, RequestEntry::OWN, AuditEntry::OWN]
-                .map(|own| PLACE.iter().chain(Common::OWN).chain(own).copied().collect())
+                .map(|own| PLACE.iter().chain(Common::OWN).chain(own).chain(&[crate::erased::FIELD]).copied().collect())
         });
         let [access, requests, audit] = &*FIELDS;
         match self {

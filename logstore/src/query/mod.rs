@@ -42,7 +42,7 @@ pub use facet::{Facet, Facets};
 pub(crate) use histogram::histogram;
 pub use histogram::{Bucket, Histogram, STEP_MIN};
 pub(crate) use key::Rank;
-pub(crate) use page::{Listed, list, newest, rows_at, run};
+pub(crate) use page::{Listed, list, newest, rows_at, run, view_of};
 
 /// Largest page.
 pub const LIMIT_MAX: usize = 1000;

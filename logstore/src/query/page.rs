@@ -20,7 +20,7 @@ pub(crate) fn run(shared: &Shared, query: &Query) -> Result<Page, QueryError> {
 }
 
 /// Lets a question look at a log. What it sees stays until it has ended.
-pub(super) fn view_of<T>(
+pub(crate) fn view_of<T>(
     shared: &Shared,
     log: Log,
     look: impl FnOnce(&View<'_>) -> Result<T, QueryError>,

@@ -183,6 +183,19 @@ impl<'a> Dictionary<'a> {
         if let Decoded::Blocks(filters) = decoded { Ok(filters) } else { Err(Fault::Damaged("a filter is none")) }
     }
 
+    /// Whether another has the same values in the same order, and is led into at the same places.
+    pub(super) fn is_same(&self, other: &Dictionary<'_>) -> Result<bool, Fault> {
+        if self.directory.firsts != other.directory.firsts || self.len() != other.len() {
+            return Ok(false);
+        }
+        for code in 0..self.len() {
+            if self.value(code)? != other.value(code)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Calls `see` with every code and value, in order.
     pub(crate) fn each(&self, mut see: impl FnMut(usize, &[u8])) -> Result<(), Fault> {
         for at in 0..self.read.len() {

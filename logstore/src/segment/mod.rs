@@ -23,6 +23,7 @@ mod part;
 mod rare;
 mod read;
 mod rebuild;
+mod skip;
 #[cfg(test)]
 mod tests;
 

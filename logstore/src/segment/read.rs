@@ -16,7 +16,7 @@ use crate::cache::{Decoded, Kind};
 /// A segment under the eyes of one query.
 pub(crate) struct Segment<'a> {
     pub(crate) header: Arc<Header>,
-    parts: &'a dyn Parts,
+    pub(super) parts: &'a dyn Parts,
     /// By the place of the column in the header; most of them are never asked for.
     columns: Vec<OnceCell<Box<Loaded<'a>>>>,
 }

@@ -8,8 +8,9 @@ use super::read::Segment;
 use super::{Fault, PAGE};
 use crate::codec::{put_bytes, put_number};
 use crate::entry::TIME;
+use crate::erased::leaf_of;
 use crate::id::Ids;
-use crate::tree::{Hash, leaf};
+use crate::tree::Hash;
 
 impl Segment<'_> {
     /// The canonical bytes of rows, which ascend; each is added to the text at its place.
@@ -35,7 +36,7 @@ impl Segment<'_> {
     /// What stands for the rows in the tree.
     pub(crate) fn leaves(&self, ids: &Ids) -> Result<Vec<Hash>, Fault> {
         let mut leaves = Vec::with_capacity(self.header.rows as usize);
-        self.each_row(ids, |_, bytes| leaves.push(leaf(bytes)))?;
+        self.each_row(ids, |_, bytes| leaves.push(leaf_of(bytes)))?;
         Ok(leaves)
     }
 

@@ -132,6 +132,18 @@ impl Minute {
         Some(decoding.minute)
     }
 
+    /// Counts these keys without their names from now on. Whether there were any.
+    pub(super) fn forget(&mut self, goes: impl Fn(Dimension, &[u8]) -> bool) -> bool {
+        let decoding = Decoding { minute: Self::default(), place: REST };
+        let mut forgetting = Forgetting { decoding, goes, are_gone: false };
+        let is_read = read(&self.encode(), &mut forgetting).is_some();
+        let are_gone = is_read && forgetting.are_gone;
+        if are_gone {
+            *self = forgetting.decoding.minute;
+        }
+        are_gone
+    }
+
     /// Empty again, its memory kept.
     pub(super) fn clear(&mut self) {
         self.cells.clear();
@@ -271,5 +283,32 @@ impl Take for Decoding {
         if let Some(unnamed) = self.cell().and_then(|cell| cell.unnamed.get_mut(of.index())) {
             *unnamed = Unnamed { absent, other };
         }
+    }
+}
+
+/// As [`Decoding`], but for the names of some keys.
+struct Forgetting<G> {
+    decoding: Decoding,
+    goes: G,
+    are_gone: bool,
+}
+
+impl<G: Fn(Dimension, &[u8]) -> bool> Take for Forgetting<G> {
+    fn circuit(&mut self, circuit: Option<&[u8]>, totals: &Totals) {
+        self.decoding.circuit(circuit, totals);
+    }
+
+    fn key(&mut self, of: Dimension, key: &[u8], count: u64) {
+        if !(self.goes)(of, key) {
+            return self.decoding.key(of, key, count);
+        }
+        self.are_gone = true;
+        if let Some(unnamed) = self.decoding.cell().and_then(|cell| cell.unnamed.get_mut(of.index())) {
+            unnamed.other = unnamed.other.saturating_add(count);
+        }
+    }
+
+    fn unnamed(&mut self, of: Dimension, absent: u64, other: u64) {
+        self.decoding.unnamed(of, absent, other);
     }
 }

@@ -24,6 +24,7 @@ use crate::timeline::Timeline;
 pub use counted::Totals;
 pub use sum::{By, Range, Ranking, Stats, Step, TOP};
 
+use counted::Dimension;
 use ring::Ring;
 
 /// How far the clock may be set back before the minutes ahead of it are dropped, in minutes.
@@ -61,6 +62,16 @@ impl Counters {
         let mut ring = self.ring.lock();
         let requests = batch.iter().flat_map(Block::entries).filter(|(head, _)| head.log == Log::Requests);
         requests.for_each(|(_, bytes)| ring.count(bytes));
+    }
+
+    /// Users and addresses that are no longer named; their requests stay counted.
+    pub(crate) fn forget(&self, is_user: impl Fn(&[u8]) -> bool, is_address: impl Fn(&[u8]) -> bool) {
+        let goes = |of, key: &[u8]| match of {
+            Dimension::User => is_user(key),
+            Dimension::Ip => is_address(key),
+            Dimension::Country | Dimension::Status | Dimension::Reason | Dimension::Method => false,
+        };
+        self.ring.lock().forget_keys(goes);
     }
 
     pub(crate) fn stats(&self, range: Range, circuit: Option<&str>, now: Timestamp) -> Stats {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::mem;
 use std::sync::Arc;
 
-use super::counted::Counted;
+use super::counted::{Counted, Dimension};
 use super::minute::Minute;
 
 /// A day, the minute that is running, and some for a clock that is set back.
@@ -83,6 +83,9 @@ impl Ring {
     /// Counts the entry at the next position.
     pub(super) fn count(&mut self, bytes: &[u8]) {
         self.counted += 1;
+        if crate::erased::is_erased(bytes) {
+            return;
+        }
         let request = Counted::of(bytes);
         if let Some(open) = self.open(minute_of(request.time)) {
             open.add(&request);
@@ -99,6 +102,19 @@ impl Ring {
         minutes.extend(self.sealed.range(since..=until).map(|(minute, sealed)| (*minute, Arc::clone(&sealed.bytes))));
         minutes.sort_unstable_by_key(|(minute, _)| *minute);
         minutes
+    }
+
+    /// Counts keys without their names from now on.
+    pub(super) fn forget_keys(&mut self, goes: impl Fn(Dimension, &[u8]) -> bool) {
+        for open in &mut self.open {
+            open.is_dirty |= open.counts.forget(&goes);
+        }
+        for sealed in self.sealed.values_mut() {
+            let Some(mut counts) = Minute::decode(&sealed.bytes) else { continue };
+            if counts.forget(&goes) {
+                *sealed = Sealed { bytes: counts.encode().into(), is_dirty: true };
+            }
+        }
     }
 
     /// Drops every minute outside of these: too old, or ahead of a clock that was set back.

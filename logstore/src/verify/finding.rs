@@ -24,6 +24,10 @@ pub enum Kind {
     Unreadable,
     /// They are what was written; the hashes that were kept of their tiles are not.
     Hashes,
+    /// They are what was written; the filters and counts by which they are found are not.
+    Filters,
+    /// Their content was erased, and no entry says so.
+    Erased,
     /// They were signed, and the log ends before them.
     CutTail,
     /// Their checkpoint is signed by another key.
@@ -37,7 +41,7 @@ impl Finding {
     pub(super) const fn explains(&self, position: u64) -> bool {
         match self.kind {
             Kind::Changed | Kind::Reordered | Kind::Missing | Kind::Unreadable => self.first <= position,
-            Kind::Hashes | Kind::CutTail | Kind::WrongKey | Kind::Checkpoint => false,
+            Kind::Hashes | Kind::Filters | Kind::Erased | Kind::CutTail | Kind::WrongKey | Kind::Checkpoint => false,
         }
     }
 }
@@ -51,6 +55,8 @@ impl Kind {
             Self::Missing => "missing",
             Self::Unreadable => "unreadable",
             Self::Hashes => "hashes changed",
+            Self::Filters => "filters changed",
+            Self::Erased => "erased",
             Self::CutTail => "cut tail",
             Self::WrongKey => "wrong key",
             Self::Checkpoint => "checkpoint changed",

@@ -7,15 +7,18 @@
 mod finding;
 mod piece;
 mod source;
+mod statement;
 mod walk;
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use self::finding::{Finding, Kind};
 use self::source::Source;
+use self::statement::Statements;
 use crate::anchor::Anchor;
 use crate::entry::Log;
 use crate::error::Error;
@@ -49,8 +52,29 @@ pub struct LogReport {
     pub checkpoints: u64,
     /// Entries under the last of them.
     pub signed: u64,
+    /// Entries that were taken as they were hashed before, see [`Extent::since`].
+    pub unread: u64,
+    /// Entries whose content was erased, and that are said to be or are among the findings.
+    pub erased: u64,
     /// What is wrong, the first position first; empty if nothing is.
     pub findings: Vec<Finding>,
+}
+
+/// How much a verification reads, and with what.
+#[derive(Debug, Clone, Copy)]
+pub struct Extent {
+    /// That read segments at the same time.
+    pub threads: usize,
+    /// Segments of which every entry is earlier are taken as they were hashed when they were sealed; what these hashes
+    /// come to is compared with what was signed. The audit log is read whole.
+    pub since: Option<Timestamp>,
+}
+
+/// All of it, on so many threads.
+impl From<usize> for Extent {
+    fn from(threads: usize) -> Self {
+        Self { threads, since: None }
+    }
 }
 
 /// Told while a verification goes on, and asked whether it still should.
@@ -87,7 +111,7 @@ impl Progress {
     }
 }
 
-/// Verifies the logs of an open store, on `threads` threads, also against heads in anchors that [`crate::anchor::check`]
+/// Verifies the logs of an open store, also against heads in anchors that [`crate::anchor::check`]
 /// found sound. Blocks; the store works on meanwhile.
 ///
 /// # Errors
@@ -96,7 +120,7 @@ pub fn store(
     store: &Store,
     key: &PublicKey,
     anchors: &[Anchor],
-    threads: usize,
+    extent: impl Into<Extent>,
     progress: &Progress,
 ) -> Result<Report, Error> {
     let shared = store.shared();
@@ -104,12 +128,10 @@ pub fn store(
     let _reads = shared.readers.read();
     let slot = shared.db.read();
     let db = slot.as_ref().ok_or(Error::Damaged { what: "the log store is not open" })?;
-    let mut logs = Vec::new();
-    for log in Log::ALL {
-        let source = Source::of_store(shared, db, log, threads)?.and(anchors);
-        logs.push(walk::log(&source, shared.store, key, progress)?);
-    }
-    Ok(Report { store: shared.store, logs })
+    // The audit log comes last: it says what was done to the others before it is done.
+    let extent = extent.into();
+    let [access, requests, audit] = Log::ALL.map(|log| Source::of_store(shared, db, log, extent));
+    logs(&[access?.and(anchors), requests?.and(anchors), audit?.and(anchors)], shared.store, key, progress)
 }
 
 /// Verifies the logs in a folder to which nothing is written: a copy, that of a server that is stopped, or as much of a
@@ -121,16 +143,27 @@ pub fn folder(
     dir: &Path,
     key: &PublicKey,
     anchors: &[Anchor],
-    threads: usize,
+    extent: impl Into<Extent>,
     progress: &Progress,
 ) -> Result<Report, Error> {
     let opened = crate::database::open_to_read(dir)?;
-    let mut logs = Vec::new();
-    for log in Log::ALL {
-        let source = Source::of_folder(&opened, log, threads)?.and(anchors);
-        logs.push(walk::log(&source, opened.store, key, progress)?);
+    let extent = extent.into();
+    let [access, requests, audit] = Log::ALL.map(|log| Source::of_folder(&opened, log, extent));
+    logs(&[access?.and(anchors), requests?.and(anchors), audit?.and(anchors)], opened.store, key, progress)
+}
+
+/// What is gone from a log must be said in the audit log, which is one of them.
+fn logs(sources: &[Source<'_>; 3], store: Uuid, key: &PublicKey, progress: &Progress) -> Result<Report, Error> {
+    let (mut reports, mut erased, mut statements) = (Vec::new(), Vec::new(), Statements::default());
+    for source in sources {
+        let (report, told) = walk::log(source, store, key, progress)?;
+        reports.push(report);
+        erased.push(told.erased);
+        // Of the last one, which is the audit log.
+        statements = told.statements;
     }
-    Ok(Report { store: opened.store, logs })
+    reports.iter_mut().zip(&erased).for_each(|(report, erased)| statements.attest(report, erased));
+    Ok(Report { store, logs: reports })
 }
 
 /// The name of the store in a folder, and how many entries it holds.
@@ -139,7 +172,7 @@ pub fn folder(
 /// As [`folder`].
 pub fn known(dir: &Path) -> Result<(Uuid, u64), Error> {
     let opened = crate::database::open_to_read(dir)?;
-    let count = |log| Source::of_folder(&opened, log, 1).map(|source| source.entries());
+    let count = |log| Source::of_folder(&opened, log, Extent::from(1)).map(|source| source.entries());
     let entries: Result<u64, Error> = Log::ALL.into_iter().map(count).sum();
     Ok((opened.store, entries?))
 }

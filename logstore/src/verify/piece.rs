@@ -7,10 +7,13 @@ use std::thread;
 use parking_lot::Mutex;
 
 use super::source::Source;
+use super::statement::Told;
 use super::{Finding, Kind, Progress};
+use crate::erased::leaf_of;
 use crate::error::Error;
 use crate::leaves::subtrees;
 use crate::piece::Piece;
+use crate::segment::encode;
 use crate::tree::{Hash, Subtree, TILE};
 
 /// What the entries of a segment hash to.
@@ -20,6 +23,15 @@ pub(super) struct Checked {
     /// Present if a checkpoint ends within the segment and nothing is wrong with it.
     pub(super) leaves: Vec<Hash>,
     pub(super) findings: Vec<Finding>,
+    pub(super) told: Told,
+    /// It was not looked at.
+    pub(super) is_unread: bool,
+}
+
+impl Checked {
+    const fn of(subtree: Subtree, leaves: Vec<Hash>, findings: Vec<Finding>, told: Told) -> Self {
+        Self { subtree, leaves, findings, told, is_unread: false }
+    }
 }
 
 /// All segments of a log, in their order.
@@ -27,7 +39,7 @@ pub(super) fn all(source: &Source<'_>, progress: &Progress) -> Result<Vec<Checke
     let next = AtomicUsize::new(0);
     let done = Mutex::new(Vec::new());
     thread::scope(|scope| {
-        for _ in 0..source.threads.max(1) {
+        for _ in 0..source.extent.threads.max(1) {
             scope.spawn(|| {
                 while let Some(piece) = source.pieces().get(next.fetch_add(1, Ordering::Relaxed)) {
                     if progress.is_stopped() || source.is_wanted_back() {
@@ -35,7 +47,7 @@ pub(super) fn all(source: &Source<'_>, progress: &Progress) -> Result<Vec<Checke
                         break;
                     }
                     let checked = check(source, piece);
-                    progress.add(piece.rows);
+                    progress.add(if checked.is_unread { 0 } else { piece.rows });
                     done.lock().push((piece.first, checked));
                 }
             });
@@ -51,19 +63,36 @@ pub(super) fn all(source: &Source<'_>, progress: &Progress) -> Result<Vec<Checke
 
 fn check(source: &Source<'_>, piece: &Arc<Piece>) -> Checked {
     let stored = source.subtree(piece);
-    let read = source.view.segment(piece, |segment| segment.leaves(source.view.ids));
+    if let Some(stored) = stored.filter(|_| source.is_left_out(piece)) {
+        return Checked { is_unread: true, ..Checked::of(stored.clone(), Vec::new(), Vec::new(), Told::default()) };
+    }
+    let (mut told, mut is_found) = (Told::default(), true);
+    let read = source.view.segment(piece, |segment| {
+        let mut leaves = Vec::with_capacity(piece.rows as usize);
+        let mut rows: Vec<Vec<u8>> = Vec::with_capacity(piece.rows as usize);
+        segment.each_row(source.view.ids, |row, bytes| {
+            leaves.push(leaf_of(bytes));
+            told.see(source.log, piece.first + row as u64, bytes);
+            rows.push(bytes.to_vec());
+        })?;
+        let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
+        is_found = segment.agrees(&encode(source.log, piece.first, &rows, source.view.ids))?;
+        Ok(leaves)
+    });
     let made = read.ok().flatten().and_then(|leaves| Some((subtrees(piece.first, &leaves).pop()?, leaves)));
     let is_whole = source.view.is_whole(piece).is_ok_and(|is_whole| is_whole);
     let Some((made, leaves)) = made.filter(|_| is_whole) else {
         let subtree = stored.cloned().unwrap_or_else(|| Subtree::unknown(piece.first, piece.rows.ilog2()));
         let unreadable = Finding { first: piece.first, last: piece.end() - 1, kind: Kind::Unreadable };
-        return Checked { subtree, leaves: Vec::new(), findings: vec![unreadable] };
+        return Checked::of(subtree, Vec::new(), vec![unreadable], Told::default());
     };
-    let Some(stored) = stored else { return Checked { subtree: made, leaves, findings: Vec::new() } };
-    let findings = compare(stored, &made, &leaves);
+    let filters = Finding { first: piece.first, last: piece.end() - 1, kind: Kind::Filters };
+    let mut findings = if is_found { Vec::new() } else { vec![filters] };
+    let Some(stored) = stored else { return Checked::of(made, leaves, findings, told) };
+    findings.extend(compare(stored, &made, &leaves));
     let inside = |size: u64| piece.first < size && size < piece.end();
-    let wanted = findings.is_empty() && source.has_head(inside);
-    Checked { subtree: stored.clone(), leaves: if wanted { leaves } else { Vec::new() }, findings }
+    let wanted = stored.root == made.root && source.has_head(inside);
+    Checked::of(stored.clone(), if wanted { leaves } else { Vec::new() }, findings, told)
 }
 
 /// Which tiles differ; all of them if those that were kept do not belong to the root.

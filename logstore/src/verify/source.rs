@@ -14,14 +14,16 @@ use crate::shared::Shared;
 use crate::tree::{self, Subtree};
 use crate::view::View;
 
+use super::Extent;
+
 /// One log at one moment.
 pub(super) struct Source<'a> {
     pub(super) log: Log,
     /// The first position that is kept.
     pub(super) first: u64,
     pub(super) view: View<'a>,
-    /// That read segments at the same time.
-    pub(super) threads: usize,
+    /// How much of it is read.
+    pub(super) extent: Extent,
     /// As they were stored when entries were sealed or removed, by position.
     pub(super) subtrees: Vec<Subtree>,
     /// In the order of their sizes.
@@ -34,17 +36,17 @@ pub(super) struct Source<'a> {
 
 impl<'a> Source<'a> {
     /// Checkpoints are read before the entries, which only become more, and subtrees after them.
-    pub(super) fn of_store(shared: &'a Shared, db: &'a DB, log: Log, threads: usize) -> Result<Self, Error> {
+    pub(super) fn of_store(shared: &'a Shared, db: &'a DB, log: Log, extent: Extent) -> Result<Self, Error> {
         let checkpoints = checkpoint::all(db, log)?;
         let (first, view) = {
             let contents = shared.contents(log).read();
-            (contents.first, View::over(&contents, db, log, &shared.cache, &shared.ids))
+            (contents.first, View::over(&contents, db, log, &shared.cache, &shared.ids).anew())
         };
         Ok(Self {
             log,
             first,
             view,
-            threads,
+            extent,
             subtrees: subtrees(db, log)?,
             checkpoints,
             outside: Vec::new(),
@@ -52,7 +54,7 @@ impl<'a> Source<'a> {
         })
     }
 
-    pub(super) fn of_folder(opened: &'a OpenedToRead, log: Log, threads: usize) -> Result<Self, Error> {
+    pub(super) fn of_folder(opened: &'a OpenedToRead, log: Log, extent: Extent) -> Result<Self, Error> {
         let OpenedToRead { db, ids, cache, contents, store: _ } = opened;
         let [access, requests, audit] = contents;
         let contents = match log {
@@ -60,9 +62,9 @@ impl<'a> Source<'a> {
             Log::Requests => requests,
             Log::Audit => audit,
         };
-        let view = View::over(contents, db, log, cache, ids);
+        let view = View::over(contents, db, log, cache, ids).anew();
         let (subtrees, checkpoints) = (subtrees(db, log)?, checkpoint::all(db, log)?);
-        Ok(Self { log, first: contents.first, view, threads, subtrees, checkpoints, outside: Vec::new(), shared: None })
+        Ok(Self { log, first: contents.first, view, extent, subtrees, checkpoints, outside: Vec::new(), shared: None })
     }
 
     /// With heads that were kept elsewhere.
@@ -79,6 +81,13 @@ impl<'a> Source<'a> {
     pub(super) fn has_head(&self, is_wanted: impl Fn(u64) -> bool) -> bool {
         let outside = self.outside.iter().filter_map(|note| note.lines().nth(1)?.parse().ok());
         self.checkpoints.iter().map(|signed| signed.size).chain(outside).any(is_wanted)
+    }
+
+    /// Whether the entries of a segment are taken as they were hashed before. Those of the audit log never are: they say
+    /// what was done to the others.
+    pub(super) fn is_left_out(&self, piece: &Piece) -> bool {
+        let is_before = self.extent.since.is_some_and(|since| piece.times.1 < since.as_microsecond());
+        is_before && self.log != Log::Audit && piece.fault().is_none()
     }
 
     /// Position of the first row that is not sealed, if there is one.

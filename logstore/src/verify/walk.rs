@@ -7,18 +7,32 @@ use uuid::Uuid;
 
 use super::piece::{self, Checked};
 use super::source::Source;
+use super::statement::Told;
 use super::{Finding, Kind, LogReport, Progress};
 use crate::checkpoint::{Signed, origin};
 use crate::codec::time_of;
+use crate::erased::leaf_of;
 use crate::error::Error;
 use crate::note::{Checkpoint, NoteError, PublicKey};
-use crate::tree::{Edge, Hash, Subtree, leaf, places};
+use crate::tree::{Edge, Hash, Subtree, places};
 
 /// Verifies one log.
-pub(super) fn log(source: &Source<'_>, store: Uuid, key: &PublicKey, progress: &Progress) -> Result<LogReport, Error> {
+pub(super) fn log(
+    source: &Source<'_>,
+    store: Uuid,
+    key: &PublicKey,
+    progress: &Progress,
+) -> Result<(LogReport, Told), Error> {
     let (checkpoints, findings) = signed(source, store, key);
-    let mut walk =
-        Walk { edge: Edge::default(), checkpoints: checkpoints.into_iter().peekable(), findings, right: 0, signed: 0 };
+    let mut walk = Walk {
+        edge: Edge::default(),
+        checkpoints: checkpoints.into_iter().peekable(),
+        findings,
+        right: 0,
+        signed: 0,
+        told: Told::default(),
+        unread: 0,
+    };
     walk.stored_until(source, source.first);
     for checked in piece::all(source, progress)? {
         walk.sealed(source, checked);
@@ -55,6 +69,8 @@ struct Walk {
     /// Checkpoints that were right, and the size of the last of them.
     right: u64,
     signed: u64,
+    told: Told,
+    unread: u64,
 }
 
 impl Walk {
@@ -97,7 +113,9 @@ impl Walk {
     }
 
     fn sealed(&mut self, source: &Source<'_>, checked: Checked) {
-        let Checked { subtree, leaves, findings } = checked;
+        let Checked { subtree, leaves, findings, told, is_unread } = checked;
+        self.unread += if is_unread { subtree.entries() } else { 0 };
+        self.told.add(told);
         self.missing_until(source, subtree.first);
         self.findings.extend(findings);
         if leaves.is_empty() {
@@ -114,7 +132,8 @@ impl Walk {
         rows.seek(source.end_of_pieces());
         while let Some((seq, bytes)) = rows.row() {
             self.missing_until(source, seq);
-            self.leaf(leaf(bytes));
+            self.leaf(leaf_of(bytes));
+            self.told.see(source.log, seq, bytes);
             let time = time_of(bytes);
             let (from, to) = times.unwrap_or((time, time));
             times = Some((from.min(time), to.max(time)));
@@ -147,7 +166,7 @@ impl Walk {
         }
     }
 
-    fn finish(mut self, source: &Source<'_>, unsealed: Option<(i64, i64)>) -> LogReport {
+    fn finish(mut self, source: &Source<'_>, unsealed: Option<(i64, i64)>) -> (LogReport, Told) {
         // An empty log has a head too.
         self.compare();
         let end = self.edge.size();
@@ -158,7 +177,7 @@ impl Walk {
         self.findings.dedup();
         let sealed = source.pieces().iter().filter(|piece| piece.fault().is_none()).map(|piece| piece.times);
         let times = sealed.chain(unsealed).reduce(|(from, to), (min, max)| (from.min(min), to.max(max)));
-        LogReport {
+        let report = LogReport {
             log: source.log,
             first: source.first,
             end,
@@ -166,7 +185,10 @@ impl Walk {
             root: self.edge.root(),
             checkpoints: self.right,
             signed: self.signed,
+            erased: 0,
+            unread: self.unread,
             findings: self.findings,
-        }
+        };
+        (report, self.told)
     }
 }

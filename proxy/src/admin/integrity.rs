@@ -10,7 +10,8 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
-use vestibule_logstore::verify::{self, LogReport, Progress, Report};
+use vestibule_logstore::query::moment;
+use vestibule_logstore::verify::{self, Extent, LogReport, Progress, Report};
 use vestibule_logstore::{Error, Log, checkpoint};
 
 use super::door::Call;
@@ -126,9 +127,15 @@ pub(super) async fn anchor(call: Call) -> Result<Response, Problem> {
     Ok(response)
 }
 
-/// `POST /api/v1/integrity/verify`: every hash again. Lines of JSON: how far it is, every second, and the report.
+/// `POST /api/v1/integrity/verify?since=`: every hash again, or those of segments with entries since then. Lines of
+/// JSON: how far it is, every second, and the report.
 pub(super) async fn verify(call: Call) -> Result<Response, Problem> {
-    call.without_parameters()?;
+    let since = match call.parameters.as_slice() {
+        [] => Some(None),
+        [(name, value)] if name == "since" => moment(value, call.actor.started).map(Some),
+        _ => None,
+    };
+    let since = since.ok_or_else(|| Problem::bad_parameter("since", "write a time, or 24h, and nothing else"))?;
     let turn = timeout(QUEUED, call.port.verifications.clone().acquire_owned());
     let Ok(Ok(turn)) = turn.await else { return Err(Problem::busy("a verification runs already")) };
     let state = call.port.state.clone();
@@ -143,7 +150,7 @@ pub(super) async fn verify(call: Call) -> Result<Response, Problem> {
     let (told, work) = (progress.clone(), state.clone());
     let running = spawn_blocking(move || {
         let _turn = turn;
-        verify::store(&work.store, &work.signer.public_key(), &[], 1, &told)
+        verify::store(&work.store, &work.signer.public_key(), &[], Extent { threads: 1, since }, &told)
     });
     let (feed, body) = Feed::new();
     let mut response = Response::new(body);
@@ -231,6 +238,8 @@ fn of_log(log: &LogReport) -> Value {
         "root": log.root.iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
         "checkpoints": log.checkpoints,
         "signed": log.signed,
+        "erased": log.erased,
+        "unread": log.unread,
         "findings": findings,
     })
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::response::Response;
-use http::HeaderValue;
 use http::header::{HeaderName, LINK};
+use http::{HeaderValue, StatusCode};
 use serde_json::{Map, Value};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
@@ -82,6 +82,10 @@ pub(super) async fn one(call: Call) -> Result<Response, Problem> {
     let Ok(Value::Object(mut entry)) = serde_json::from_str(&row.to_json()) else { return Ok(json(row.to_json())) };
     if wanted.related {
         entry.insert("related".to_owned(), Value::Object(related_of(&call, log, &entry).await?));
+    }
+    if wanted.proof && row.is_erased() {
+        let detail = "the content of this entry was erased; there is nothing left to prove";
+        return Err(Problem::new(StatusCode::GONE, "erased", detail));
     }
     if wanted.proof {
         entry.insert("proof".to_owned(), Value::String(proof_of(&call, row).await?));

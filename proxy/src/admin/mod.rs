@@ -6,6 +6,7 @@ mod circuits;
 mod config;
 mod counts;
 mod door;
+mod erase;
 mod export;
 mod facade;
 mod form;
@@ -83,6 +84,7 @@ pub(crate) const ROUTES: &[Route] = &[
     reads("/api/v1/integrity/checkpoint", |call| Box::pin(integrity::head(call))),
     reads("/api/v1/integrity/anchors", |call| Box::pin(integrity::anchors(call))),
     changes(Method::POST, "/api/v1/integrity/anchors", |call| Box::pin(integrity::anchor(call))),
+    changes(Method::POST, "/api/v1/integrity/erase", |call| Box::pin(ready(erase::erase(call)))),
     token(Method::POST, "/api/v1/integrity/verify", None, Role::Auditor, |call| Box::pin(integrity::verify(call))),
     reads("/api/v1/tokens", |call| Box::pin(ready(tokens::list(&call)))),
     reads("/api/v1/sessions", |call| Box::pin(sessions::list(call))),

@@ -13,6 +13,7 @@ mod completions;
 mod config;
 mod demo;
 mod edit;
+mod erase;
 mod export;
 mod failure;
 mod files;
@@ -117,6 +118,8 @@ enum Command {
     Verify(verify::Args),
     /// Send the heads of the logs elsewhere, or list those that were sent
     Anchor(anchor::Args),
+    /// Replace what the logs hold of a person by its hashes; the logs still verify
+    Erase(erase::Args),
     /// Make a small file that proves one entry to whoever has the key
     Prove(prove::Args),
     /// Ask the running server whether it is ready
@@ -156,6 +159,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Export(args) => export::run(&args, global, output),
         Command::Verify(args) => verify::run(&args, global, output),
         Command::Anchor(args) => anchor::run(&args, global, output),
+        Command::Erase(args) => erase::run(&args, global, output),
         Command::Prove(args) => prove::run(&args, global, output),
         Command::Healthcheck => healthcheck::run(global, output),
         Command::Completions(args) => completions::run(&args, output),

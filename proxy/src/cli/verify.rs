@@ -10,9 +10,11 @@ use clap::ValueEnum;
 use http::Method;
 use serde_json::Value;
 use uuid::Uuid;
+use vestibule_auth::{Clock as _, SystemClock};
 use vestibule_logstore::anchor::{self, Anchor};
 use vestibule_logstore::note::PublicKey;
-use vestibule_logstore::verify::{self, Progress};
+use vestibule_logstore::query::moment;
+use vestibule_logstore::verify::{self, Extent, Progress};
 use vestibule_logstore::{Error, prove};
 
 use super::bar::Bar;
@@ -46,6 +48,9 @@ pub(super) struct Args {
     /// A proof of one entry, made by `vestibule prove`; needs --key
     #[arg(long, value_name = "FILE", requires = "key")]
     proof: Option<PathBuf>,
+    /// Read entries since then only, such as 24h or 2026-11-01T00:00:00Z: those before are taken as they were hashed
+    #[arg(long, value_name = "TIME", conflicts_with = "proof")]
+    since: Option<String>,
     /// How to say it
     #[arg(short, long, value_enum, value_name = "FORM", default_value_t = Form::Line)]
     output: Form,
@@ -66,15 +71,16 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
         return proof(file, key, args.output, output);
     }
     let anchors = args.anchors.as_deref();
+    let since = args.since.as_deref();
     let report = match (&args.data, &args.url) {
-        (Some(folder), _) => of_folder(folder, key, anchors, global)?,
-        (None, None) if anchors.is_some() => of_folder(&configured(global)?, key, anchors, global)?,
-        (None, Some(url)) => of_server(Some(url), key.as_ref(), global)?,
-        (None, None) => match of_server(None, key.as_ref(), global) {
+        (Some(folder), _) => of_folder(folder, key, anchors, since, global)?,
+        (None, None) if anchors.is_some() => of_folder(&configured(global)?, key, anchors, since, global)?,
+        (None, Some(url)) => of_server(Some(url), key.as_ref(), since, global)?,
+        (None, None) => match of_server(None, key.as_ref(), since, global) {
             Err(Failure::Unreachable(cause)) => {
                 let folder = configured(global)?;
                 remark(global, &format!("{cause}\nreading {} instead", folder.display()));
-                of_folder(&folder, key, None, global)?
+                of_folder(&folder, key, None, since, global)?
             }
             asked => asked?,
         },
@@ -101,7 +107,15 @@ fn configured(global: &Global) -> Result<PathBuf, Failure> {
     Ok(files::load(&files::path(global)?).map_err(Failure::Invalid)?.server.data_dir)
 }
 
-fn of_folder(folder: &Path, key: Option<PublicKey>, anchors: Option<&Path>, global: &Global) -> Result<Value, Failure> {
+fn of_folder(
+    folder: &Path,
+    key: Option<PublicKey>,
+    anchors: Option<&Path>,
+    since: Option<&str>,
+    global: &Global,
+) -> Result<Value, Failure> {
+    let wrong = || Failure::Usage("--since takes a time, or how long ago it was: 24h".to_owned());
+    let since = since.map(|since| moment(since, SystemClock::default().now()).ok_or_else(wrong)).transpose()?;
     let logs = folder.join("logs");
     let logs = if logs.is_dir() { logs } else { folder.to_owned() };
     let key = match key {
@@ -113,8 +127,9 @@ fn of_folder(folder: &Path, key: Option<PublicKey>, anchors: Option<&Path>, glob
     let (store, total) = verify::known(&logs).with_context(unreadable)?;
     let anchors = anchors.map_or(Ok(Vec::new()), |anchors| sound(anchors, store, &key, global))?;
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let extent = Extent { threads, since };
     let report = thread::scope(|scope| {
-        let work = scope.spawn(|| verify::folder(&logs, &key, &anchors, threads, &progress));
+        let work = scope.spawn(|| verify::folder(&logs, &key, &anchors, extent, &progress));
         while !work.is_finished() {
             bar.draw(progress.entries(), Some(total), None);
             thread::sleep(LOOK);
@@ -163,7 +178,12 @@ fn beside(folder: &Path, global: &Global) -> Result<PublicKey, Failure> {
     Ok(signer.public_key())
 }
 
-fn of_server(url: Option<&str>, key: Option<&PublicKey>, global: &Global) -> Result<Value, Failure> {
+fn of_server(
+    url: Option<&str>,
+    key: Option<&PublicKey>,
+    since: Option<&str>,
+    global: &Global,
+) -> Result<Value, Failure> {
     let client = match url {
         Some(url) => Client::at(url)?,
         None => Client::new(global)?,
@@ -174,9 +194,10 @@ fn of_server(url: Option<&str>, key: Option<&PublicKey>, global: &Global) -> Res
         say(global, "error: wrong key: the server signs with another key than --key");
         return Err(Failure::Unsound);
     }
+    let query: Vec<(&str, &str)> = since.map(|since| ("since", since)).into_iter().collect();
     let mut bar = Bar::new(global);
     let report = client.wait(async {
-        let opened = client.open(Method::POST, "/api/v1/integrity/verify", &[], None).await?;
+        let opened = client.open(Method::POST, "/api/v1/integrity/verify", &query, None).await?;
         match opened {
             Ok(body) => last_line(body, &mut bar).await,
             Err(refused) => refused.json(),
@@ -216,6 +237,11 @@ fn page(report: &Value, output: &mut Output) -> Result<(), Failure> {
         ))?;
         let (signed, end) = (number("signed"), number("end"));
         output.line(&format!("          signed up to {signed} of {end}; {} before are gone", number("first")))?;
+        for (name, what) in [("erased", "were erased"), ("unread", "are taken as they were hashed before")] {
+            if number(name) > 0 {
+                output.line(&format!("          {} entries {what}", number(name)))?;
+            }
+        }
         for finding in findings {
             let number = |name: &str| finding.get(name).and_then(Value::as_u64).unwrap_or_default();
             let kind = finding.get("kind").and_then(Value::as_str).unwrap_or("?");
