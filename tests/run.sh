@@ -28,6 +28,7 @@ can_mount() {
   return "$ok"
 }
 have curl || without demo_curl_ "curl is not installed"
+{ have strace || apt_install strace; } || without faults::strace_ "strace cannot be installed"
 can_mount || without errors::mounted_ "needs root to mount a small tmpfs"
 
 # oidc-provider, a certified identity provider, into the build cache. Its node must be of version 20 or later.

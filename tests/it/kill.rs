@@ -9,7 +9,13 @@ use harness::house::MAYA;
 use harness::{Connection, House, Request};
 use serde_json::Value;
 
+/// How often, unless the environment says otherwise: `tests/bench/kill.sh` does.
 const ROUNDS: usize = 100;
+
+fn rounds() -> usize {
+    std::env::var("VESTIBULE_KILL_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(ROUNDS)
+}
+
 /// The promise: a kill loses no request whose answer had ended this long before, counted from when its client had the
 /// whole of it. What counts is that the writer has handed the entry to the system, which keeps it when the process ends;
 /// that the disk is slow adds nothing, which `logstore` tests by itself.
@@ -58,7 +64,8 @@ fn a_hundred_kills_lose_no_attempt_and_only_the_last_requests() {
     let proxy = house.gateway.proxy();
     let (mut attempts, mut requests) = (BTreeSet::new(), BTreeSet::new());
     let (mut opened_max, mut stall_max, mut late) = (Duration::ZERO, Duration::ZERO, 0);
-    for round in 0..ROUNDS {
+    let rounds = rounds();
+    for round in 0..rounds {
         let done = AtomicBool::new(false);
         let (tried, visited) = (Answered::default(), Answered::default());
         let (killed, stall) = std::thread::scope(|scope| {
@@ -94,7 +101,7 @@ fn a_hundred_kills_lose_no_attempt_and_only_the_last_requests() {
     let missing: Vec<_> = requests.difference(&kept("requests")).cloned().collect();
     assert!(missing.is_empty(), "{} of {} older requests are lost", missing.len(), requests.len());
     assert!(
-        attempts.len() > ROUNDS / 4 && requests.len() > ROUNDS,
+        attempts.len() > rounds / 4 && requests.len() > rounds,
         "{} attempts, {} requests",
         attempts.len(),
         requests.len()

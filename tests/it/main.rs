@@ -28,6 +28,8 @@ mod docs;
 mod edge;
 // Bad input, full disks, starts that must be refused.
 mod errors;
+// Disks, files and descriptors that fail.
+mod faults;
 // Views of the logs in the shape of other products.
 mod facades;
 // All entries, into a file.
