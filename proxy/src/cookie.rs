@@ -17,7 +17,9 @@ const PLAIN_NAME: &str = "vestibule";
 /// The browser's own, for sign-ins that were begun and not finished; the same two names.
 const SECURE_BROWSER: &str = "__Host-vestibule-browser";
 const PLAIN_BROWSER: &str = "vestibule-browser";
-/// Characters of that one.
+/// Of who signed in to the pages on the admin port.
+const ADMIN: &str = "vestibule-admin";
+/// Characters of the browser's own.
 const BROWSER_CHARS: usize = 43;
 /// A longer value cannot be ours (43 characters today).
 const VALUE_BYTES: usize = 256;
@@ -54,6 +56,28 @@ pub(crate) fn set_browser(value: &str, secure: bool) -> Option<HeaderValue> {
 
 fn browser_name(secure: bool) -> &'static str {
     if secure { SECURE_BROWSER } else { PLAIN_BROWSER }
+}
+
+/// The value of the admin pages' cookie, if exactly one was sent.
+pub(crate) fn find_admin(headers: &HeaderMap) -> Option<&str> {
+    only(headers, ADMIN)
+}
+
+/// `Set-Cookie` for the admin pages: it leaves with no request that another site made.
+pub(crate) fn set_admin(value: &str, secure: bool, lifetime: Duration) -> Option<HeaderValue> {
+    let (attributes, seconds) = (admin_attributes(secure), rounded_up(lifetime));
+    let mut header = HeaderValue::from_str(&format!("{ADMIN}={value}; Max-Age={seconds}; {attributes}")).ok()?;
+    header.set_sensitive(true);
+    Some(header)
+}
+
+/// `Set-Cookie` that makes the browser forget it.
+pub(crate) fn clear_admin(secure: bool) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("{ADMIN}=; Max-Age=0; {}", admin_attributes(secure))).ok()
+}
+
+fn admin_attributes(secure: bool) -> &'static str {
+    if secure { "Path=/; Secure; HttpOnly; SameSite=Strict" } else { "Path=/; HttpOnly; SameSite=Strict" }
 }
 
 fn only<'a>(headers: &'a HeaderMap, name: &'static str) -> Option<&'a str> {

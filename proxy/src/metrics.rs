@@ -62,6 +62,8 @@ pub(crate) struct Held<'a> {
     pub(crate) waiting_machines: u64,
     /// Addresses that sent wrong tokens to the admin port.
     pub(crate) throttled_addresses: u64,
+    /// People who are signed in to the pages of the admin port.
+    pub(crate) admin_sign_ins: u64,
     /// Of the latest anchor that every place has, in seconds; none before the first.
     pub(crate) anchor_age: Option<i64>,
     /// Anchors that a place did not take, each time.
@@ -100,6 +102,7 @@ struct Snapshot {
     remembered_refusals: Gauge,
     waiting_machines: Gauge,
     throttled_addresses: Gauge,
+    admin_sign_ins: Gauge,
     anchor_age: Gauge,
     anchor_failures: Counter,
 }
@@ -394,6 +397,7 @@ impl Metrics {
         add(to, "assertions_signed", "Identity assertions signed", &kept.signed_assertions);
         add(to, "refusals_remembered", "Refused sessions in memory", &kept.remembered_refusals);
         add(to, "machines_waiting", "Machines that wait for a record", &kept.waiting_machines);
+        add(to, "admin_sign_ins", "People signed in to the admin port's pages", &kept.admin_sign_ins);
         add(to, "admin_throttled_addresses", "Addresses that sent wrong tokens", &kept.throttled_addresses);
         let age = "Seconds since the latest anchor that every place has; -1 before the first";
         add(to, "anchor_age_seconds", age, &kept.anchor_age);
@@ -410,6 +414,7 @@ impl Snapshot {
             remembered_refusals,
             waiting_machines,
             throttled_addresses,
+            admin_sign_ins,
             anchor_age,
             anchor_failures,
             waiting_mails,
@@ -449,6 +454,7 @@ impl Snapshot {
         self.remembered_refusals.set(signed(remembered_refusals));
         self.waiting_machines.set(signed(waiting_machines));
         self.throttled_addresses.set(signed(throttled_addresses));
+        self.admin_sign_ins.set(signed(admin_sign_ins));
         self.anchor_age.set(anchor_age.unwrap_or(-1));
         store_in(&self.anchor_failures, anchor_failures);
     }

@@ -123,6 +123,34 @@ impl Chromium {
         }
     }
 
+    /// Presses keys where the page has its focus.
+    #[track_caller]
+    pub fn type_keys(&self, keys: &str) {
+        let pressed =
+            keys.chars().flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({ "type": kind, "value": key })));
+        let actions = json!({ "actions": [{ "type": "key", "id": "keys", "actions": pressed.collect::<Vec<_>>() }] });
+        self.tell("/actions", &actions);
+    }
+
+    /// The window's title.
+    #[track_caller]
+    pub fn title(&self) -> String {
+        self.get("/title").as_str().unwrap().to_owned()
+    }
+
+    /// Another width, and the colours that people see who prefer dark ones.
+    #[track_caller]
+    pub fn look(&self, width: u64, dark: bool) {
+        let do_it = |command: &str, parameters: Value| {
+            self.tell("/goog/cdp/execute", &json!({ "cmd": command, "params": parameters }));
+        };
+        let metrics = json!({ "width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width == WIDTH });
+        do_it("Emulation.setDeviceMetricsOverride", metrics);
+        let scheme = if dark { "dark" } else { "light" };
+        let features = json!({ "features": [{ "name": "prefers-color-scheme", "value": scheme }] });
+        do_it("Emulation.setEmulatedMedia", features);
+    }
+
     /// Pixels that the page needs from left to right.
     #[track_caller]
     pub fn page_width(&self) -> u64 {

@@ -62,6 +62,10 @@ mod machines;
 mod methods;
 // Parts of a circuit that differ.
 mod paths;
+// The web pages of the admin port.
+mod pages;
+// The same in a real browser.
+mod pages_chromium;
 // What entries tell about people.
 mod personal;
 // Who may enter.

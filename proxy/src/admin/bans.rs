@@ -21,70 +21,86 @@ const COLUMNS: [&str; 8] = ["id", "kind", "network", "account", "since", "until"
 const NOTE_MAX: usize = 500;
 
 /// Ids of locks are this and the account.
-const LOCK: &str = "lock:";
+pub(super) const LOCK: &str = "lock:";
 
 /// The body of a new ban.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Wanted {
-    network: String,
+pub(super) struct Wanted {
+    pub(super) network: String,
     #[serde(rename = "for")]
-    period: Option<String>,
-    note: Option<String>,
+    pub(super) period: Option<String>,
+    pub(super) note: Option<String>,
 }
 
 /// `GET /api/v1/bans`.
 pub(super) fn list(call: &Call) -> Result<Response, Problem> {
     call.without_parameters()?;
     let form = Form::of(call)?;
+    Ok(List { columns: &COLUMNS, rows: rows(call), complete: true, beside: Map::new() }.answer(form))
+}
+
+/// Bans, then locks.
+pub(super) fn rows(call: &Call) -> Vec<Value> {
     let state = &call.port.state;
     let live = state.live.load();
     let accounts = live.settings.users.keys().map(|email| email.as_str());
     let locks = state.auth.locked(accounts);
     let bans = state.auth.bans().list();
-    let rows = bans.iter().map(of_ban).chain(locks.iter().map(|(account, until)| of_lock(account, *until))).collect();
-    Ok(List { columns: &COLUMNS, rows, complete: true, beside: Map::new() }.answer(form))
+    bans.iter().map(of_ban).chain(locks.iter().map(|(account, until)| of_lock(account, *until))).collect()
 }
 
 /// `POST /api/v1/bans`: `network`, `for`, `note`.
 pub(super) async fn add(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
     let example = r#"{"network": "203.0.113.0/24", "for": "24h"}"#;
-    let Wanted { network, period, note } = change::wanted(&call, "ban", example)?;
+    let made = keep_out(&call, change::wanted(&call, "ban", example)?).await?;
+    Ok(change::created(&made))
+}
+
+/// From the next request on.
+pub(super) async fn keep_out(call: &Call, wanted: Wanted) -> Result<Value, Problem> {
+    let Wanted { network, period, note } = wanted;
     let network = network_of(&network)?;
     let until = period.as_deref().map(|period| until(call.actor.started, period)).transpose()?;
     if note.as_ref().is_some_and(|note| note.len() > NOTE_MAX || note.chars().any(char::is_control)) {
         return Err(Problem::bad_parameter("note", &format!("write at most {NOTE_MAX} bytes on one line")));
     }
-    change::must_be_writable(&call)?;
+    change::must_be_writable(call)?;
     let (auth, by) = (call.port.state.auth.clone(), call.actor.name.clone());
     let ban = off_the_runtime(move || auth.bans().add(network, until, &by, note)).await?;
     let made = of_ban(&ban);
-    record(&call, "ban.add", &ban.network.to_string(), StatusCode::CREATED, (None, Some(&made))).await?;
-    Ok(change::created(&made))
+    record(call, "ban.add", &ban.network.to_string(), StatusCode::CREATED, (None, Some(&made))).await?;
+    Ok(made)
 }
 
 /// `DELETE /api/v1/bans/{id}`: of a ban, or of a lock.
 pub(super) async fn remove(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
-    change::must_be_writable(&call)?;
     let id = percent_encoding::percent_decode_str(call.id()).decode_utf8_lossy().into_owned();
+    let removed = let_in(&call, &id).await?;
+    Ok(answer(json!({ "removed": removed }).to_string()))
+}
+
+/// A network or an account again; the answer is what kept it out.
+pub(super) async fn let_in(call: &Call, id: &str) -> Result<Value, Problem> {
+    change::must_be_writable(call)?;
     match id.strip_prefix(LOCK) {
-        Some(account) => unlock(&call, account).await,
-        None => lift(&call, &id).await,
+        Some(account) => unlock(call, account).await,
+        None => lift(call, id).await,
     }
 }
 
-async fn lift(call: &Call, id: &str) -> Result<Response, Problem> {
+async fn lift(call: &Call, id: &str) -> Result<Value, Problem> {
     let (auth, id) = (call.port.state.auth.clone(), id.to_owned());
     let removed = off_the_runtime(move || auth.bans().remove(&id)).await?;
     let ban = removed.ok_or_else(|| Problem::not_found("no ban with this id"))?;
     let before = of_ban(&ban);
     record(call, "ban.remove", &ban.network.to_string(), StatusCode::OK, (Some(&before), None)).await?;
-    Ok(answer(json!({ "removed": before }).to_string()))
+    Ok(before)
 }
 
-async fn unlock(call: &Call, account: &str) -> Result<Response, Problem> {
+async fn unlock(call: &Call, account: &str) -> Result<Value, Problem> {
     let (auth, name) = (call.port.state.auth.clone(), account.to_owned());
     let unlocked = off_the_runtime(move || auth.unlock(&name)).await?;
     if unlocked == 0 {
@@ -92,7 +108,7 @@ async fn unlock(call: &Call, account: &str) -> Result<Response, Problem> {
     }
     let before = json!({ "account": account, "locked_from_addresses": unlocked });
     record(call, "user.unlock", account, StatusCode::OK, (Some(&before), None)).await?;
-    Ok(answer(json!({ "removed": before }).to_string()))
+    Ok(before)
 }
 
 impl From<NotBanned> for Problem {

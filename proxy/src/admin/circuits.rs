@@ -10,13 +10,18 @@ use vestibule_config::{Access, AllowEntry, Circuit, CircuitPath, Rewrite};
 use super::door::Call;
 use super::list;
 use super::problem::Problem;
+use crate::state::Live;
 
 /// `GET /api/v1/circuits`.
 pub(super) fn list(call: &Call) -> Result<Response, Problem> {
     call.without_parameters()?;
     let live = call.port.state.live.load();
-    let rows = live.settings.circuits.values().map(|circuit| describe(circuit, call.actor.started)).collect();
-    list::of_the_configuration(call, &COLUMNS, rows, &live)
+    list::of_the_configuration(call, &COLUMNS, rows(call, &live), &live)
+}
+
+/// Every circuit, by name.
+pub(super) fn rows(call: &Call, live: &Live) -> Vec<Value> {
+    live.settings.circuits.values().map(|circuit| describe(circuit, call.actor.started)).collect()
 }
 
 const COLUMNS: [&str; 27] = [

@@ -1,4 +1,4 @@
-//! The door: host name, token, role. Nothing behind it runs without passing it.
+//! The door: host name, token or sign-in, role. Nothing behind it runs without passing it.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -14,16 +14,19 @@ use http::header::{
 };
 use http::request::Parts;
 use http::uri::Authority;
-use http::{HeaderMap, HeaderValue, StatusCode, Uri};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use subtle::ConstantTimeEq;
 use vestibule_config::admin::{Admin, AdminToken, LogName, Role};
 
+use super::pages;
+use super::pages::sign_ins::SignedIn;
 use super::problem::Problem;
 use super::tokens::admin_key;
 use super::{Answer, Port, ROUTES, Route};
 use crate::audit::{Actor, ActorKind};
-use crate::request_id;
+use crate::state::State;
+use crate::{cookie, login, request_id};
 
 /// Of what a request brings.
 const BODY_BYTES: usize = 64 << 10;
@@ -51,7 +54,8 @@ pub(crate) struct Call {
     pub(crate) body: Bytes,
     /// The token that opened.
     pub(crate) pass: Pass,
-    path: String,
+    /// Of the route, with its id.
+    pub(crate) path: String,
     id: String,
 }
 
@@ -59,9 +63,22 @@ pub(crate) struct Call {
 pub(crate) struct Pass {
     name: String,
     hash: [u8; 32],
-    role: Role,
+    pub(super) role: Role,
     least: Role,
     log: Option<LogName>,
+    /// The sign-in through which it came, at the pages.
+    pub(super) signed_in: Option<Arc<SignedIn>>,
+}
+
+/// Somebody at the way in to the pages: not let in yet.
+pub(crate) struct Visitor {
+    pub(crate) port: Arc<Port>,
+    /// Nobody yet.
+    pub(crate) actor: Actor,
+    /// Decoded, in order.
+    pub(crate) parameters: Vec<(String, String)>,
+    /// As sent, at most [`BODY_BYTES`].
+    pub(crate) body: Bytes,
 }
 
 impl Pass {
@@ -78,9 +95,14 @@ impl Pass {
         Err(Problem::forbidden(format!("this needs a token with the role {:?}", role_name(role))))
     }
 
-    /// Whether the configuration in force would let it in again: for answers that go on.
-    pub(crate) fn still_opens(&self, admin: &Admin) -> bool {
-        let token = admin.tokens.iter().find(|(name, _)| name.as_str() == self.name).map(|(_, token)| token);
+    /// Whether it would be let in again now: for answers that go on.
+    pub(crate) fn still_opens(&self, state: &State) -> bool {
+        if self.signed_in.as_ref().is_some_and(|signed_in| !signed_in.lasts(state.clock.elapsed())) {
+            return false;
+        }
+        let live = state.live.load();
+        let tokens = &live.settings.admin.tokens;
+        let token = tokens.iter().find(|(name, _)| name.as_str() == self.name).map(|(_, token)| token);
         token.is_some_and(|token| {
             *token.hash.expose() == self.hash
                 && token.role >= self.least
@@ -116,16 +138,23 @@ impl Call {
 pub(super) async fn admit(port: Arc<Port>, route: Option<&'static Route>, request: Request) -> Response {
     let request_id = request_id::next(&port.state.request_ids);
     let id = request_id.to_str().unwrap_or_default();
+    let asked_for = request.uri().path_and_query().map(|asked_for| asked_for.as_str().to_owned());
     let mut response = match answer(&port, route, request, id).await {
         Ok(response) => response,
         Err(problem) => {
             port.state.metrics.admin_refused(problem.reason);
-            let problem = if let Some(route) = route { (route.told)(problem) } else { problem };
-            problem.into_response(id)
+            match route {
+                Some(route) if route.is_page() => pages::problem(&problem, route, asked_for.as_deref(), id),
+                Some(route) => (route.told)(problem).into_response(id),
+                None => problem.into_response(id),
+            }
         }
     };
     let headers = response.headers_mut();
-    headers.extend(FIXED_HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value))));
+    for (name, value) in FIXED_HEADERS {
+        // A page has a policy of its own.
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
     headers.insert(HeaderName::from_static("x-request-id"), request_id.clone());
     response
 }
@@ -145,33 +174,40 @@ async fn answer(
     request_id: &str,
 ) -> Result<Response, Problem> {
     let (request, body) = request.into_parts();
-    let least = match route.map(|route| &route.answer) {
-        Some(Answer::Open(answer)) => return Ok(answer(port)),
-        Some(Answer::Token(least, _)) => *least,
-        None => Role::Reader,
-    };
-    let log = route.and_then(|route| route.log);
     let mut actor = actor(port, &request, request_id);
     let refused = |problem: &Problem, actor: &Actor| {
         let path = route.map_or("others", |route| route.path);
         port.refusals.refused(&port.state, path, problem.reason, problem.status.as_u16(), actor.clone());
     };
-    let admitted = enter(port, &request, &mut actor, least, log);
-    let (pass, logs) = admitted.inspect_err(|problem| refused(problem, &actor))?;
-    let Some(Route { path, answer: Answer::Token(_, handler), .. }) = route else {
-        return Err(nothing_here(&request.uri));
+    let (least, by, handler) = match route.map(|route| &route.answer) {
+        Some(Answer::Open(answer)) => return Ok(answer(port)),
+        Some(Answer::Entrance(handler)) => {
+            let visitor =
+                receive(port, &request, body, &actor).await.inspect_err(|problem| refused(problem, &actor))?;
+            return handler(visitor).await.inspect_err(|problem| refused(problem, &actor));
+        }
+        Some(Answer::Token(least, handler)) => (*least, By::Bearer, Some(handler)),
+        Some(Answer::Page(least, handler)) => (*least, By::Cookie, Some(handler)),
+        None => (Role::Reader, By::Bearer, None),
     };
+    let log = route.and_then(|route| route.log);
+    let admitted = enter(port, &request, &mut actor, Wanted { least, log, by });
+    let (pass, logs) = admitted.inspect_err(|problem| refused(problem, &actor))?;
+    let (Some(Route { path, .. }), Some(handler)) = (route, handler) else { return Err(nothing_here(&request.uri)) };
     let id = id_in(path, request.uri.path()).to_owned();
-    let Query(parameters) = Query::try_from_uri(&request.uri)
-        .map_err(|_| Problem::bad_parameter("query", "not of the form name=value&name=value"))?;
+    let parameters = parameters(&request.uri)?;
     let path = request.uri.path().to_owned();
+    let body = read(body).await?;
+    if let Some(signed_in) = pass.signed_in.as_ref().filter(|_| request.method != Method::GET) {
+        signed_in.must_have_sent(&body).inspect_err(|problem| refused(problem, &actor))?;
+    }
     let call = Call {
         port: port.clone(),
         actor: actor.clone(),
         logs,
         log,
         parameters,
-        body: read(body).await?,
+        body,
         headers: request.headers,
         pass,
         path,
@@ -185,26 +221,81 @@ async fn answer(
     })
 }
 
+fn parameters(uri: &Uri) -> Result<Vec<(String, String)>, Problem> {
+    let Query(parameters) = Query::try_from_uri(uri)
+        .map_err(|_| Problem::bad_parameter("query", "not of the form name=value&name=value"))?;
+    Ok(parameters)
+}
+
+/// How a route is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    /// `Authorization`: programs.
+    Bearer,
+    /// The cookie of a sign-in: the pages. No other route looks at it.
+    Cookie,
+}
+
+/// What a route wants of who comes.
+struct Wanted {
+    least: Role,
+    log: Option<LogName>,
+    by: By,
+}
+
+/// Who comes to sign in has no token yet, but comes from here.
+async fn receive(port: &Arc<Port>, request: &Parts, body: Body, actor: &Actor) -> Result<Visitor, Problem> {
+    if !host_is_ours(&port.state.live.load().settings.admin, &request.uri, &request.headers) {
+        return Err(Problem::misdirected());
+    }
+    must_come_from_here(port, request)?;
+    let parameters = parameters(&request.uri)?;
+    Ok(Visitor { port: port.clone(), actor: actor.clone(), parameters, body: read(body).await? })
+}
+
+/// Nothing is changed by a form of another site.
+fn must_come_from_here(port: &Port, request: &Parts) -> Result<(), Problem> {
+    let authority = request.uri.authority().map(Authority::as_str);
+    let authority = authority.or_else(|| request.headers.get(HOST)?.to_str().ok()).unwrap_or_default();
+    if request.method == Method::GET || login::sent_from_here(&request.headers, port.is_secure(), authority) {
+        return Ok(());
+    }
+    Err(Problem::cross_site())
+}
+
 /// Checks in this order, so that a foreign page learns nothing about tokens; the answer is the token and what it may
 /// read.
 fn enter(
     port: &Port,
     request: &Parts,
     actor: &mut Actor,
-    least: Role,
-    log: Option<LogName>,
+    wanted: Wanted,
 ) -> Result<(Pass, Option<Vec<LogName>>), Problem> {
     let live = port.state.live.load();
     let admin = &live.settings.admin;
     if !host_is_ours(admin, &request.uri, &request.headers) {
         return Err(Problem::misdirected());
     }
-    let Some(sent) = bearer(&request.headers) else {
-        return Err(Problem::unauthorized("send Authorization: Bearer TOKEN"));
+    let Wanted { least, log, by } = wanted;
+    let (name, token, signed_in) = match by {
+        By::Bearer => {
+            let Some(sent) = bearer(&request.headers) else {
+                return Err(Problem::unauthorized("send Authorization: Bearer TOKEN"));
+            };
+            let Some((name, token)) = holder(admin, sent) else { return Err(wrong_token(port, actor.source_ip)) };
+            (name, token, None)
+        }
+        By::Cookie => {
+            let known = signed_in(port, admin, &request.headers);
+            let (name, token, signed_in) = known.ok_or_else(|| Problem::unauthorized("sign in first"))?;
+            (name, token, Some(signed_in))
+        }
     };
-    let Some((name, token)) = holder(admin, sent) else { return Err(wrong_token(port, actor.source_ip)) };
     (actor.name, actor.kind) = (name.to_owned(), ActorKind::Token);
-    let pass = Pass { name: name.to_owned(), hash: *token.hash.expose(), role: token.role, least, log };
+    if signed_in.is_some() {
+        must_come_from_here(port, request)?;
+    }
+    let pass = Pass { name: name.to_owned(), hash: *token.hash.expose(), role: token.role, least, log, signed_in };
     if let Some(address) = actor.source_ip {
         port.state.auth.uses().of(&admin_key(name)).note(actor.started, address);
     }
@@ -215,6 +306,17 @@ fn enter(
         }
         (logs, _) => Ok((pass, logs.clone())),
     }
+}
+
+/// Whoever signed in is let in as long as the configuration has the token for which the sign-in stands.
+fn signed_in<'a>(
+    port: &Port,
+    admin: &'a Admin,
+    headers: &HeaderMap,
+) -> Option<(&'a str, &'a AdminToken, Arc<SignedIn>)> {
+    let signed_in = port.sign_ins.find(cookie::find_admin(headers)?, port.state.clock.elapsed())?;
+    let (name, token) = signed_in.holder().in_force(admin)?;
+    Some((name, token, signed_in))
 }
 
 /// What somebody sends who may.
@@ -263,7 +365,7 @@ fn bearer(headers: &HeaderMap) -> Option<&[u8]> {
 }
 
 /// Every token is compared, whichever fits, so that the time tells nothing.
-fn holder<'a>(admin: &'a Admin, sent: &[u8]) -> Option<(&'a str, &'a AdminToken)> {
+pub(super) fn holder<'a>(admin: &'a Admin, sent: &[u8]) -> Option<(&'a str, &'a AdminToken)> {
     let sent = digest(&SHA256, sent);
     admin.tokens.iter().fold(None, |found, (name, token)| {
         let fits = bool::from(token.hash.expose().as_slice().ct_eq(sent.as_ref()));
@@ -271,7 +373,7 @@ fn holder<'a>(admin: &'a Admin, sent: &[u8]) -> Option<(&'a str, &'a AdminToken)
     })
 }
 
-fn wrong_token(port: &Port, address: Option<IpAddr>) -> Problem {
+pub(super) fn wrong_token(port: &Port, address: Option<IpAddr>) -> Problem {
     let address = address.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED));
     match port.throttle.wrong(address, port.state.clock.elapsed()) {
         Some(wait) => Problem::too_many("too many wrong tokens from this address", wait.as_secs().saturating_add(1)),

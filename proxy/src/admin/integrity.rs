@@ -6,9 +6,10 @@ use std::time::Duration;
 use axum::response::Response;
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use vestibule_logstore::query::moment;
 use vestibule_logstore::verify::{self, Extent, LogReport, Progress, Report};
@@ -21,7 +22,6 @@ use super::status::{json as answer, rfc3339_us};
 use super::stream::{Feed, Gone};
 use crate::anchors;
 use crate::audit::Act;
-use crate::state::State;
 
 /// A verification reads everything there is; one more waits up to [`QUEUED`], then gets 503.
 pub(super) const VERIFICATIONS_AT_ONCE: usize = 1;
@@ -32,8 +32,13 @@ const SAY_EVERY: Duration = Duration::from_secs(1);
 /// `GET /api/v1/integrity`: segments that cannot be read, what is signed, and by which key.
 pub(super) async fn state(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
+    Ok(answer(known(&call).await?.to_string()))
+}
+
+/// What the logs are, and what is signed of them.
+pub(super) async fn known(call: &Call) -> Result<Value, Problem> {
     let state = call.port.state.clone();
-    let body = off_the_runtime(&call, move || {
+    let known = off_the_runtime(call, move || {
         let heads = state.store.heads().map_err(|error| Problem::internal(&error))?;
         let (key, store) = (state.signer.public_key(), state.store.uuid());
         let logs = Log::ALL.into_iter().zip(heads).map(|(log, head)| {
@@ -59,7 +64,7 @@ pub(super) async fn state(call: Call) -> Result<Response, Problem> {
             "logs": logs,
         }))
     });
-    Ok(answer(body.await?.to_string()))
+    known.await
 }
 
 /// `GET /api/v1/integrity/checkpoint?log=`: the latest signed head, as a signed note.
@@ -99,13 +104,19 @@ pub(super) async fn anchors(call: Call) -> Result<Response, Problem> {
 /// `POST /api/v1/integrity/anchors`: one more, now.
 pub(super) async fn anchor(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
+    let mut response = answer(make_anchor(&call).await?);
+    *response.status_mut() = StatusCode::CREATED;
+    Ok(response)
+}
+
+/// The text of the one that was made.
+pub(super) async fn make_anchor(call: &Call) -> Result<String, Problem> {
     let state = call.port.state.clone();
     if state.live.load().settings.logs.anchors.to.is_empty() {
         let detail = "anchors go nowhere; name a place in [logs.anchors] to";
         return Err(Problem::new(StatusCode::CONFLICT, "no_place", detail));
     }
-    let made =
-        off_the_runtime(&call, move || anchors::now(&state, "asked").map_err(|error| Problem::internal(&*error)));
+    let made = off_the_runtime(call, move || anchors::now(&state, "asked").map_err(|error| Problem::internal(&*error)));
     let made = made.await?.ok_or_else(|| Problem::busy("the logs cannot be signed now"))?;
     let resource = made.number.to_string();
     let act = Act {
@@ -122,9 +133,7 @@ pub(super) async fn anchor(call: Call) -> Result<Response, Problem> {
         count: 1,
     };
     act.commit(&call.port.state).await?;
-    let mut response = answer(made.text);
-    *response.status_mut() = StatusCode::CREATED;
-    Ok(response)
+    Ok(made.text)
 }
 
 /// `POST /api/v1/integrity/verify?since=`: every hash again, or those of segments with entries since then. Lines of
@@ -136,68 +145,117 @@ pub(super) async fn verify(call: Call) -> Result<Response, Problem> {
         _ => None,
     };
     let since = since.ok_or_else(|| Problem::bad_parameter("since", "write a time, or 24h, and nothing else"))?;
-    let turn = timeout(QUEUED, call.port.verifications.clone().acquire_owned());
-    let Ok(Ok(turn)) = turn.await else { return Err(Problem::busy("a verification runs already")) };
-    let state = call.port.state.clone();
-    let signed = state.clone();
-    let now = state.clock.now();
-    // So that what is there now is under a head.
-    let signed = off_the_runtime(&call, move || {
-        signed.store.sign(&signed.signer, now).map_err(|error| Problem::internal(&error))
-    });
-    signed.await?;
-    let progress = Arc::new(Progress::default());
-    let (told, work) = (progress.clone(), state.clone());
-    let running = spawn_blocking(move || {
-        let _turn = turn;
-        verify::store(&work.store, &work.signer.public_key(), &[], Extent { threads: 1, since }, &told)
-    });
+    let running = begin(&call, since).await?;
     let (feed, body) = Feed::new();
     let mut response = Response::new(body);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
     tokio::spawn(async move {
-        let told = tell(&state, running, &progress, feed, call).await;
+        let progress = running.progress.clone();
         // Nobody reads the answer any more.
-        told.unwrap_or_else(|Gone| progress.stop());
+        tell(running, feed, call).await.unwrap_or_else(|Gone| progress.stop());
     });
     Ok(response)
 }
 
-async fn tell(
-    state: &State,
-    mut running: JoinHandle<Result<Report, Error>>,
-    progress: &Progress,
-    feed: Feed,
-    call: Call,
-) -> Result<(), Gone> {
-    let total: u64 = state.store.figures().kept.iter().map(|(_, entries)| entries).sum();
+/// A verification that was begun.
+struct Running {
+    task: JoinHandle<Result<Report, Error>>,
+    progress: Arc<Progress>,
+    /// Entries that it will have looked at.
+    total: u64,
+}
+
+async fn begin(call: &Call, since: Option<Timestamp>) -> Result<Running, Problem> {
+    let turn = timeout(QUEUED, call.port.verifications.clone().acquire_owned());
+    let Ok(Ok(turn)) = turn.await else { return Err(Problem::busy("a verification runs already")) };
+    let state = call.port.state.clone();
+    let now = state.clock.now();
+    // So that what is there now is under a head.
+    let signed = state.clone();
+    let signed = off_the_runtime(call, move || {
+        signed.store.sign(&signed.signer, now).map_err(|error| Problem::internal(&error))
+    });
+    signed.await?;
+    let progress = Arc::new(Progress::default());
+    let total = state.store.figures().kept.iter().map(|(_, entries)| entries).sum();
+    let told = progress.clone();
+    let task = spawn_blocking(move || {
+        let _turn = turn;
+        verify::store(&state.store, &state.signer.public_key(), &[], Extent { threads: 1, since }, &told)
+    });
+    Ok(Running { task, progress, total })
+}
+
+async fn tell(mut running: Running, feed: Feed, call: Call) -> Result<(), Gone> {
     let done = loop {
         tokio::select! {
-            done = &mut running => break done,
+            done = &mut running.task => break done,
             () = sleep(SAY_EVERY) => {
-                feed.put(format!("{}\n", json!({ "entries": progress.entries(), "of": total }))).await?;
+                let line = json!({ "entries": running.progress.entries(), "of": running.total });
+                feed.put(format!("{line}\n")).await?;
             }
         }
     };
-    let report = match done {
-        Ok(Ok(report)) => report,
-        Ok(Err(error)) => {
-            tracing::error!(error = &error as &dyn std::error::Error, "the logs could not be verified");
-            return Ok(());
-        }
-        Err(error) => {
-            tracing::error!(%error, "the logs could not be verified");
-            return Ok(());
-        }
-    };
+    let Some(report) = report(done) else { return Ok(()) };
     let shown = shown(&report);
-    record(state, &call, &report, &shown).await;
+    record(&call, &report, &shown).await;
     feed.put(format!("{shown}\n")).await?;
     feed.finish().await
 }
 
+/// None where it could not be made; the server's log says why.
+fn report(done: Result<Result<Report, Error>, JoinError>) -> Option<Report> {
+    match done {
+        Ok(Ok(report)) => return Some(report),
+        Ok(Err(error)) => {
+            tracing::error!(error = &error as &dyn std::error::Error, "the logs could not be verified");
+        }
+        Err(error) => tracing::error!(%error, "the logs could not be verified"),
+    }
+    None
+}
+
+/// The verification that somebody asked for at a page, which does not wait for its end.
+#[derive(Debug, Default)]
+pub(super) enum Watched {
+    /// Nobody did since the start.
+    #[default]
+    Never,
+    /// It runs.
+    Running {
+        /// Entries that it has looked at.
+        progress: Arc<Progress>,
+        /// Of so many.
+        total: u64,
+    },
+    /// What it found.
+    Done {
+        /// When it ended.
+        time: Timestamp,
+        /// As the API says it; none where it could not be made.
+        report: Option<Value>,
+    },
+}
+
+/// Begins one that goes on without whoever asked.
+pub(super) async fn verify_beside(call: Call) -> Result<(), Problem> {
+    let running = begin(&call, None).await?;
+    let (progress, total) = (running.progress.clone(), running.total);
+    *call.port.watched.lock() = Watched::Running { progress, total };
+    tokio::spawn(async move {
+        let report = report(running.task.await);
+        let shown = report.as_ref().map(shown);
+        if let (Some(report), Some(shown)) = (&report, &shown) {
+            record(&call, report, shown).await;
+        }
+        let time = call.port.state.clock.now();
+        *call.port.watched.lock() = Watched::Done { time, report: shown };
+    });
+    Ok(())
+}
+
 /// Whoever verifies the logs leaves an entry, and what is wrong is an alert.
-async fn record(state: &State, call: &Call, report: &Report, shown: &Value) {
+async fn record(call: &Call, report: &Report, shown: &Value) {
     let details = shown.to_string();
     let act = Act {
         actor: &call.actor,
@@ -212,7 +270,7 @@ async fn record(state: &State, call: &Call, report: &Report, shown: &Value) {
         details: Some(&details),
         count: 1,
     };
-    if let Err(error) = act.commit(state).await {
+    if let Err(error) = act.commit(&call.port.state).await {
         tracing::error!(error = &error as &dyn std::error::Error, "a verification was not recorded");
     }
 }

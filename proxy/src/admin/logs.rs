@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 use axum::response::Response;
 use http::header::{HeaderName, LINK};
 use http::{HeaderValue, StatusCode};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 use vestibule_config::admin::{LogName, Role};
 use vestibule_logstore::export::Format;
+use vestibule_logstore::row::Value as RowValue;
 use vestibule_logstore::{Log, Page, Query, Row};
 
 use super::door::Call;
@@ -71,21 +72,16 @@ fn as_lines(call: &Call, format: Format, text: String, page: &Page) -> Response 
 /// `GET /api/v1/logs/{log}/{id}`, with `include=related`: what the other logs say of the same request, and
 /// `include=proof`: a file that proves to outsiders that the entry is in the log.
 pub(super) async fn one(call: Call) -> Result<Response, Problem> {
-    let log = log_of(&call);
     let wanted = Included::of(&call.parameters)?;
     if wanted.proof {
         call.pass.must_be(Role::Auditor)?;
     }
-    let Ok(id) = Uuid::from_str(call.id()) else { return Err(unknown_entry()) };
-    let store = call.port.state.store.clone();
-    let row = off_the_runtime(&call, move || Ok(store.entry(log, &id)?)).await?.ok_or_else(unknown_entry)?;
+    let row = row_of(&call).await?;
     let Ok(Value::Object(mut entry)) = serde_json::from_str(&row.to_json()) else { return Ok(json(row.to_json())) };
     if wanted.related {
-        entry.insert("related".to_owned(), Value::Object(related_of(&call, log, &entry).await?));
-    }
-    if wanted.proof && row.is_erased() {
-        let detail = "the content of this entry was erased; there is nothing left to prove";
-        return Err(Problem::new(StatusCode::GONE, "erased", detail));
+        let related = related_of(&call, &row).await?;
+        let of_log = |(name, rows): (&str, Vec<Row>)| (name.to_owned(), rows.iter().map(value_of).collect());
+        entry.insert("related".to_owned(), Value::Object(related.into_iter().map(of_log).collect()));
     }
     if wanted.proof {
         entry.insert("proof".to_owned(), Value::String(proof_of(&call, row).await?));
@@ -93,8 +89,19 @@ pub(super) async fn one(call: Call) -> Result<Response, Problem> {
     Ok(json(Value::Object(entry).to_string()))
 }
 
+/// The entry that the path names.
+pub(super) async fn row_of(call: &Call) -> Result<Row, Problem> {
+    let (log, Ok(id)) = (log_of(call), Uuid::from_str(call.id())) else { return Err(unknown_entry()) };
+    let store = call.port.state.store.clone();
+    off_the_runtime(call, move || Ok(store.entry(log, &id)?)).await?.ok_or_else(unknown_entry)
+}
+
 /// Signs the log's head first if that does not cover the entry yet.
-async fn proof_of(call: &Call, row: Row) -> Result<String, Problem> {
+pub(super) async fn proof_of(call: &Call, row: Row) -> Result<String, Problem> {
+    if row.is_erased() {
+        let detail = "the content of this entry was erased; there is nothing left to prove";
+        return Err(Problem::new(StatusCode::GONE, "erased", detail));
+    }
     let state = call.port.state.clone();
     let now = call.actor.started;
     let proof = off_the_runtime(call, move || {
@@ -145,21 +152,21 @@ impl Included {
     }
 }
 
-/// Entries of the logs that this token reads, with the same `request_id`, by log; at most 25 of each.
-async fn related_of(call: &Call, own: Log, entry: &Map<String, Value>) -> Result<Map<String, Value>, Problem> {
-    let request_id = entry.get("request_id").and_then(Value::as_str).unwrap_or_default().to_owned();
-    let mut related = Map::new();
+/// Entries of the other logs that this token reads, with the same `request_id`, by log; at most 25 of each.
+pub(super) async fn related_of(call: &Call, row: &Row) -> Result<Vec<(&'static str, Vec<Row>)>, Problem> {
+    let Some(RowValue::Text(request_id)) = row.value("request_id") else { return Ok(Vec::new()) };
+    let parameters = [("request_id".to_owned(), request_id.to_owned())];
+    let mut related = Vec::new();
     for (name, log, word) in LOGS {
         let readable = call.logs.as_ref().is_none_or(|logs| logs.contains(&name));
-        if log == own || !readable || request_id.is_empty() {
+        if log == row.log || !readable {
             continue;
         }
-        let parameters = [("request_id".to_owned(), request_id.clone())];
         let mut query = Query::parse(log, &parameters, call.actor.started)?;
         query.deadline = DEADLINE;
         let store = call.port.state.store.clone();
         let page = off_the_runtime(call, move || Ok(store.query(&query)?)).await?;
-        related.insert(word.to_owned(), page.rows.iter().map(value_of).collect());
+        related.push((word, page.rows));
     }
     Ok(related)
 }

@@ -17,6 +17,7 @@ mod lines;
 mod list;
 mod listener;
 mod logs;
+mod pages;
 mod people;
 mod problem;
 mod refusals;
@@ -39,11 +40,12 @@ use axum::response::Response;
 use axum::routing::{MethodFilter, on};
 use http::Method;
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use vestibule_config::admin::{LogName, Role};
 
 use crate::state::State;
-use door::Call;
+use door::{Call, Visitor};
 use facade::{cloudflare, netbird, rack_gateway, scalekit};
 pub(crate) use integrity::shown as shown_report;
 pub(crate) use listener::start;
@@ -99,12 +101,46 @@ pub(crate) const ROUTES: &[Route] = &[
     changes(Method::POST, "/api/v1/grants", |call| Box::pin(grants::add(call))),
     changes(Method::DELETE, "/api/v1/grants/{id}", |call| Box::pin(grants::remove(call))),
     changes(Method::POST, "/api/v1/config/reload", |call| Box::pin(config::reload(call))),
+    token(Method::POST, "/api/v1/admin-link", None, Role::Reader, |call| Box::pin(pages::sign_in::link(call))),
     view("/api/events/proxy", LogName::Requests, Role::Reader, netbird::list, netbird::problem),
     view(ACCESS_REQUESTS, LogName::Access, Role::Reader, cloudflare::list, cloudflare::problem),
     view(ACCESS_REQUESTS_V4, LogName::Access, Role::Reader, cloudflare::list, cloudflare::problem),
     view(AUTH_REQUESTS, LogName::Access, Role::Reader, scalekit::list, scalekit::problem),
     view("/api/v1/audit-logs", LogName::Audit, Role::Reader, rack_gateway::list, rack_gateway::problem),
     view("/api/v1/audit-logs/export", LogName::Audit, Role::Auditor, rack_gateway::export, rack_gateway::problem),
+    entrance(Method::GET, "/sign-in", |visitor| Box::pin(ready(pages::sign_in::show(&visitor)))),
+    entrance(Method::POST, "/sign-in", |visitor| Box::pin(pages::sign_in::sign_in(visitor))),
+    acts("/sign-out", Role::Reader, |call| Box::pin(pages::sign_in::sign_out(call))),
+    page("/", |call| Box::pin(pages::overview::page(call))),
+    page_of("/logs/access", LogName::Access, Role::Reader, |call| Box::pin(pages::log::page(call))),
+    page_of("/logs/access/export", LogName::Access, Role::Auditor, |call| Box::pin(export::export(call))),
+    page_of("/logs/access/tail", LogName::Access, Role::Reader, |call| Box::pin(tail::tail(call))),
+    page_of("/logs/access/{id}", LogName::Access, Role::Reader, |call| Box::pin(pages::entry::page(call))),
+    page_of("/logs/access/{id}/proof", LogName::Access, Role::Auditor, |call| Box::pin(pages::entry::proof(call))),
+    page_of("/logs/requests", LogName::Requests, Role::Reader, |call| Box::pin(pages::log::page(call))),
+    page_of("/logs/requests/export", LogName::Requests, Role::Auditor, |call| Box::pin(export::export(call))),
+    page_of("/logs/requests/tail", LogName::Requests, Role::Reader, |call| Box::pin(tail::tail(call))),
+    page_of("/logs/requests/{id}", LogName::Requests, Role::Reader, |call| Box::pin(pages::entry::page(call))),
+    page_of("/logs/requests/{id}/proof", LogName::Requests, Role::Auditor, |call| Box::pin(pages::entry::proof(call))),
+    page_of("/logs/audit", LogName::Audit, Role::Reader, |call| Box::pin(pages::log::page(call))),
+    page_of("/logs/audit/export", LogName::Audit, Role::Auditor, |call| Box::pin(export::export(call))),
+    page_of("/logs/audit/tail", LogName::Audit, Role::Reader, |call| Box::pin(tail::tail(call))),
+    page_of("/logs/audit/{id}", LogName::Audit, Role::Reader, |call| Box::pin(pages::entry::page(call))),
+    page_of("/logs/audit/{id}/proof", LogName::Audit, Role::Auditor, |call| Box::pin(pages::entry::proof(call))),
+    page_of("/people", LogName::Access, Role::Reader, |call| Box::pin(pages::people::page(call))),
+    page("/sessions", |call| Box::pin(pages::sessions::page(call))),
+    acts("/sessions/revoke", Role::Admin, |call| Box::pin(pages::sessions::revoke(call))),
+    page("/bans", |call| Box::pin(ready(pages::bans::page(&call)))),
+    acts("/bans", Role::Admin, |call| Box::pin(pages::bans::add(call))),
+    acts("/bans/remove", Role::Admin, |call| Box::pin(pages::bans::remove(call))),
+    page("/circuits", |call| Box::pin(pages::circuits::page(call))),
+    page("/circuits/{id}", |call| Box::pin(pages::circuits::one(call))),
+    page("/config", |call| Box::pin(ready(pages::config::page(&call)))),
+    acts("/config/reload", Role::Admin, |call| Box::pin(pages::config::reload(call))),
+    page("/integrity", |call| Box::pin(pages::integrity::page(call))),
+    acts("/integrity/anchor", Role::Admin, |call| Box::pin(pages::integrity::anchor(call))),
+    acts("/integrity/verify", Role::Auditor, |call| Box::pin(pages::integrity::verify(call))),
+    page("/status", |call| Box::pin(pages::status::page(call))),
 ];
 
 const ACCESS_REQUESTS: &str = "/accounts/{id}/access/logs/access_requests";
@@ -129,6 +165,20 @@ pub(crate) enum Answer {
     Open(fn(&Port) -> Response),
     /// A token of at least this role may.
     Token(Role, fn(Call) -> Answering),
+    /// Whoever signed in to the pages with at least this role may. What is no GET must come from a page of this sign-in.
+    Page(Role, fn(Call) -> Answering),
+    /// The way in to the pages: anybody may, from here.
+    Entrance(fn(Visitor) -> Answering),
+}
+
+impl Route {
+    /// Whether people read its answers in a browser.
+    fn is_page(&self) -> bool {
+        match self.answer {
+            Answer::Open(_) | Answer::Token(..) => false,
+            Answer::Page(..) | Answer::Entrance(_) => true,
+        }
+    }
 }
 
 /// The answer to come.
@@ -175,6 +225,23 @@ const fn token(
     Route { method, path, log, answer: Answer::Token(least, answer), told: plain }
 }
 
+const fn entrance(method: Method, path: &'static str, answer: fn(Visitor) -> Answering) -> Route {
+    Route { method, path, log: None, answer: Answer::Entrance(answer), told: plain }
+}
+
+const fn page(path: &'static str, answer: fn(Call) -> Answering) -> Route {
+    Route { method: Method::GET, path, log: None, answer: Answer::Page(Role::Reader, answer), told: plain }
+}
+
+const fn page_of(path: &'static str, log: LogName, least: Role, answer: fn(Call) -> Answering) -> Route {
+    Route { method: Method::GET, path, log: Some(log), answer: Answer::Page(least, answer), told: plain }
+}
+
+/// What a button of a page does.
+const fn acts(path: &'static str, least: Role, answer: fn(Call) -> Answering) -> Route {
+    Route { method: Method::POST, path, log: None, answer: Answer::Page(least, answer), told: plain }
+}
+
 const fn plain(problem: Problem) -> Problem {
     problem
 }
@@ -191,8 +258,10 @@ pub(crate) struct Port {
     exports: stream::Places,
     tails: stream::Places,
     verifications: Arc<Semaphore>,
+    watched: Mutex<integrity::Watched>,
     throttle: throttle::Throttle,
     refusals: refusals::Refusals,
+    sign_ins: pages::sign_ins::SignIns,
 }
 
 impl Port {
@@ -208,9 +277,16 @@ impl Port {
             exports: stream::Places::new(stream::EXPORT, export::EXPORTS_AT_ONCE),
             tails: stream::Places::new(stream::TAIL, tail::TAILS_AT_ONCE),
             verifications: integrity::turns(),
+            watched: Mutex::default(),
             throttle: Default::default(),
             refusals: Default::default(),
+            sign_ins: Default::default(),
         }
+    }
+
+    /// Whether browsers speak TLS with it.
+    fn is_secure(&self) -> bool {
+        false
     }
 }
 

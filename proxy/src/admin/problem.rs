@@ -3,12 +3,12 @@
 use axum::body::Body;
 use axum::response::Response;
 use http::header::{ALLOW, CONTENT_TYPE, HeaderName, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 use vestibule_logstore::{BadParameter, QueryError, Unavailable};
 
 /// Every [`Problem::reason`].
-pub(crate) const REASONS: [&str; 15] = [
+pub(crate) const REASONS: [&str; 16] = [
     "unauthorized",
     "forbidden",
     "misdirected",
@@ -24,6 +24,7 @@ pub(crate) const REASONS: [&str; 15] = [
     "no_place",
     "too_large",
     "too_slow",
+    "cross_site",
 ];
 
 /// Why a request was not answered with what it asked for.
@@ -86,6 +87,12 @@ impl Problem {
         Self::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", detail)
     }
 
+    pub(crate) fn cross_site() -> Self {
+        let detail =
+            "this form does not come from a page of this port, or from one of another sign-in; load the page again";
+        Self::new(StatusCode::FORBIDDEN, "cross_site", detail)
+    }
+
     pub(crate) fn too_many(detail: &str, retry_after_secs: u64) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail)
             .header(RETRY_AFTER, HeaderValue::from(retry_after_secs))
@@ -103,6 +110,11 @@ impl Problem {
     pub(crate) fn internal(error: &(dyn std::error::Error + 'static)) -> Self {
         tracing::error!(error, "admin request failed");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server's log says more")
+    }
+
+    /// What it says in header fields.
+    pub(crate) fn put_headers(&self, to: &mut HeaderMap) {
+        to.extend(self.headers.iter().cloned());
     }
 
     pub(crate) fn into_response(self, request_id: &str) -> Response {

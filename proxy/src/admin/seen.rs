@@ -20,25 +20,27 @@ use super::status::rfc3339_us;
 /// `GET /api/v1/users-seen`: `month` (this one unless said), or `since` and `until`.
 pub(super) async fn list(call: Call) -> Result<Response, Problem> {
     let form = Form::of(&call)?;
-    let mut query = query(&call.parameters, call.actor.started)?;
+    let began = Instant::now();
+    let Seen { people, complete } = find(&call, &call.parameters).await?;
+    let mut beside = Map::from_iter([
+        ("next_cursor".to_owned(), Value::Null),
+        ("prev_cursor".to_owned(), Value::Null),
+        ("total".to_owned(), people.len().into()),
+        ("took_ms".to_owned(), u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).into()),
+    ]);
+    if !complete {
+        beside.insert("complete".to_owned(), false.into());
+    }
+    let rows = people.iter().map(describe).collect();
+    Ok(List { columns: &COLUMNS, rows, complete, beside }.answer(form))
+}
+
+/// Who signed in, by the parameters of the path.
+pub(super) async fn find(call: &Call, parameters: &[(String, String)]) -> Result<Seen, Problem> {
+    let mut query = query(parameters, call.actor.started)?;
     query.deadline = DEADLINE;
     let store = call.port.state.store.clone();
-    let answer = off_the_runtime(&call, move || {
-        let began = Instant::now();
-        let Seen { people, complete } = store.seen(&query)?;
-        let mut beside = Map::from_iter([
-            ("next_cursor".to_owned(), Value::Null),
-            ("prev_cursor".to_owned(), Value::Null),
-            ("total".to_owned(), people.len().into()),
-            ("took_ms".to_owned(), u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).into()),
-        ]);
-        if !complete {
-            beside.insert("complete".to_owned(), false.into());
-        }
-        let rows = people.iter().map(describe).collect();
-        Ok(List { columns: &COLUMNS, rows, complete, beside }.answer(form))
-    });
-    answer.await
+    off_the_runtime(call, move || Ok(store.seen(&query)?)).await
 }
 
 const COLUMNS: [&str; 6] = ["email", "count", "first", "last", "last_ip", "last_country"];

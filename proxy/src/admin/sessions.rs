@@ -15,7 +15,7 @@ use super::status::json as answer;
 use crate::attempt;
 
 /// A list is one page of at most so many, newest first.
-const LIST_MAX: usize = 1000;
+pub(super) const LIST_MAX: usize = 1000;
 
 /// An audit entry names at most so many of the sessions that an act ended; their number is always there.
 const NAMED_MAX: usize = 50;
@@ -79,7 +79,7 @@ fn by_id(call: &Call) -> SessionFilter {
     SessionFilter { id: Some(call.id().to_owned()), email: None, circuit: None }
 }
 
-fn filter(parameters: &[(String, String)]) -> Result<(SessionFilter, bool), Problem> {
+pub(super) fn filter(parameters: &[(String, String)]) -> Result<(SessionFilter, bool), Problem> {
     let (mut filter, mut all) = (SessionFilter { id: None, email: None, circuit: None }, false);
     for (name, value) in parameters {
         match name.as_str() {
@@ -95,14 +95,15 @@ fn filter(parameters: &[(String, String)]) -> Result<(SessionFilter, bool), Prob
     Ok((filter, all))
 }
 
-async fn read(call: &Call, filter: SessionFilter) -> Result<Vec<Listed>, Problem> {
+/// Those that match, newest first, at most [`LIST_MAX`].
+pub(super) async fn read(call: &Call, filter: SessionFilter) -> Result<Vec<Listed>, Problem> {
     let auth = call.port.state.auth.clone();
     off_the_runtime(move || auth.sessions().list(&filter, LIST_MAX)).await
 }
 
 /// Ends first and records then: what should close stays closed also when the disk fails in between. The answer waits
 /// for the record.
-async fn revoke(call: &Call, filter: SessionFilter) -> Result<Vec<Listed>, Problem> {
+pub(super) async fn revoke(call: &Call, filter: SessionFilter) -> Result<Vec<Listed>, Problem> {
     change::must_be_writable(call)?;
     let (auth, wanted) = (call.port.state.auth.clone(), filter.clone());
     let ended = off_the_runtime(move || auth.sessions().end(&wanted, SessionState::Revoked)).await?;

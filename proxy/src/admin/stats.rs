@@ -12,24 +12,39 @@ use super::status::{self, rfc3339_us};
 
 /// `GET /api/v1/stats`: `range` (a day unless said), `circuit`.
 pub(super) async fn stats(call: Call) -> Result<Response, Problem> {
-    let (mut range, mut circuit) = (None, None);
-    for (name, value) in &call.parameters {
-        let is_new = match name.as_str() {
-            "range" => range.replace(Range::parse(value)?).is_none(),
-            "circuit" => circuit.replace(value.clone()).is_none(),
-            _ => return Err(Problem::bad_parameter(name, "not known here; there are range and circuit")),
-        };
-        if !is_new {
-            return Err(Problem::bad_parameter(name, "given twice; give it once"));
+    let asked = Asked::of(&call.parameters)?;
+    let stats = asked.ask(&call).await?;
+    Ok(status::json(body(&stats, asked.range, asked.circuit.as_deref()).to_string()))
+}
+
+/// What is counted.
+pub(super) struct Asked {
+    pub(super) range: Range,
+    pub(super) circuit: Option<String>,
+}
+
+impl Asked {
+    pub(super) fn of(parameters: &[(String, String)]) -> Result<Self, Problem> {
+        let (mut range, mut circuit) = (None, None);
+        for (name, value) in parameters {
+            let is_new = match name.as_str() {
+                "range" => range.replace(Range::parse(value)?).is_none(),
+                "circuit" => circuit.replace(value.clone()).is_none(),
+                _ => return Err(Problem::bad_parameter(name, "not known here; there are range and circuit")),
+            };
+            if !is_new {
+                return Err(Problem::bad_parameter(name, "given twice; give it once"));
+            }
         }
+        Ok(Self { range: range.unwrap_or(Range::Day), circuit })
     }
-    let range = range.unwrap_or(Range::Day);
-    let (store, now) = (call.port.state.store.clone(), call.actor.started);
-    let body = in_turn(&call.port.sums, move || {
-        let stats = store.stats(range, circuit.as_deref(), now);
-        Ok(body(&stats, range, circuit.as_deref()).to_string())
-    });
-    Ok(status::json(body.await?))
+
+    /// Asks the counters.
+    pub(super) async fn ask(&self, call: &Call) -> Result<Stats, Problem> {
+        let (store, now) = (call.port.state.store.clone(), call.actor.started);
+        let (range, circuit) = (self.range, self.circuit.clone());
+        in_turn(&call.port.sums, move || Ok(store.stats(range, circuit.as_deref(), now))).await
+    }
 }
 
 fn body(stats: &Stats, range: Range, circuit: Option<&str>) -> Value {
@@ -57,7 +72,7 @@ fn body(stats: &Stats, range: Range, circuit: Option<&str>) -> Value {
 }
 
 /// Of the allowed and the blocked, to two decimals; together 100 where there is anything.
-fn percents(totals: &Totals) -> [f64; 2] {
+pub(super) fn percents(totals: &Totals) -> [f64; 2] {
     let count = u128::from(totals.count());
     if count == 0 {
         return [0.0, 0.0];

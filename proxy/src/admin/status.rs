@@ -25,6 +25,7 @@ pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
         remembered_refusals: state.refused.count(),
         waiting_machines: state.turns.waiting(),
         throttled_addresses: call.port.throttle.addresses(),
+        admin_sign_ins: call.port.sign_ins.count(state.clock.elapsed()),
         anchor_age: state.anchoring.age(state.clock.now()),
         anchor_failures: state.anchoring.failures(),
         waiting_mails: state.mailer.waiting(),
@@ -38,8 +39,13 @@ pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
 /// `GET /api/v1/status`.
 pub(super) async fn status(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
+    Ok(json(state(&call).await?.to_string()))
+}
+
+/// What the program is, has and does.
+pub(super) async fn state(call: &Call) -> Result<Value, Problem> {
     let store = call.port.state.store.clone();
-    let heads = off_the_runtime(&call, move || store.heads().map_err(|error| Problem::internal(&error))).await?;
+    let heads = off_the_runtime(call, move || store.heads().map_err(|error| Problem::internal(&error))).await?;
     let state = &call.port.state;
     let live = state.live.load();
     let (store, auth) = (state.store.figures(), state.auth.figures());
@@ -53,7 +59,7 @@ pub(super) async fn status(call: Call) -> Result<Response, Problem> {
         (log.name().to_owned(), json!(head))
     });
     let circuits = &live.settings.circuits;
-    let body = json!({
+    Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
         "time": rfc3339(now),
         "started": rfc3339(call.port.started),
@@ -78,8 +84,7 @@ pub(super) async fn status(call: Call) -> Result<Response, Problem> {
         "queue": store.queue_depth,
         "tree_heads": heads.collect::<serde_json::Map<_, _>>(),
         "anchor_age_seconds": state.anchoring.age(now),
-    });
-    Ok(json(body.to_string()))
+    }))
 }
 
 fn last_reload(last: &Last) -> Value {

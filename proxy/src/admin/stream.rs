@@ -113,7 +113,7 @@ impl Feed {
 
 /// Returns when the token is no longer let in.
 pub(super) async fn shut(pass: &Pass, state: &State) {
-    while pass.still_opens(&state.live.load().settings.admin) {
+    while pass.still_opens(state) {
         sleep(LOOK).await;
     }
 }

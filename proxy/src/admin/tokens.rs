@@ -17,15 +17,19 @@ const COLUMNS: [&str; 9] =
 /// `GET /api/v1/tokens`.
 pub(super) fn list(call: &Call) -> Result<Response, Problem> {
     call.without_parameters()?;
+    let live = call.port.state.live.load_full();
+    list::of_the_configuration(call, &COLUMNS, rows(call, &live.settings), &live)
+}
+
+/// Those of machines, then those of this port.
+pub(super) fn rows(call: &Call, settings: &Settings) -> Vec<Value> {
     let state = &call.port.state;
-    let live = state.live.load_full();
-    let settings = &live.settings;
     let services = settings.service_tokens.values();
     let services = services.map(|token| of_service(token, settings, &state.auth, call.actor.started));
     let admins = settings.admin.tokens.iter();
     let admins =
         admins.map(|(name, token)| row("admin", name.as_str(), &state.auth, Part::admin(role_name(token.role))));
-    list::of_the_configuration(call, &COLUMNS, services.chain(admins).collect(), &live)
+    services.chain(admins).collect()
 }
 
 /// Key of an admin token's last use.

@@ -4,6 +4,7 @@
 //! verification failed, 130 interrupted.
 //! A pipe that the reader closed ends a command quietly with 0. No secret is ever a flag.
 
+mod admin_link;
 mod anchor;
 mod ban;
 mod bar;
@@ -122,6 +123,8 @@ enum Command {
     Erase(erase::Args),
     /// Make a small file that proves one entry to whoever has the key
     Prove(prove::Args),
+    /// Print a link that opens the web pages once, within five minutes
+    AdminLink,
     /// Ask the running server whether it is ready
     Healthcheck,
     /// Print a completion script for a shell
@@ -161,6 +164,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Anchor(args) => anchor::run(&args, global, output),
         Command::Erase(args) => erase::run(&args, global, output),
         Command::Prove(args) => prove::run(&args, global, output),
+        Command::AdminLink => admin_link::run(global, output),
         Command::Healthcheck => healthcheck::run(global, output),
         Command::Completions(args) => completions::run(&args, output),
         Command::Version => version::run(output),

@@ -82,7 +82,7 @@ Vestibule demo. Ctrl-C stops it; nothing stays behind.
 
   password of everybody   a long walk at dusk
   PIN of maya             482913
-  admin API               http://{admin}/   token {token}
+  admin API, web pages    http://{admin}/   token {token}
   configuration           {config}, reloaded when it changes
 
 Try:

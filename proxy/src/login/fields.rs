@@ -38,7 +38,7 @@ pub(super) struct Fields {
 
 /// The body is not a form of ours.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct BadForm {
+pub(crate) struct BadForm {
     pub(super) status: StatusCode,
     /// Names the field, never its value.
     pub(super) detail: String,
@@ -143,7 +143,7 @@ impl Fields {
     }
 }
 
-type Pair = (String, Zeroizing<String>);
+pub(crate) type Pair = (String, Zeroizing<String>);
 
 fn pairs(encoding: Encoding, body: &[u8]) -> Result<Vec<Pair>, BadForm> {
     match encoding {
@@ -155,7 +155,8 @@ fn pairs(encoding: Encoding, body: &[u8]) -> Result<Vec<Pair>, BadForm> {
     }
 }
 
-fn form_pairs(body: &[u8]) -> Result<Vec<Pair>, BadForm> {
+/// The fields of a form in order, decoded.
+pub(crate) fn form_pairs(body: &[u8]) -> Result<Vec<Pair>, BadForm> {
     let parts = body.split(|byte| *byte == b'&').filter(|part| !part.is_empty());
     parts.map(form_pair).collect()
 }

@@ -64,7 +64,8 @@ pub(crate) fn origin_at(secure: bool, authority: &str, host: &str) -> String {
     }
 }
 
-fn sent_from_here(headers: &HeaderMap, secure: bool, authority: &str) -> bool {
+/// Whether what a browser says of where a request comes from is this origin, or nothing.
+pub(crate) fn sent_from_here(headers: &HeaderMap, secure: bool, authority: &str) -> bool {
     let site_is_ours = headers.get("sec-fetch-site").is_none_or(|site| site == "same-origin" || site == "none");
     // The origin counts before the referring page, which is only a stand-in for it.
     let from = headers.get(ORIGIN).or_else(|| headers.get(REFERER));

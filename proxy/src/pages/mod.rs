@@ -221,12 +221,16 @@ pub(crate) fn rounded_up(wait: Duration) -> u64 {
 
 /// Only our own style, by its hash; no script, no picture, no frame.
 static PAGE_POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let hash = BASE64_STANDARD.encode(digest(&SHA256, STYLE.as_bytes()));
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    );
+    let style = hash_source(STYLE);
+    let policy =
+        format!("default-src 'none'; style-src {style}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'");
     HeaderValue::from_str(&policy).expect("base64 is visible ASCII")
 });
+
+/// What a policy lets through that stands in the page itself: exactly this text.
+pub(crate) fn hash_source(text: &str) -> String {
+    format!("'sha256-{}'", BASE64_STANDARD.encode(digest(&SHA256, text.as_bytes())))
+}
 
 /// `Referrer-Policy` is `same-origin` and not `no-referrer`: with the latter browsers send `Origin: null` with our own
 /// forms, and their origin could not be checked.

@@ -1,0 +1,141 @@
+//! The circuits: what stands in the configuration, and what goes through them.
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::response::Response;
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+use vestibule_config::admin::LogName;
+use vestibule_logstore::stats::{By, Range};
+
+use super::address::Address;
+use super::table::{Cell, Line, Table};
+use super::{Frame, html, reads, value, without_parameters};
+use crate::admin::circuits;
+use crate::admin::door::Call;
+use crate::admin::problem::Problem;
+use crate::admin::stats::{Asked, percents};
+
+#[derive(Template)]
+#[template(path = "circuits.html")]
+struct CircuitsPage {
+    frame: Frame,
+    table: Table,
+}
+
+/// `GET /circuits`.
+pub(in crate::admin) async fn page(call: Call) -> Result<Response, Problem> {
+    without_parameters(&call)?;
+    let counts = counts(&call).await?;
+    let live = call.port.state.live.load_full();
+    let table = Table {
+        caption: "Circuits",
+        heads: vec!["Circuit", "State", "Hosts", "Access", "Sign in with", "Upstream", "Requests in 24 h"],
+        rows: circuits::rows(&call, &live).iter().map(|circuit| line(circuit, &counts)).collect(),
+        empty: "The configuration has no circuit.",
+    };
+    Ok(html(&CircuitsPage { frame: Frame::of(&call, "Circuits"), table }))
+}
+
+/// Requests of a day by circuit; the counters name the busiest hundred.
+async fn counts(call: &Call) -> Result<HashMap<String, u64>, Problem> {
+    if !reads(call, LogName::Requests) {
+        return Ok(HashMap::new());
+    }
+    let stats = Asked { range: Range::Day, circuit: None }.ask(call).await?;
+    let by_circuit = stats.rankings.into_iter().find(|ranking| ranking.by == By::Circuit);
+    Ok(by_circuit.map(|ranking| ranking.top.into_iter().collect()).unwrap_or_default())
+}
+
+fn line(circuit: &Value, counts: &HashMap<String, u64>) -> Line {
+    let text = |name: &str| shown(circuit.get(name).unwrap_or(&Value::Null));
+    let name = text("name");
+    let count = counts.get(&name).map(|count| value::count(*count)).unwrap_or_default();
+    Line::of(vec![
+        Cell::link(&name, address(&name)),
+        Cell::word(&text("state")),
+        Cell::text(text("hosts")),
+        Cell::text(text("access")),
+        Cell::text(text("login")),
+        Cell::text(text("upstream")),
+        Cell::number(count),
+    ])
+}
+
+fn address(circuit: &str) -> Address {
+    let name = percent_encoding::utf8_percent_encode(circuit, percent_encoding::NON_ALPHANUMERIC);
+    Address::new(&format!("/circuits/{name}"), &[])
+}
+
+/// A member of the API's answer, for people.
+pub(super) fn shown(member: &Value) -> String {
+    match member {
+        Value::Null => String::new(),
+        Value::Bool(true) => "yes".to_owned(),
+        Value::Bool(false) => "no".to_owned(),
+        Value::Number(number) => number.to_string(),
+        Value::String(text) => text.clone(),
+        Value::Array(members) => members.iter().map(shown).collect::<Vec<_>>().join(", "),
+        Value::Object(members) => {
+            let parts = members.iter().map(|(name, member)| (name, shown(member))).filter(|(_, text)| !text.is_empty());
+            parts.map(|(name, text)| format!("{name} {text}")).collect::<Vec<_>>().join("; ")
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "circuit.html")]
+struct CircuitPage {
+    frame: Frame,
+    name: String,
+    /// Name and text of what is set.
+    members: Vec<(String, String)>,
+    /// Total, allowed, blocked, their percents and bytes of a day; absent for who may not read the request log.
+    figures: Option<[String; 7]>,
+    links: Vec<(&'static str, String)>,
+}
+
+/// `GET /circuits/{id}`.
+pub(in crate::admin) async fn one(call: Call) -> Result<Response, Problem> {
+    without_parameters(&call)?;
+    let name = percent_decode_str(call.id()).decode_utf8_lossy().into_owned();
+    let live = call.port.state.live.load_full();
+    let rows = circuits::rows(&call, &live);
+    let circuit = rows.iter().find(|row| row.get("name").and_then(Value::as_str) == Some(name.as_str()));
+    let circuit = circuit.ok_or_else(|| Problem::not_found("no circuit of this name"))?;
+    let members =
+        circuit.as_object().into_iter().flatten().map(|(name, member)| (name.replace('_', " "), shown(member)));
+    let to = |path: &str, field: &str| Address::new(path, &[(field, &value::escaped(&name))]).to_string();
+    let page = CircuitPage {
+        frame: Frame::of(&call, format!("Circuit {name}")),
+        members: members.filter(|(_, text)| !text.is_empty()).collect(),
+        figures: figures(&call, &name).await?,
+        links: vec![
+            ("Overview", to("/", "circuit")),
+            ("Requests", to("/logs/requests", "circuit")),
+            ("Attempts", to("/logs/access", "circuit")),
+            ("Sessions", to("/sessions", "circuit")),
+        ],
+        name,
+    };
+    Ok(html(&page))
+}
+
+async fn figures(call: &Call, circuit: &str) -> Result<Option<[String; 7]>, Problem> {
+    if !reads(call, LogName::Requests) {
+        return Ok(None);
+    }
+    let stats = Asked { range: Range::Day, circuit: Some(circuit.to_owned()) }.ask(call).await?;
+    let totals = &stats.totals;
+    let [allowed, blocked] = percents(totals);
+    Ok(Some([
+        value::count(totals.count()),
+        value::count(totals.allowed),
+        allowed.to_string(),
+        value::count(totals.blocked),
+        blocked.to_string(),
+        value::bytes(totals.bytes_out),
+        value::bytes(totals.bytes_in),
+    ]))
+}

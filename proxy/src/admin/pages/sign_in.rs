@@ -1,0 +1,173 @@
+//! The way in: a link that `vestibule admin-link` prints, or a token; and the way out.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::response::Response;
+use http::StatusCode;
+use http::header::SET_COOKIE;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use vestibule_logstore::Unavailable;
+
+use super::sign_ins::{Holder, LINK_TTL, MAX_AGE};
+use super::{Frame, html, see};
+use crate::admin::change::Change;
+use crate::admin::door::{Call, Visitor, holder, role_name, wrong_token};
+use crate::admin::problem::Problem;
+use crate::admin::status::rfc3339;
+use crate::audit::{Act, Actor, ActorKind};
+use crate::login::form_pairs;
+use crate::{cookie, return_path};
+
+/// `POST /api/v1/admin-link`: a way into the pages for who holds the token, good once.
+pub(in crate::admin) async fn link(call: Call) -> Result<Response, Problem> {
+    call.without_parameters()?;
+    let state = &call.port.state;
+    let holder = {
+        let live = state.live.load();
+        let found = live.settings.admin.tokens.iter().find(|(name, _)| name.as_str() == call.actor.name);
+        found.map(|(name, token)| Holder::of(name.as_str(), token))
+    };
+    let holder = holder.ok_or_else(|| Problem::unauthorized("this token is not known"))?;
+    let expires = expiry(call.actor.started, LINK_TTL);
+    let change = Change {
+        action_type: "authentication",
+        action: "admin.link",
+        resource_type: "admin",
+        resource: &call.actor.name,
+        status: StatusCode::CREATED,
+        before: None,
+        after: None,
+        details: Some(&json!({ "expires": expires })),
+    };
+    change.record(&call).await?;
+    let code = call.port.sign_ins.link(holder, state.clock.elapsed());
+    let made = json!({ "path": format!("/sign-in?link={code}"), "expires": expires });
+    Ok(crate::admin::change::created(&made))
+}
+
+fn expiry(now: Timestamp, after: Duration) -> Value {
+    let after = SignedDuration::try_from(after).unwrap_or_default();
+    json!(now.checked_add(after).ok().map(rfc3339))
+}
+
+/// Forms for who wants in.
+#[derive(Template)]
+#[template(path = "admin_sign_in.html")]
+struct SignInPage<'a> {
+    frame: Frame,
+    /// A code that waits for its button; empty: none.
+    link: &'a str,
+    /// Where to go then.
+    back: &'a str,
+    problem: &'a str,
+}
+
+/// `GET /sign-in`: `link`, `return`. Looking at a link does not use it up: programs that look at what people send each
+/// other do that.
+pub(in crate::admin) fn show(visitor: &Visitor) -> Result<Response, Problem> {
+    let (mut link, mut back) = ("", "/");
+    for (name, value) in &visitor.parameters {
+        match name.as_str() {
+            "link" => link = value,
+            "return" => back = value,
+            _ => return Err(Problem::bad_parameter(name, "not known here; there are link and return")),
+        }
+    }
+    Ok(form(link, back, ""))
+}
+
+fn form(link: &str, back: &str, problem: &str) -> Response {
+    html(&SignInPage { frame: Frame::outside("Sign in", ""), link, back: return_path::checked(back), problem })
+}
+
+/// `POST /sign-in`: `token` or `link`, and `return`.
+pub(in crate::admin) async fn sign_in(mut visitor: Visitor) -> Result<Response, Problem> {
+    let fields = form_pairs(&visitor.body).map_err(|_| Problem::bad_parameter("body", "send the form of this page"))?;
+    let field = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let (port, now) = (visitor.port.clone(), visitor.port.state.clock.elapsed());
+    let (way, found) = match (field("link"), field("token")) {
+        (Some(code), _) => ("link", port.sign_ins.follow(code, now)),
+        (None, token) => ("token", of_token(&visitor, token.unwrap_or_default())),
+    };
+    let live = port.state.live.load_full();
+    let Some((holder, (name, token))) =
+        found.as_ref().and_then(|held| Some((held, held.in_force(&live.settings.admin)?)))
+    else {
+        return refused(&visitor, way, field("return").unwrap_or("/"));
+    };
+    (visitor.actor.name, visitor.actor.kind) = (name.to_owned(), ActorKind::Token);
+    let details = json!({ "way": way, "role": role_name(token.role) });
+    record(&visitor, "admin.login", &visitor.actor, &details).await?;
+    let value = port.sign_ins.begin(holder.clone(), now);
+    let mut response = see(return_path::checked(field("return").unwrap_or("/")));
+    let cookie = cookie::set_admin(&value, port.is_secure(), MAX_AGE);
+    response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
+    Ok(response)
+}
+
+fn of_token(visitor: &Visitor, token: &str) -> Option<Holder> {
+    let live = visitor.port.state.live.load();
+    holder(&live.settings.admin, token.trim().as_bytes()).map(|(name, token)| Holder::of(name, token))
+}
+
+/// The page again, or 429 when the address has guessed too often. What was wrong is counted as with every other token.
+fn refused(visitor: &Visitor, way: &str, back: &str) -> Result<Response, Problem> {
+    let wrong = wrong_token(&visitor.port, visitor.actor.source_ip);
+    if wrong.status != StatusCode::UNAUTHORIZED {
+        return Err(wrong);
+    }
+    let (port, actor) = (&visitor.port, visitor.actor.clone());
+    port.refusals.refused(&port.state, "/sign-in", wrong.reason, wrong.status.as_u16(), actor);
+    port.state.metrics.admin_refused(wrong.reason);
+    let message = if way == "link" {
+        "This link was used already, or is older than five minutes. Make another one with vestibule admin-link."
+    } else {
+        "This token is not known."
+    };
+    let mut response = form("", back, message);
+    *response.status_mut() = StatusCode::UNAUTHORIZED;
+    Ok(response)
+}
+
+/// `POST /sign-out`.
+pub(in crate::admin) async fn sign_out(call: Call) -> Result<Response, Problem> {
+    if let Some(signed_in) = &call.pass.signed_in {
+        call.port.sign_ins.end(signed_in);
+    }
+    let change = Change {
+        action_type: "authentication",
+        action: "admin.logout",
+        resource_type: "admin",
+        resource: "pages",
+        status: StatusCode::SEE_OTHER,
+        before: None,
+        after: None,
+        details: None,
+    };
+    change.record(&call).await?;
+    let mut response = see("/sign-in");
+    let cookie = cookie::clear_admin(call.port.is_secure());
+    response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
+    Ok(response)
+}
+
+/// On disk when this returns: nobody is let in without a record.
+async fn record(visitor: &Visitor, action: &str, actor: &Actor, details: &Value) -> Result<(), Unavailable> {
+    let details = details.to_string();
+    let act = Act {
+        actor,
+        action_type: "authentication",
+        action,
+        resource_type: "admin",
+        resource: Some("pages"),
+        status: "success",
+        http_status: Some(StatusCode::SEE_OTHER.as_u16()),
+        before: None,
+        after: None,
+        details: Some(&details),
+        count: 1,
+    };
+    act.commit(&visitor.port.state).await.map(|_| ())
+}

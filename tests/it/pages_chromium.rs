@@ -1,0 +1,177 @@
+//! The web pages of the admin port in a real browser.
+
+use std::fs;
+use std::path::Path;
+
+use harness::chromium::WIDTH;
+use harness::house::MAYA;
+use harness::secrets::{ADMIN_TOKEN, OTHER_PASSWORD};
+use harness::{Chromium, House};
+use serde_json::json;
+
+/// Becomes the title of a page that runs it.
+const HOSTILE: [&str; 4] = [
+    "<img src=x onerror=\"document.title='owned'\">",
+    "\"><script>document.title='owned'</script>",
+    "'-document.title='owned'-'",
+    "</script></style><svg onload=\"document.title='owned'\">",
+];
+
+/// Where pictures of the pages are left to be looked at.
+const PICTURES: &str = concat!(env!("CARGO_TARGET_TMPDIR"), "/pages");
+
+fn at(house: &House, target: &str) -> String {
+    format!("http://{}{target}", house.gateway.admin_address())
+}
+
+/// Follows a link, as `vestibule admin-link` prints it.
+#[track_caller]
+fn sign_in(house: &House, browser: &Chromium) {
+    let made = house.gateway.admin_request("POST", "/api/v1/admin-link").bearer(ADMIN_TOKEN).send();
+    browser.open(&at(house, made.json()["path"].as_str().unwrap()));
+    browser.press("form button");
+    browser.reads("h1", "Overview");
+}
+
+/// Nothing of what strangers sent has run, and no rule of the page hinders the page itself.
+#[track_caller]
+fn is_harmless(browser: &Chromium) {
+    assert!(browser.title().ends_with("· Vestibule"), "{} at {}", browser.title(), browser.url());
+    let complaints = browser.complaints();
+    assert!(complaints.is_empty(), "{complaints:?}");
+}
+
+/// Fits a telephone, and is kept as a picture: wide, dark, narrow.
+#[track_caller]
+fn picture(browser: &Chromium, name: &str) {
+    fs::create_dir_all(PICTURES).unwrap();
+    for (width, dark, look) in [(1280, false, "light"), (1280, true, "dark"), (WIDTH, false, "narrow")] {
+        browser.look(width, dark);
+        assert!(browser.page_width() <= width, "{name} {look}: {} pixels", browser.page_width());
+        fs::write(Path::new(PICTURES).join(format!("{name}-{look}.png")), browser.screenshot()).unwrap();
+    }
+    browser.look(1280, false);
+}
+
+#[test]
+#[ignore = "needs Chromium and chromedriver; tests/run.sh installs them"]
+fn chromium_pages_are_read_sorted_followed_and_change_things() {
+    let house = House::start();
+    house.session("mem.localhost", MAYA);
+    for path in ["/one", "/two", "/three"] {
+        house.get("pub.localhost", path).send();
+    }
+    house.gateway.logs_when("requests", "", 4);
+    let browser = Chromium::start(true);
+    sign_in(&house, &browser);
+    picture(&browser, "overview");
+    is_harmless(&browser);
+
+    browser.open(&at(&house, "/logs/requests"));
+    picture(&browser, "requests");
+    browser.type_keys("/");
+    browser.type_keys("two\u{e007}");
+    browser.arrives_at(&at(&house, "/logs/requests?q=two"));
+    browser.reads("tbody tr:last-child td:nth-child(5)", "/two");
+    browser.open(&at(&house, "/logs/requests?circuit=pub"));
+    browser.press("th:nth-child(5) a");
+    browser.arrives_at(&at(&house, "/logs/requests?circuit=pub&sort=path&order=desc"));
+    browser.reads("tbody tr:first-child td:nth-child(5)", "/two");
+    browser.type_keys("j\u{e007}");
+    browser.arrives_at(&at(&house, "/logs/requests/"));
+    picture(&browser, "entry");
+    is_harmless(&browser);
+
+    browser.open(&at(&house, "/logs/requests"));
+    browser.type_keys("t");
+    browser.arrives_at(&at(&house, "/logs/requests?live=1"));
+    browser.reads("[data-live]", "Live: new entries come to the top.");
+    house.get("pub.localhost", "/while-watching").header("User-Agent", HOSTILE[0]).send();
+    browser.reads("tbody tr:first-child td:nth-child(5)", "/while-watching");
+    is_harmless(&browser);
+
+    browser.open(&at(&house, "/sessions"));
+    browser.press("form[action='/sessions/revoke'] button");
+    browser.reads("[role=status]", "The sessions are ended.");
+    house.gateway.logs_when("audit", "action=session.revoke", 1);
+    for page in [
+        "logs/access",
+        "logs/audit",
+        "people",
+        "sessions",
+        "bans",
+        "circuits",
+        "circuits/mem",
+        "config",
+        "integrity",
+        "status",
+    ] {
+        browser.open(&at(&house, &format!("/{page}")));
+        picture(&browser, &page.replace('/', "-"));
+        is_harmless(&browser);
+    }
+    browser.press("header form button");
+    browser.reads("h1", "Sign in");
+    picture(&browser, "sign-in");
+}
+
+#[test]
+#[ignore = "needs Chromium and chromedriver; tests/run.sh installs them"]
+fn chromium_pages_run_nothing_of_what_strangers_send() {
+    let house = House::start();
+    for hostile in HOSTILE {
+        let request = house.get("pub.localhost", "/").header("User-Agent", hostile);
+        request.header("Referer", &format!("http://x/{hostile}")).send();
+        let form = [("email", hostile), ("password", OTHER_PASSWORD)];
+        house.gateway.sign_in("mem.localhost", &form).header("User-Agent", hostile).send();
+        let path = hostile.replace(' ', "%20").replace('"', "%22").replace(['<', '>'], "%3C");
+        house.get("pub.localhost", &format!("/{path}?{path}")).send();
+    }
+    let ban = house.gateway.admin_request("POST", "/api/v1/bans").bearer(ADMIN_TOKEN);
+    assert_eq!(ban.json(&json!({ "network": "203.0.113.7", "note": HOSTILE[0] })).send().status, 201);
+    house.gateway.logs_when("requests", "", 12);
+    let browser = Chromium::start(true);
+    sign_in(&house, &browser);
+    let all = "id,time,user_agent,email,referer,path,query";
+    let mut targets = vec!["/".to_owned(), "/bans".to_owned(), format!("/logs/requests?fields={all}&fold=false")];
+    targets.push("/logs/access?fields=time,email,user_agent".to_owned());
+    targets.push("/logs/audit?fields=time,details,after".to_owned());
+    targets.extend(HOSTILE.map(|hostile| format!("/logs/requests?q={}&path={0}", harness::client::encode(hostile))));
+    for log in ["requests", "access", "audit"] {
+        let entries = house.gateway.logs(log, "").into_iter().take(5);
+        targets.extend(entries.map(|entry| format!("/logs/{log}/{}", entry["id"].as_str().unwrap())));
+    }
+    for target in &targets {
+        browser.open(&at(&house, target));
+        is_harmless(&browser);
+    }
+    for hostile in HOSTILE {
+        browser.open(&at(&house, &format!("/sign-in?link={}&return={0}", harness::client::encode(hostile))));
+        is_harmless(&browser);
+    }
+}
+
+#[test]
+#[ignore = "needs Chromium and chromedriver; tests/run.sh installs them"]
+fn chromium_pages_work_without_scripts() {
+    let house = House::start();
+    for path in ["/one", "/two"] {
+        house.get("pub.localhost", path).send();
+    }
+    house.gateway.logs_when("requests", "", 2);
+    let browser = Chromium::start(false);
+    sign_in(&house, &browser);
+    browser.open(&at(&house, "/logs/requests"));
+    browser.write("[name=q]", "two");
+    browser.press("form[role=search] button");
+    browser.arrives_at(&at(&house, "/logs/requests?q=two"));
+    browser.reads("tbody tr:last-child td:nth-child(5)", "/two");
+    browser.press("tbody tr:last-child td:first-child a");
+    browser.arrives_at(&at(&house, "/logs/requests/"));
+    browser.open(&at(&house, "/logs/requests?live=1"));
+    browser.reads("[data-live]", "Loads itself again every few seconds.");
+    browser.open(&at(&house, "/bans"));
+    browser.write("[name=network]", "203.0.113.9");
+    browser.press("form[action='/bans'] button");
+    browser.reads("[role=status]", "The network is kept out from the next request on.");
+}
