@@ -52,7 +52,7 @@ impl Gate {
         live.judged(
             |judged| judged.gate == gate && judged.grants == grants && judged.until.is_none_or(holds),
             || {
-                let judged = self.judge_anew(live).and_then(|judged| self.passed_all(live).map(|()| judged));
+                let judged = self.judge_all(live, Some(self.core.clock.now()));
                 let (outcome, until) = match judged {
                     Ok((identity, grant)) => (Ok(identity), grant.map(|grant| grant.until)),
                     Err(refusal) => (Err(refusal), None),
@@ -65,16 +65,30 @@ impl Gate {
     /// Whether the sign-in of another circuit's session would be good here too: by its way in, its provider, its account
     /// and the policy of now. A shared secret is good in its own circuit only.
     pub(crate) fn would_admit(&self, live: &Live) -> bool {
-        live.session.email.is_some() && self.judge_anew(live).is_ok()
+        live.session.email.is_some() && self.judge_anew(live, Some(self.core.clock.now())).is_ok()
+    }
+
+    /// With what the circuit asks for after the credential.
+    pub(crate) fn judge_all(
+        &self,
+        live: &Live,
+        as_of: Option<Timestamp>,
+    ) -> Result<(Arc<Identity>, Option<Grant>), Refusal> {
+        let judged = self.judge_anew(live, as_of)?;
+        self.passed_all(live).map(|()| judged)
     }
 
     /// With the grant without which it would be refused.
-    pub(crate) fn judge_anew(&self, live: &Live) -> Result<(Arc<Identity>, Option<Grant>), Refusal> {
+    pub(crate) fn judge_anew(
+        &self,
+        live: &Live,
+        as_of: Option<Timestamp>,
+    ) -> Result<(Arc<Identity>, Option<Grant>), Refusal> {
         let (groups, grant) = match live.session.email.as_deref() {
             None => (self.judge_shared(live)?, None),
-            Some(email) if live.session.method == Method::Sso => self.judge_provided(live, email)?,
-            Some(email) if live.session.method == Method::Code => self.judge_reached(email)?,
-            Some(email) => self.judge_person(live, email)?,
+            Some(email) if live.session.method == Method::Sso => self.judge_provided(live, email, as_of)?,
+            Some(email) if live.session.method == Method::Code => self.judge_reached(email, as_of)?,
+            Some(email) => self.judge_person(live, email, as_of)?,
         };
         let session = &live.session;
         let identity = Identity {
@@ -96,7 +110,12 @@ impl Gate {
         Err(self.refuse(Reason::AccountMismatch, Kind::SignIn, "shared"))
     }
 
-    fn judge_person(&self, live: &Live, email: &str) -> Result<(BTreeSet<String>, Option<Grant>), Refusal> {
+    fn judge_person(
+        &self,
+        live: &Live,
+        email: &str,
+        as_of: Option<Timestamp>,
+    ) -> Result<(BTreeSet<String>, Option<Grant>), Refusal> {
         let mismatch = |key| self.refuse(Reason::AccountMismatch, Kind::SignIn, key);
         let way = way_of(live.session.method).filter(|way| self.names(*way)).ok_or_else(|| mismatch("login"))?;
         let gone = || Refusal { rule: "users".to_owned(), ..mismatch("login") };
@@ -108,12 +127,16 @@ impl Gate {
         if self.fingerprint(secret) != live.fingerprint {
             return Err(gone());
         }
-        let grant = self.admits(email, &user.groups)?;
+        let grant = self.admits(email, &user.groups, as_of)?;
         Ok((user.groups.clone(), grant))
     }
 
     /// Who can read mail to the address is its owner, as long as `login` names codes.
-    fn judge_reached(&self, email: &str) -> Result<(BTreeSet<String>, Option<Grant>), Refusal> {
+    fn judge_reached(
+        &self,
+        email: &str,
+        as_of: Option<Timestamp>,
+    ) -> Result<(BTreeSet<String>, Option<Grant>), Refusal> {
         if !self.sends_codes() {
             return Err(self.refuse(Reason::AccountMismatch, Kind::SignIn, "login"));
         }
@@ -122,7 +145,7 @@ impl Gate {
             return Err(Refusal { reason, kind: Kind::Forbidden, rule: "users.state".to_owned() });
         }
         let groups = self.all_groups(&BTreeSet::new(), user);
-        let grant = self.admits(email, &groups)?;
+        let grant = self.admits(email, &groups, as_of)?;
         Ok((groups, grant))
     }
 
@@ -151,7 +174,12 @@ impl Gate {
     }
 
     /// The provider must still be named and be the same, and may still have to speak for the address.
-    fn judge_provided(&self, live: &Live, email: &str) -> Result<(BTreeSet<String>, Option<Grant>), Refusal> {
+    fn judge_provided(
+        &self,
+        live: &Live,
+        email: &str,
+        as_of: Option<Timestamp>,
+    ) -> Result<(BTreeSet<String>, Option<Grant>), Refusal> {
         let mismatch = || self.refuse(Reason::AccountMismatch, Kind::SignIn, "login");
         let provider = live.provider().and_then(|name| self.provider(name)).ok_or_else(mismatch)?;
         if provider.fingerprint != live.fingerprint {
@@ -167,7 +195,7 @@ impl Gate {
             return Err(Refusal { reason, kind: Kind::Forbidden, rule: "users.state".to_owned() });
         }
         let groups = self.all_groups(&live.groups(), user);
-        let grant = self.admits(email, &groups)?;
+        let grant = self.admits(email, &groups, as_of)?;
         Ok((groups, grant))
     }
 
@@ -176,16 +204,22 @@ impl Gate {
         provided.iter().chain(user.into_iter().flat_map(|user| &user.groups)).cloned().collect()
     }
 
-    /// By `members` or `allow`; else by a grant, which is returned.
-    pub(crate) fn admits(&self, email: &str, groups: &BTreeSet<String>) -> Result<Option<Grant>, Refusal> {
+    /// By `members` or `allow`; else by a grant that counts then, which is returned. Absent: none counts.
+    pub(crate) fn admits(
+        &self,
+        email: &str,
+        groups: &BTreeSet<String>,
+        as_of: Option<Timestamp>,
+    ) -> Result<Option<Grant>, Refusal> {
         let Some(list) = &self.list else { return Ok(None) };
         let Err(reason) = list.admits(email, groups) else { return Ok(None) };
         // A grant is of the circuit; a path that has a policy of its own has it for a reason.
-        let grant = if self.scope.prefix.is_none() { self.core.grants.of(email, &self.name) } else { None };
+        let as_of = as_of.filter(|_| self.scope.prefix.is_none());
+        let grant = as_of.and_then(|as_of| self.core.grants.of(email, &self.name, as_of).map(|grant| (grant, as_of)));
         match grant {
             None => Err(self.refuse(reason, Kind::Forbidden, list.key())),
-            Some(grant) if grant.is_in_force(self.core.clock.now()) => Ok(Some(grant)),
-            Some(over) => Err(Refusal { reason: Reason::GrantExpired, kind: Kind::Forbidden, rule: over.rule() }),
+            Some((grant, as_of)) if grant.is_in_force(as_of) => Ok(Some(grant)),
+            Some((over, _)) => Err(Refusal { reason: Reason::GrantExpired, kind: Kind::Forbidden, rule: over.rule() }),
         }
     }
 

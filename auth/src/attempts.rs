@@ -12,6 +12,7 @@ use tokio::sync::Semaphore;
 use vestibule_config::Rate;
 use vestibule_config::limit::LoginLimits;
 
+use crate::asking::Asking;
 use crate::cache::Cache as Cached;
 use crate::error::Error;
 use crate::keyed::{Keyed, Purpose};
@@ -216,10 +217,18 @@ impl Attempts {
 
     /// Before something is looked at that a machine shows with each request. Only addresses are counted: there is no
     /// account whose secret could be guessed, and a key of 128 bits cannot be.
-    pub(crate) fn admit_machine(&self, address: IpAddr) -> Result<(), Refusal> {
+    pub(crate) fn admit_machine(&self, address: IpAddr, asking: &mut impl Asking) -> Result<(), Refusal> {
         let by_address = (&*self.per_ip, Key::address(address));
-        let checked = check_all([by_address].into_iter(), Duration::ZERO);
+        let checked = asking.take([by_address].into_iter(), Duration::ZERO);
         checked.map(drop).map_err(|(_, budget)| refuse(Reason::RateLimitedIp, budget))
+    }
+
+    /// Why an account may not be tried from an address at this moment.
+    pub(crate) fn locked(&self, account: &str, address: IpAddr, now: Timestamp) -> Option<Refusal> {
+        let key = self.history.pair(Purpose::Account, account, address);
+        let until = self.history.failures.locked().into_iter().find(|(locked, _)| *locked == key)?.1;
+        let wait = Duration::try_from(until.duration_since(now)).ok().filter(|wait| !wait.is_zero())?;
+        Some(refuse(Reason::UserLocked, budget(FAILURES, &self.failures, wait)))
     }
 
     pub(crate) fn history(&self) -> &History {

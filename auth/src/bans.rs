@@ -128,13 +128,13 @@ impl Bans {
         self.kept.remove(id)
     }
 
-    /// Whether an address is kept out.
-    pub(crate) fn hold(&self, address: IpAddr) -> bool {
+    /// Whether an address is kept out at this moment.
+    pub(crate) fn hold(&self, address: IpAddr, now: impl FnOnce() -> Timestamp) -> bool {
         let held = self.kept.load();
         if held.rows.is_empty() || !held.networks.contains(address) {
             return false;
         }
-        let (now, address) = (self.clock.now(), address.to_canonical());
+        let (now, address) = (now(), address.to_canonical());
         held.rows.iter().any(|ban| ban.is_in_force(now) && ban.network.contains(&address))
     }
 }

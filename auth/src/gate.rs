@@ -11,12 +11,13 @@ use vestibule_config::session::SessionLimits;
 use vestibule_config::{Access, Circuit, SignInWay};
 
 use crate::account::People;
+use crate::asking::{Asking, ByRequest, Layer, Said};
 use crate::attempts::Attempts;
 use crate::caller::{Caller, Identity};
 use crate::core::Core;
 use crate::cors::is_preflight;
 use crate::geo::{GeoDb, Location, Place};
-use crate::limit::{Key, Limiter, check_all, tightest};
+use crate::limit::{Key, Limiter, tightest};
 use crate::machine::Machines;
 use crate::membership::List;
 use crate::policy::Providers;
@@ -24,6 +25,9 @@ use crate::request::RequestView;
 use crate::rules::{Ruled, Rules};
 use crate::session::{Found, Live, Session, State};
 use crate::verdict::{Budget, Decision, Kind, Permit, Reason, Refusal, Verdict};
+
+/// What decides where an administrator keeps an address out.
+const BANS: &str = "bans";
 
 /// How long a client waits before it asks again where the state database does not answer.
 pub(crate) const ASK_AGAIN: Duration = Duration::from_secs(5);
@@ -67,7 +71,7 @@ pub(crate) struct Scope {
 /// What is known after the layers that ask nobody who he is.
 pub(crate) struct Outside {
     pub(crate) location: Arc<Location>,
-    refusal: Option<Refusal>,
+    pub(crate) refusal: Option<Refusal>,
     pub(crate) budget: Option<Budget>,
     /// After this time the request limits let one more through.
     pub(crate) wait: Duration,
@@ -98,19 +102,24 @@ impl Gate {
 
     /// Every request of the circuit, at every time: nothing is remembered from an earlier decision.
     pub fn decide(&self, request: &RequestView<'_>) -> Decision {
-        let mut outside = self.outside(request);
+        self.decide_for(request, &mut ByRequest(self))
+    }
+
+    /// The one order of the layers, whoever asks.
+    pub(crate) fn decide_for(&self, request: &RequestView<'_>, asking: &mut impl Asking) -> Decision {
+        let mut outside = self.outside(request, asking);
         if let Some(refusal) = outside.refusal.take() {
             let Outside { location, budget, observed, .. } = outside;
             let verdict = Verdict::Refuse(refusal);
             return Decision { verdict, location, session: None, budget, machine: None, recheck: false, observed };
         }
-        if let Some(decision) = self.decide_shown(request, &outside) {
+        if let Some(decision) = self.decide_shown(request, &outside, asking) {
             return decision;
         }
-        let found = self.session(request);
+        let found = asking.session(self, request);
         let is_nobody = found.as_ref().is_err_and(|refusal| refusal.kind == Kind::SignIn);
-        let neighbour = is_nobody.then(|| self.decide_neighbour(request, &outside)).flatten();
-        neighbour.unwrap_or_else(|| self.decide_session(request, outside, found))
+        let neighbour = is_nobody.then(|| self.decide_neighbour(request, &outside, asking)).flatten();
+        neighbour.unwrap_or_else(|| self.decide_session(request, outside, found, asking))
     }
 
     fn decide_session(
@@ -118,6 +127,7 @@ impl Gate {
         request: &RequestView<'_>,
         outside: Outside,
         found: Result<Option<Arc<Live>>, Refusal>,
+        asking: &mut impl Asking,
     ) -> Decision {
         let Outside { location, refusal: _, budget, wait, mut observed } = outside;
         let live = found.as_ref().ok().and_then(Option::as_ref);
@@ -127,13 +137,13 @@ impl Gate {
             Some(session) => (user_key(session), Reason::RateLimitedUser),
             None => (Key::address(request.client), Reason::RateLimitedIp),
         };
-        let (verdict, budget) = match self.limits_by_user(&key, wait) {
+        let (verdict, budget) = match self.limits_by_user(&key, wait, asking) {
             Err(_) if self.rules.observes(Observed::RateLimit) => {
                 observed.push(reason);
-                (self.policy(request, found), budget)
+                (self.policy(request, found, asking), budget)
             }
             Err(over) => (Verdict::Refuse(too_many(reason, over.clone())), Some(over)),
-            Ok(by_user) => (self.policy(request, found), tightest(budget, by_user)),
+            Ok(by_user) => (self.policy(request, found, asking), tightest(budget, by_user)),
         };
         Decision { verdict, location, session, budget, machine: None, recheck, observed }
     }
@@ -141,7 +151,7 @@ impl Gate {
     /// Address, country and rate rules only, for our own pages on the circuit's hosts. `Pass` is never a permit
     /// to forward: the answer has none.
     pub fn front(&self, request: &RequestView<'_>) -> Front {
-        let Outside { location, refusal, budget, wait: _, observed } = self.outside(request);
+        let Outside { location, refusal, budget, wait: _, observed } = self.outside(request, &mut ByRequest(self));
         let live = if refusal.is_none() { self.session(request).ok().flatten() } else { None };
         let session = live.as_ref().map(|live| live.session.clone());
         let identity = live.and_then(|live| self.judge(&live).outcome.clone().ok());
@@ -160,11 +170,11 @@ impl Gate {
         self.geo.as_ref().map(|geo| geo.locate(request.client))
     }
 
-    fn outside(&self, request: &RequestView<'_>) -> Outside {
+    pub(crate) fn outside(&self, request: &RequestView<'_>, asking: &mut impl Asking) -> Outside {
         let place = self.place(request);
-        let (refusal, mut observed) = match self.closed() {
+        let (refusal, mut observed) = match self.closed_for(asking) {
             Some(refusal) => (Some(refusal), Vec::new()),
-            None => self.address_rules(request, place.as_ref()),
+            None => self.address_rules(request, place.as_ref(), asking),
         };
         let location = place.map(|place| place.location).unwrap_or_default();
         let unlimited = Outside { location, refusal, budget: None, wait: Duration::ZERO, observed: Vec::new() };
@@ -178,7 +188,7 @@ impl Gate {
             };
             (&**limiter, key)
         });
-        match check_all(limits, Duration::ZERO) {
+        match asking.take(limits, Duration::ZERO) {
             Ok(passed) => Outside { budget: passed.tightest, wait: passed.wait, observed, ..unlimited },
             Err((at, budget)) => {
                 let per = self.before_session.get(at).map(|(per, _)| *per);
@@ -196,24 +206,41 @@ impl Gate {
 
     /// A circuit that is disabled or over does not exist.
     pub(crate) fn closed(&self) -> Option<Refusal> {
-        if !self.circuit.enabled {
-            return Some(self.refuse_by_circuit(Reason::CircuitNotFound, Kind::NotFound, "enabled"));
-        }
-        let over = self.circuit.expires.is_some_and(|expires| self.core.clock.now() >= expires);
-        over.then(|| self.refuse_by_circuit(Reason::CircuitExpired, Kind::NotFound, "expires"))
+        self.closed_for(&mut ByRequest(self))
+    }
+
+    fn closed_for(&self, asking: &mut impl Asking) -> Option<Refusal> {
+        let refusal = if !self.circuit.enabled {
+            Some(self.refuse_by_circuit(Reason::CircuitNotFound, Kind::NotFound, "enabled"))
+        } else {
+            let over = self.circuit.expires.is_some_and(|expires| asking.now() >= expires);
+            over.then(|| self.refuse_by_circuit(Reason::CircuitExpired, Kind::NotFound, "expires"))
+        };
+        hear(asking, Layer::Circuit, refusal.as_ref(), || format!("circuits.{}", self.name));
+        refusal
     }
 
     pub(crate) fn address_rules_refuse(&self, request: &RequestView<'_>) -> Option<Refusal> {
-        self.address_rules(request, self.place(request).as_ref()).0
+        self.address_rules(request, self.place(request).as_ref(), &mut ByRequest(self)).0
     }
 
     /// What refuses, and what only observes.
-    fn address_rules(&self, request: &RequestView<'_>, place: Option<&Place>) -> (Option<Refusal>, Vec<Reason>) {
-        if self.core.bans.hold(request.client) {
-            let refusal = Refusal { reason: Reason::IpBanned, kind: Kind::Forbidden, rule: "bans".to_owned() };
-            return (Some(refusal), Vec::new());
+    fn address_rules(
+        &self,
+        request: &RequestView<'_>,
+        place: Option<&Place>,
+        asking: &mut impl Asking,
+    ) -> (Option<Refusal>, Vec<Reason>) {
+        let banned = asking.is_banned(self, request.client);
+        let refusal =
+            banned.then(|| Refusal { reason: Reason::IpBanned, kind: Kind::Forbidden, rule: BANS.to_owned() });
+        hear(asking, Layer::Bans, refusal.as_ref(), || BANS.to_owned());
+        if refusal.is_some() {
+            return (refusal, Vec::new());
         }
-        let Ruled { refusal, observed } = self.rules.judge(request, place);
+        let Ruled { refusal, observed } = self.rules.judge(request, place, |layer, said, key| {
+            asking.hear(layer, said, || format!("circuits.{}.{key}", self.name));
+        });
         let refusal = refusal.map(|(reason, key)| self.refuse_by_circuit(reason, Kind::Forbidden, key));
         (refusal, observed)
     }
@@ -235,19 +262,32 @@ impl Gate {
     }
 
     /// The tightest of them, or the one that is reached.
-    pub(crate) fn limits_by_user(&self, key: &Key, wait: Duration) -> Result<Option<Budget>, Budget> {
+    pub(crate) fn limits_by_user(
+        &self,
+        key: &Key,
+        wait: Duration,
+        asking: &mut impl Asking,
+    ) -> Result<Option<Budget>, Budget> {
         let limits = self.by_user.iter().map(|limiter| (&**limiter, key.clone()));
-        check_all(limits, wait).map(|passed| passed.tightest).map_err(|(_, budget)| budget)
+        asking.take(limits, wait).map(|passed| passed.tightest).map_err(|(_, budget)| budget)
     }
 
-    fn policy(&self, request: &RequestView<'_>, found: Result<Option<Arc<Live>>, Refusal>) -> Verdict {
+    fn policy(
+        &self,
+        request: &RequestView<'_>,
+        found: Result<Option<Arc<Live>>, Refusal>,
+        asking: &mut impl Asking,
+    ) -> Verdict {
         match found {
             Err(refusal) if refusal.kind == Kind::SignIn && is_preflight(request) => self.preflight(request),
             Err(refusal) => Verdict::Refuse(refusal),
-            Ok(None) => Verdict::Pass(Permit { caller: Caller::Anyone }),
-            Ok(Some(live)) => match &self.judge(&live).outcome {
-                Ok(identity) => Verdict::Pass(Permit { caller: Caller::Known(identity.clone()) }),
-                Err(refusal) => Verdict::Refuse(refusal.clone()),
+            Ok(None) => {
+                asking.hear(Layer::Access, Said::Hit, || format!("{}.access", self.scope.keys));
+                Verdict::Pass(Permit { caller: Caller::Anyone })
+            }
+            Ok(Some(live)) => match asking.judge(self, &live) {
+                Ok(identity) => Verdict::Pass(Permit { caller: Caller::Known(identity) }),
+                Err(refusal) => Verdict::Refuse(refusal),
             },
         }
     }
@@ -274,6 +314,14 @@ impl Gate {
 
     pub(crate) fn names(&self, way: SignInWay) -> bool {
         self.ways().is_some_and(|ways| ways.login.contains(&way))
+    }
+}
+
+/// What a layer said that refuses or lets the next one speak.
+fn hear(asking: &mut impl Asking, layer: Layer, refusal: Option<&Refusal>, rule: impl FnOnce() -> String) {
+    match refusal {
+        Some(refusal) => asking.hear(layer, Said::Hit, || refusal.rule.clone()),
+        None => asking.hear(layer, Said::Miss, rule),
     }
 }
 

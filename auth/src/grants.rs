@@ -152,8 +152,7 @@ impl Grants {
     }
 
     /// The one that ends last, one that is over too.
-    pub(crate) fn of(&self, email: &str, circuit: &str) -> Option<Grant> {
-        let now = self.clock.now();
+    pub(crate) fn of(&self, email: &str, circuit: &str, now: Timestamp) -> Option<Grant> {
         let held = self.kept.load();
         let theirs = held.iter().filter(|grant| grant.email == email && grant.circuit == circuit);
         theirs.filter(|grant| grant.is_told_of(now)).max_by_key(|grant| grant.until).cloned()

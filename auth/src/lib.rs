@@ -5,6 +5,7 @@
 //! [`sso::BackChannel`].
 
 mod account;
+mod asking;
 pub mod assertion;
 mod attempts;
 pub mod bans;
@@ -15,6 +16,7 @@ mod core;
 pub mod cors;
 mod erase;
 pub mod error;
+pub mod explain;
 pub mod gate;
 pub mod geo;
 pub mod grants;
@@ -45,12 +47,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use asking::{Layer, Said};
 pub use assertion::Assertion;
 pub use attempts::LOGIN_LIMITS;
 pub use caller::{Caller, Identity, Method};
 pub use clock::{Clock, Hand, SystemClock};
 pub use erase::Forgotten;
 pub use error::Error;
+pub use explain::{Explained, Question, Visitor};
 pub use gate::{Front, Gate};
 pub use geo::Location;
 pub use hand_over::{Redeemed, Want, Wanted};

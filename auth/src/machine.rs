@@ -14,6 +14,7 @@ use vestibule_config::header_key::HeaderKey;
 use vestibule_config::service_token::ServiceToken;
 use vestibule_config::{Circuit, Name, Settings};
 
+use crate::asking::{Asking, Layer, Said};
 use crate::attempts::Came;
 use crate::caller::{Caller, Identity, Method};
 use crate::gate::{Gate, Outside, Scope, too_many};
@@ -72,7 +73,7 @@ pub(crate) struct Machines {
 /// `[service_tokens]`, by the SHA-256 of the token. How long a look takes tells of the hash of what was sent only.
 pub(crate) struct Tokens(HashMap<[u8; 32], Token>);
 
-struct Token {
+pub(crate) struct Token {
     name: Name,
     identity: Arc<Identity>,
     until: Option<Timestamp>,
@@ -81,7 +82,7 @@ struct Token {
 }
 
 /// What a request shows.
-struct Shown<'a> {
+pub(crate) struct Shown<'a> {
     method: Method,
     digest: [u8; 32],
     /// Absent where it is good.
@@ -129,9 +130,30 @@ impl Machines {
         }
     }
 
+    /// Whether who comes from there needs to show nothing.
+    fn trusts(&self, address: std::net::IpAddr) -> bool {
+        self.trusted.contains(address)
+    }
+
     /// A service token before a key, where both are shown.
-    fn shown(&self, headers: &HeaderMap) -> Option<Shown<'_>> {
+    pub(crate) fn shown(&self, headers: &HeaderMap) -> Option<Shown<'_>> {
         self.shown_token(headers).or_else(|| self.shown_key(headers))
+    }
+
+    /// As if the service token of this name were shown.
+    pub(crate) fn shown_by_name(&self, name: &str) -> Shown<'_> {
+        // The one before a rotation has an end of its own.
+        let named = self.tokens.0.iter().filter(|(_, token)| token.name.as_str() == name);
+        let token = named.max_by_key(|(_, token)| token.until.unwrap_or(Timestamp::MAX));
+        let digest = token.map_or([0; 32], |(digest, _)| *digest);
+        let wrong = token.is_none().then_some(Reason::InvalidToken);
+        Shown { method: Method::Token, digest, wrong, token: token.map(|(_, token)| token) }
+    }
+
+    /// As if one of the keys were shown.
+    pub(crate) fn shown_any_key(&self) -> Shown<'_> {
+        let wrong = self.keys.is_empty().then_some(Reason::InvalidHeader);
+        Shown { method: Method::Header, digest: [0; 32], wrong, token: None }
     }
 
     fn shown_token(&self, headers: &HeaderMap) -> Option<Shown<'_>> {
@@ -171,17 +193,30 @@ impl Token {
 
 impl Gate {
     /// The decision about what is shown in place of a session; absent where nothing is.
-    pub(crate) fn decide_shown(&self, request: &RequestView<'_>, outside: &Outside) -> Option<Decision> {
+    pub(crate) fn decide_shown(
+        &self,
+        request: &RequestView<'_>,
+        outside: &Outside,
+        asking: &mut impl Asking,
+    ) -> Option<Decision> {
         // Nobody is looked at on a public circuit.
         self.list.as_ref()?;
-        let shown = self.machines.shown(request.headers)?;
-        Some(self.decide_machine(request, outside, &shown))
+        let shown = asking.shown(self, request)?;
+        Some(self.decide_machine(request, outside, &shown, asking))
     }
 
     /// The decision about who shows nothing and comes from a trusted address.
-    pub(crate) fn decide_neighbour(&self, request: &RequestView<'_>, outside: &Outside) -> Option<Decision> {
+    pub(crate) fn decide_neighbour(
+        &self,
+        request: &RequestView<'_>,
+        outside: &Outside,
+        asking: &mut impl Asking,
+    ) -> Option<Decision> {
         let shown = Shown { method: Method::Ip, digest: [0; 32], wrong: None, token: None };
-        self.machines.trusted.contains(request.client).then(|| self.decide_machine(request, outside, &shown))
+        let trusted = self.machines.trusts(request.client);
+        let said = if trusted { Said::Hit } else { Said::Miss };
+        asking.hear(Layer::TrustedAddress, said, || format!("circuits.{}.trusted_addresses", self.name));
+        trusted.then(|| self.decide_machine(request, outside, &shown, asking))
     }
 
     /// This success is on disk: the next one within the hour is not recorded.
@@ -194,21 +229,30 @@ impl Gate {
         self.attempts.history().came_lately(&machine.came, self.core.clock.now())
     }
 
-    fn decide_machine(&self, request: &RequestView<'_>, outside: &Outside, shown: &Shown<'_>) -> Decision {
-        let now = self.core.clock.now();
+    fn decide_machine(
+        &self,
+        request: &RequestView<'_>,
+        outside: &Outside,
+        shown: &Shown<'_>,
+        asking: &mut impl Asking,
+    ) -> Decision {
+        let now = asking.now();
         let came = (shown.digest, self.name.clone(), request.client);
         let lately = self.attempts.history().came_lately(&came, now);
         let wrong = shown.wrong.or_else(|| shown.token.and_then(|token| token.refused_at(now)));
         let (mut budget, mut observed) = (outside.budget.clone(), outside.observed.clone());
         let identity = shown.token.map_or_else(|| self.nobody(shown.method), |token| &token.identity);
         let listed = self.listed(shown);
+        if let Some(token) = shown.token {
+            asking.hear(Layer::Credential, Said::Hit, || format!("service_tokens.{}", token.name));
+        }
         // What came lately is not counted again, unless it is refused now. An address is nothing that could be guessed.
         let counts = shown.method != Method::Ip && !(lately && wrong.is_none() && listed.is_ok());
-        let counted = if counts { self.attempts.admit_machine(request.client) } else { Ok(()) };
+        let counted = if counts { self.attempts.admit_machine(request.client, asking) } else { Ok(()) };
         let (verdict, record) = match (counted, wrong) {
             (Err(refusal), _) => (Verdict::Refuse(refusal), Record::Limited),
             (Ok(()), Some(reason)) => (Verdict::Refuse(self.bad(shown, reason)), Record::Failure),
-            (Ok(()), None) => match self.limit_machine(request, identity, outside) {
+            (Ok(()), None) => match self.limit_machine(request, identity, outside, asking) {
                 Err(refusal) if self.rules.observes(Observed::RateLimit) => {
                     observed.push(refusal.reason);
                     admitted(listed, identity, lately)
@@ -220,8 +264,9 @@ impl Gate {
                 }
             },
         };
-        if let (Verdict::Pass(_), Some(token)) = (&verdict, shown.token) {
-            token.last.note(now, request.client);
+        if let Verdict::Pass(_) = &verdict {
+            asking.hear(Layer::Access, Said::Hit, || self.machine_key(shown));
+            shown.token.filter(|_| asking.is_request()).inspect(|token| token.last.note(now, request.client));
         }
         // Whose a wrong key is nobody knows.
         let user_id = (shown.token.is_some() || wrong.is_none()).then(|| identity.user_id.clone());
@@ -247,13 +292,23 @@ impl Gate {
         request: &RequestView<'_>,
         identity: &Identity,
         outside: &Outside,
+        asking: &mut impl Asking,
     ) -> Result<Option<crate::verdict::Budget>, Refusal> {
         let (key, reason) = if identity.method == Method::Ip {
             (Key::address(request.client), Reason::RateLimitedIp)
         } else {
             (Key::Text(identity.user_id.clone()), Reason::RateLimitedUser)
         };
-        self.limits_by_user(&key, outside.wait).map_err(|budget| too_many(reason, budget))
+        self.limits_by_user(&key, outside.wait, asking).map_err(|budget| too_many(reason, budget))
+    }
+
+    /// What lets in who shows this.
+    fn machine_key(&self, shown: &Shown<'_>) -> String {
+        match (shown.method, &self.list) {
+            (Method::Ip, _) => format!("circuits.{}.trusted_addresses", self.name),
+            (Method::Token, Some(list)) => format!("{}.{}", self.scope.keys, list.key()),
+            (_, _) => format!("{}.header_auth", self.scope.keys),
+        }
     }
 
     /// A token must be listed; a key and an address are their own allowance.

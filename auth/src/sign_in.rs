@@ -172,7 +172,7 @@ impl Gate {
             Err(reason) => return self.fail(sign_in, admitted, reason).await,
         };
         self.attempts.succeeded(admitted);
-        match user.map(|user| self.admits(user.email.as_str(), &user.groups)).transpose() {
+        match user.map(|user| self.admits(user.email.as_str(), &user.groups, Some(self.core.clock.now()))).transpose() {
             Ok(grant) => sign_in.rule = grant.flatten().map(|grant| grant.rule().into()),
             Err(refusal) => return Outcome::Forbidden(sign_in, refusal),
         }

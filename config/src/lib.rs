@@ -22,6 +22,7 @@ pub mod path;
 pub mod problem;
 pub mod project;
 pub mod provider;
+pub mod scenario;
 pub mod secret;
 pub mod server;
 pub mod service_token;
@@ -46,7 +47,6 @@ mod phc;
 mod render;
 mod revision;
 mod root;
-mod scenario;
 mod shape;
 mod show;
 mod source;
@@ -106,6 +106,8 @@ pub struct Settings {
     pub login_limits: limit::LoginLimits,
     /// `[hooks]`; each circuit holds its own already.
     pub hooks: BTreeMap<Name, Arc<Hook>>,
+    /// `[[tests]]`, in the file's order.
+    pub tests: Vec<scenario::Scenario>,
     /// Absent: no message is ever sent.
     pub mail: Option<Arc<mail::Mail>>,
     /// Circuits by name, disabled and expired ones too.

@@ -22,7 +22,7 @@ use crate::network::IpSet;
 use crate::notice::RawAlert;
 use crate::project::{Project, RawProject};
 use crate::provider::{self, RawProvider};
-use crate::scenario::RawScenario;
+use crate::scenario::{self, RawScenario};
 use crate::server::{RawServer, Server};
 use crate::service_token::{self, RawServiceToken, Tokens};
 use crate::session::{RawSessions, SessionLimits};
@@ -51,12 +51,12 @@ shape! {
         admin: RawAdmin,
         mail: RawMail,
         hooks: Named<Name, RawHook>,
+        tests: Vec<At<RawScenario>>,
     }
     later {
         tls: RawTls => "speak TLS at a proxy in front, and name it in trusted_proxies",
         alerts: Named<Name, RawAlert> => "watch the metrics of the admin port",
         fleet: RawFleet => "run one node",
-        tests: Vec<RawScenario> => "leave it out",
     }
 }
 
@@ -98,6 +98,7 @@ impl RawFile {
             admin,
             mail,
             hooks,
+            tests,
         } = self;
         let login_host = login_host(&server);
         let server = check_server(server, root, reading);
@@ -135,6 +136,7 @@ impl RawFile {
             own: own_addresses(server.as_ref(), admin.listen),
             has_geo,
         };
+        let tests = scenario::check_all(tests.or_default(), reading);
         warn_without_circuits(&circuits, root, reading);
         let circuits = check_circuits(circuits.or_default(), login_host.as_ref(), &around, reading);
         Some(Settings {
@@ -151,6 +153,7 @@ impl RawFile {
             login_limits: login_limits.optional().map(|limits| limits.check(reading)).unwrap_or_default(),
             hooks: hooks.into_iter().filter_map(|(name, hook)| Some((name, hook?))).collect(),
             mail,
+            tests,
             login: login_host.map(|(host, _)| Arc::new(login::circuit(host, circuits.values(), sessions))),
             circuits,
             logs: logs.optional().map_or_else(Logs::default, RawLogs::check),

@@ -13,6 +13,7 @@ use crate::listener::Listener;
 use crate::logs::{AnchorPlace, Logs};
 use crate::mail::Mail;
 use crate::provider::Provider;
+use crate::scenario::{Expectation, Given, Scenario};
 use crate::server::Server;
 use crate::service_token::{PreviousToken, ServiceToken};
 use crate::units::display_duration;
@@ -56,6 +57,7 @@ impl Settings {
         page.admin(&self.admin);
         self.mail.iter().for_each(|mail| page.mail(mail));
         self.hooks.values().for_each(|hook| page.hook(hook));
+        self.tests.iter().enumerate().for_each(|(at, test)| page.test(at, test));
         page.text
     }
 }
@@ -185,6 +187,30 @@ impl Page<'_> {
         self.set("on_failure", text(hook.on_failure.as_str()));
     }
 
+    fn test(&mut self, at: usize, test: &Scenario) {
+        let Scenario { name, given, expect, .. } = test;
+        let Given { url, method, user, groups, login, ip, at: instant } = given;
+        self.element(&["tests"], at);
+        self.set("name", text(name));
+        let given = [
+            Some(("url", text(url))),
+            method.as_ref().map(|method| ("method", text(method))),
+            user.as_ref().map(|user| ("user", text(user))),
+            (!groups.is_empty()).then(|| ("groups", list(groups))),
+            login.as_ref().map(|login| ("login", text(login))),
+            ip.map(|ip| ("ip", text(ip))),
+            instant.map(|instant| ("at", instant.to_string())),
+        ];
+        self.set("given", inline(given));
+        let Expectation { decision, reason, circuit } = expect;
+        let expect = [
+            decision.map(|decision| ("decision", text(decision.as_str()))),
+            reason.as_ref().map(|reason| ("reason", text(reason))),
+            circuit.as_ref().map(|circuit| ("circuit", text(circuit))),
+        ];
+        self.set("expect", inline(expect));
+    }
+
     fn table(&mut self, path: &[&str]) {
         self.header("[", path, "]");
         self.table = path.iter().map(ToString::to_string).collect();
@@ -237,6 +263,12 @@ impl Display for AllowEntry {
             Self::Token(token) => write!(f, "token:{token}"),
         }
     }
+}
+
+/// A table in braces, of those keys that have a value.
+fn inline<const N: usize>(pairs: [Option<(&str, String)>; N]) -> String {
+    let pairs: Vec<_> = pairs.into_iter().flatten().map(|(key, value)| format!("{key} = {value}")).collect();
+    format!("{{ {} }}", pairs.join(", "))
 }
 
 /// A string with its quotes.

@@ -144,7 +144,7 @@ fn every_key_that_waits_is_refused() {
         }
         assert!(waits || !refused.contains(&number), "line {number}: {line}");
     }
-    let sections = ["tls", "alerts", "fleet", "tests"];
+    let sections = ["tls", "alerts", "fleet"];
     let below = ["logs.anchors"];
     assert_eq!(headers, sections.len() + below.len());
 }

@@ -7,7 +7,6 @@ use http::{HeaderMap, Uri, header};
 use vestibule_auth::gate::Front;
 use vestibule_auth::sso::Rechecked;
 use vestibule_auth::{Decision, Kind, Permit, Reason, Record, Refusal, Verdict};
-use vestibule_config::path::canonical;
 
 use crate::attempt::{self, Scene};
 use crate::context::{Request, authority};
@@ -75,14 +74,12 @@ fn page_route(request: &Request, site: &Site) -> Arc<Route> {
 /// Who answers for the path. Where paths differ it is brought into its one spelling before that: the one that is decided
 /// is the one that is recorded and sent. Absent where it has none.
 fn route_by_path(request: &mut Request, site: &Site) -> Option<Arc<Route>> {
-    if !site.has_paths() {
-        return Some(site.own.clone());
-    }
-    if let Cow::Owned(path) = canonical(request.head.uri.path())? {
+    let (path, route) = site.serving(request.head.uri.path())?;
+    if let Cow::Owned(path) = path {
         request.head.uri = with_path(&request.head.uri, &path)?;
         request.respelled = true;
     }
-    site.at(request.head.uri.path()).cloned()
+    Some(route.clone())
 }
 
 /// Another path with the same query.

@@ -25,6 +25,7 @@ mod demo;
 mod drain;
 mod edge;
 mod exceeded;
+mod explain;
 mod failure;
 mod forward;
 mod gateway;

@@ -1,5 +1,6 @@
 //! From a host and a path to who answers.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::iter;
 use std::sync::Arc;
@@ -128,6 +129,17 @@ impl Site {
         (same || !folded.is_protected()).then_some(exact)
     }
 
+    /// Who answers for a path as received, and its one spelling where paths differ; where they do not, each goes on byte
+    /// for byte. Absent where it has none.
+    pub(crate) fn serving<'a>(&self, path: &'a str) -> Option<(Cow<'a, str>, &Arc<Route>)> {
+        if !self.has_paths() {
+            return Some((Cow::Borrowed(path), &self.own));
+        }
+        let path = canonical(path)?;
+        let route = self.at(&path)?;
+        Some((path, route))
+    }
+
     /// By whose policy somebody signs in who wants to go to `target`, a path with or without query: that of the path,
     /// where it asks anybody; else the first that does.
     pub(crate) fn door_to(&self, target: &str) -> &Arc<Route> {
@@ -136,8 +148,7 @@ impl Site {
         wanted.or_else(|| self.all().find(|route| route.is_protected())).unwrap_or(&self.own)
     }
 
-    /// Whether paths differ. Where they do not, each goes on byte for byte.
-    pub(crate) fn has_paths(&self) -> bool {
+    fn has_paths(&self) -> bool {
         !self.paths.is_empty()
     }
 

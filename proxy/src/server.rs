@@ -25,6 +25,7 @@ use crate::back_channel::Network;
 use crate::drain::Drain;
 use crate::edge::{Edge, Flood, Listening, Socket, bind, bind_all};
 use crate::exceeded::Exceeded;
+use crate::explain;
 use crate::housekeeping::{self, Housekeeping};
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
@@ -97,6 +98,10 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
     store.set_keep(housekeeping::keep(&settings.logs));
     let auth = Auth::open(&data_dir, clock.clone(), Arc::new(Network::default()))?;
     let live = Live::new(settings, &auth, None, clock.now());
+    let failed = explain::failures(&live, &*clock);
+    if !failed.is_empty() {
+        return Err(anyhow::Error::new(live.settings.refused(failed)));
+    }
     live.forget_other_tokens(&auth);
     let metrics = Metrics::new();
     metrics.expect(&live.settings);

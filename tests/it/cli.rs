@@ -9,11 +9,11 @@ use harness::secrets::{ADMIN_TOKEN, Folder};
 use harness::{House, until};
 use serde_json::Value;
 
-fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
+pub(crate) fn run(arguments: &[&str], input: &str) -> (i32, String, String) {
     finish(command(arguments), input)
 }
 
-fn finish(mut command: std::process::Command, input: &str) -> (i32, String, String) {
+pub(crate) fn finish(mut command: std::process::Command, input: &str) -> (i32, String, String) {
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     // A command that does not read its input has closed it.
     drop(child.stdin.take().unwrap().write_all(input.as_bytes()));
@@ -23,7 +23,7 @@ fn finish(mut command: std::process::Command, input: &str) -> (i32, String, Stri
 }
 
 /// A command that talks to a running gateway, or edits its file.
-fn ask(house: &House, arguments: &[&str]) -> (i32, String, String) {
+pub(crate) fn ask(house: &House, arguments: &[&str]) -> (i32, String, String) {
     let mut command = command(arguments);
     command.env("VESTIBULE_CONFIG", house.gateway.config());
     command.env("VESTIBULE_ADMIN_URL", format!("http://{}", house.gateway.admin_address()));

@@ -78,6 +78,8 @@ mod routing;
 mod rules;
 // How sessions live and end.
 mod sessions;
+// Why a request is let in or not, and what the file expects.
+mod why;
 // Stopping.
 mod shutdown;
 // Signing in.

@@ -103,7 +103,7 @@ impl Gate {
             return None;
         }
         let mut who = SignIn::from(&*root.session);
-        Some(match self.judge_anew(root) {
+        Some(match self.judge_anew(root, Some(self.core.clock.now())) {
             Ok((_, grant)) => {
                 who.rule = grant.map(|grant| grant.rule().into());
                 self.child(root, who, cookie, request)

@@ -115,7 +115,7 @@ impl Gate {
     }
 
     fn takes_sign_in(&self, live: &Live) -> bool {
-        self.judge_anew(live).err().is_none_or(|refusal| refusal.kind == Kind::Forbidden)
+        self.judge_anew(live, Some(self.core.clock.now())).err().is_none_or(|refusal| refusal.kind == Kind::Forbidden)
     }
 }
 

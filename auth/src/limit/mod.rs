@@ -77,6 +77,16 @@ impl Limiter {
         }
     }
 
+    /// What [`Self::check`] would say, with nothing taken; `remaining` is what is there now.
+    pub(crate) fn peek(&self, key: &Key) -> Check {
+        let (ahead, interval) = (self.store.ahead(key), nanos(self.interval).max(1));
+        let used = u32::try_from(ahead.div_ceil(interval)).unwrap_or(u32::MAX);
+        let wait = ahead.saturating_sub(interval.saturating_mul(u64::from(self.quota.get() - 1)));
+        let remaining = self.quota.get().saturating_sub(used);
+        let budget = self.budget(remaining, Duration::from_nanos(wait), Duration::from_nanos(ahead));
+        if wait > 0 { Check::Limited(budget) } else { Check::Pass(budget) }
+    }
+
     /// Time until one more is surely let through, given the state after the last one.
     fn next_after(&self, budget: &Budget) -> Duration {
         if budget.remaining == 0 { self.interval } else { Duration::ZERO }

@@ -91,6 +91,12 @@ impl Store {
         }
     }
 
+    /// Until the key's bucket is full again, in nanoseconds.
+    pub(crate) fn ahead(&self, key: &Key) -> u64 {
+        let now = self.now();
+        self.shard(key).lock().find(key).map_or(0, |slot| slot.full_at.saturating_sub(now))
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.shards.iter().map(|shard| shard.lock().slots.len()).sum()
     }

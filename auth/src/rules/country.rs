@@ -16,6 +16,11 @@ impl Countries {
         Self { allow: rules.country_allow.clone(), block: rules.country_block.clone() }
     }
 
+    /// The key that decides where no place is known.
+    pub(crate) fn key(&self) -> &'static str {
+        if self.allow.is_some() { "country_allow" } else { "country_block" }
+    }
+
     /// Whether the allow list names this place.
     pub(crate) fn lists(&self, place: Option<&Place>) -> bool {
         let Some(place) = place.filter(|place| place.answered) else { return false };
@@ -29,11 +34,10 @@ impl Countries {
     /// The reason and the key that refuse this place; absent for the place: no database answers. `is_allowed`: another
     /// allow list stands for that of countries.
     pub(crate) fn refuses(&self, place: Option<&Place>, is_allowed: bool) -> Option<(Reason, &'static str)> {
-        let key = match (&self.allow, self.block.is_empty()) {
-            (None, true) => return None,
-            (Some(_), _) => "country_allow",
-            (None, false) => "country_block",
-        };
+        if self.allow.is_none() && self.block.is_empty() {
+            return None;
+        }
+        let key = self.key();
         let Some(answered) = place.filter(|place| place.answered) else {
             return Some((Reason::GeoUnavailable, key));
         };

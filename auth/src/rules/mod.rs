@@ -7,6 +7,7 @@ mod scanner;
 use vestibule_config::AddressRules;
 use vestibule_config::circuit::{AllowMatch, Observed};
 
+use crate::asking::{Layer, Said};
 use crate::geo::Place;
 use crate::request::RequestView;
 use crate::verdict::Reason;
@@ -15,8 +16,13 @@ use network::Networks;
 pub(crate) use network::Set;
 
 /// The order of the rules; limits, which are rules too, come after them.
-const ORDER: [Observed; 5] =
-    [Observed::IpBlock, Observed::IpAllow, Observed::Country, Observed::Scanner, Observed::Reputation];
+const ORDER: [(Observed, Layer); 5] = [
+    (Observed::IpBlock, Layer::IpBlock),
+    (Observed::IpAllow, Layer::IpAllow),
+    (Observed::Country, Layer::Country),
+    (Observed::Scanner, Layer::Scanner),
+    (Observed::Reputation, Layer::Reputation),
+];
 
 /// The rules of one circuit.
 pub(crate) struct Rules {
@@ -59,16 +65,25 @@ impl Rules {
     }
 
     /// Absent for the place: no database answers.
-    pub(crate) fn judge(&self, request: &RequestView<'_>, place: Option<&Place>) -> Ruled {
+    pub(crate) fn judge(
+        &self,
+        request: &RequestView<'_>,
+        place: Option<&Place>,
+        mut hear: impl FnMut(Layer, Said, &'static str),
+    ) -> Ruled {
         let mut ruled = Ruled::default();
-        for rule in ORDER {
+        for (rule, layer) in ORDER {
             match self.refuses(rule, request, place) {
-                Some((reason, _)) if self.observes(rule) => ruled.note(reason),
-                Some(refusal) => {
-                    ruled.refusal = Some(refusal);
+                Some((reason, key)) if self.observes(rule) => {
+                    hear(layer, Said::Observed, key);
+                    ruled.note(reason);
+                }
+                Some((reason, key)) => {
+                    hear(layer, Said::Hit, key);
+                    ruled.refusal = Some((reason, key));
                     break;
                 }
-                None => (),
+                None => hear(layer, Said::Miss, self.key(rule)),
             }
         }
         if ruled.refusal.is_none() && self.watched.contains(request.client) {
@@ -99,6 +114,18 @@ impl Rules {
                 self.shunned.contains(address).then_some((Reason::ReputationBan, "reputation.enforce"))
             }
             Observed::RateLimit => None,
+        }
+    }
+
+    /// Where a rule that has nothing to say stands in the file, if it does.
+    fn key(&self, rule: Observed) -> &'static str {
+        match rule {
+            Observed::IpBlock => "ip_block",
+            Observed::IpAllow => "ip_allow",
+            Observed::Country => self.countries.key(),
+            Observed::Scanner => "block_scanners",
+            Observed::Reputation => "reputation.enforce",
+            Observed::RateLimit => "rate_limits",
         }
     }
 
@@ -143,7 +170,7 @@ mod tests {
         let client: IpAddr = address.parse().unwrap();
         let request =
             RequestView { method: &Method::GET, host: "a.test", path: "/", headers: &headers, client, cookie: None };
-        let Ruled { refusal, observed } = rules.judge(&request, Some(&place));
+        let Ruled { refusal, observed } = rules.judge(&request, Some(&place), |_, _, _| ());
         let refused = refusal.map_or("passes".to_owned(), |(reason, key)| format!("{} {key}", reason.code()));
         observed.iter().fold(refused, |text, reason| format!("{text}, {}", reason.code()))
     }

@@ -17,7 +17,7 @@ use crate::caller::Method;
 use crate::error::Error;
 
 pub(crate) use live::{Judged, Live};
-pub(crate) use row::{Parent, Passed, Provided};
+pub(crate) use row::{Parent, Passed, Provided, Row};
 pub(crate) use store::{Draft, Found, Store};
 
 /// What stands in place of a circuit's name in the sessions of the login host.

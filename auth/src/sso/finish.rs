@@ -136,7 +136,7 @@ impl Gate {
             let refusal = Refusal { reason, kind: Kind::SignIn, rule: "users.state".to_owned() };
             return Outcome::Failed(who, refusal);
         }
-        match self.admits(person.email.as_str(), &self.all_groups(&person.groups, user)) {
+        match self.admits(person.email.as_str(), &self.all_groups(&person.groups, user), Some(self.core.clock.now())) {
             Ok(grant) => who.rule = grant.map(|grant| grant.rule().into()),
             Err(refusal) => return Outcome::Forbidden(who, refusal),
         }

@@ -82,7 +82,8 @@ impl Gate {
         if let Some(reason) = user.and_then(state_refuses) {
             return Some(Refusal { reason, kind: Kind::SignIn, rule: "users.state".to_owned() });
         }
-        let refusal = self.admits(email.as_str(), &self.all_groups(&BTreeSet::new(), user)).err()?;
+        let refusal =
+            self.admits(email.as_str(), &self.all_groups(&BTreeSet::new(), user), Some(self.core.clock.now())).err()?;
         Some(Refusal { kind: Kind::SignIn, ..refusal })
     }
 
@@ -102,7 +103,7 @@ impl Gate {
     /// What lets the person in where the policy would not.
     fn grant_of(&self, email: &Email) -> Option<Grant> {
         let groups = self.all_groups(&BTreeSet::new(), self.people.get(email.as_str()));
-        self.admits(email.as_str(), &groups).ok().flatten()
+        self.admits(email.as_str(), &groups, Some(self.core.clock.now())).ok().flatten()
     }
 
     /// Who reads mail to the address is its owner.

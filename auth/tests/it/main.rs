@@ -5,6 +5,7 @@
 
 mod assertion;
 mod cors;
+mod explain;
 mod grants;
 mod hand_over;
 mod house;

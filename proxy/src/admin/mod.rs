@@ -19,6 +19,7 @@ mod listener;
 mod logs;
 mod pages;
 mod people;
+mod policy;
 mod problem;
 mod refusals;
 mod seen;
@@ -100,6 +101,7 @@ pub(crate) const ROUTES: &[Route] = &[
     reads("/api/v1/grants/{id}", |call| Box::pin(ready(grants::one(&call)))),
     changes(Method::POST, "/api/v1/grants", |call| Box::pin(grants::add(call))),
     changes(Method::DELETE, "/api/v1/grants/{id}", |call| Box::pin(grants::remove(call))),
+    token(Method::POST, "/api/v1/policy/explain", None, Role::Reader, |call| Box::pin(ready(policy::explain(&call)))),
     changes(Method::POST, "/api/v1/config/reload", |call| Box::pin(config::reload(call))),
     token(Method::POST, "/api/v1/admin-link", None, Role::Reader, |call| Box::pin(pages::sign_in::link(call))),
     view("/api/events/proxy", LogName::Requests, Role::Reader, netbird::list, netbird::problem),

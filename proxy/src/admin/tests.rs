@@ -136,6 +136,7 @@ GET    /api/v1/grants                    401   401    200     200   200    200
 GET    /api/v1/grants/{id}               401   401    404     404   404    404
 POST   /api/v1/grants                    401   401    403     403   400    400
 DELETE /api/v1/grants/{id}               401   401    403     403   404    404
+POST   /api/v1/policy/explain            401   401    400     400   400    400
 POST   /api/v1/config/reload             401   401    403     403   200    200
 POST   /api/v1/admin-link                401   401    201     201   201    201
 GET    /api/events/proxy                 401   401    200     200   200    403

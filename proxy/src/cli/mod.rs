@@ -34,6 +34,7 @@ mod stats;
 mod token;
 mod verify;
 mod version;
+mod why;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -99,6 +100,8 @@ enum Command {
     Config(config::Args),
     /// Make the running server read its files again
     Reload,
+    /// Say why a request would be let in or not, layer by layer
+    Why(why::Args),
     /// Hash a secret for the file; it is read from the terminal or from stdin
     Hash(hash::Args),
     /// List sessions, or end them
@@ -152,6 +155,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Check(args) => check::run(&args, global, output),
         Command::Config(args) => config::run(&args, global, output),
         Command::Reload => reload::run(global, output),
+        Command::Why(args) => why::run(&args, global, output),
         Command::Hash(args) => hash::run(&args, global, output),
         Command::Session(args) => session::run(&args, global, output),
         Command::Token(args) => token::run(&args, global, output),

@@ -1,6 +1,6 @@
 //! New configuration while running: one path for HUP, a changed file and the admin API.
 //!
-//! Read, parse, resolve secrets, check, build beside, record, swap. Any problem keeps what is in force; it is reported
+//! Read, parse, resolve secrets, check, build beside, run `[[tests]]`, record, swap. Any problem keeps what is in force; it is reported
 //! once, with places and remedies, is an audit entry, and turns `vestibule_config_last_reload_successful` to 0.
 //! Sessions and limiters live outside [`Live`] and stay.
 
@@ -18,6 +18,7 @@ use vestibule_config::{Report, Settings, Severity};
 use vestibule_logstore::Unavailable;
 
 use crate::audit::{Act, Actor};
+use crate::explain;
 use crate::housekeeping;
 use crate::state::{Live, State};
 
@@ -133,6 +134,10 @@ async fn put_in_force(state: &Arc<State>, cause: Cause, actor: &Actor, mut setti
         tracing::warn!(warnings, "configuration has warnings\n{}", settings.report());
     }
     let live = build(state, settings).await;
+    let failed = explain::failures(&live, &*state.clock);
+    if !failed.is_empty() {
+        return refuse(state, cause, actor, live.settings.refused(failed)).await;
+    }
     let details = json!({ "cause": cause.code(), "needs_restart": needs_restart, "warnings": warnings }).to_string();
     let recorded = match record(state, actor, "success", &before, Some(&after), &details).await {
         Ok(()) => tokens::record(state, actor, &old.settings, &live.settings).await,

@@ -1,0 +1,94 @@
+//! What a change of the configuration comes to: keys with both values, and who gains or loses access.
+
+use std::collections::BTreeSet;
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use vestibule_config::Settings;
+use vestibule_config::diff::{Change, changes};
+
+use super::shift::{Shift, shifts};
+
+/// Keys that are told, and circuits; of more only how many.
+const SHOWN: usize = 100;
+/// Of those who gain or lose access to one circuit.
+const NAMED: usize = 50;
+/// Of one value, in bytes.
+const VALUE_BYTES: usize = 1024;
+
+/// What is different between two configurations.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Difference {
+    changes: Vec<Change>,
+    shifts: Vec<Shift>,
+}
+
+impl Difference {
+    pub(crate) fn between(before: &Settings, after: &Settings, now: Timestamp) -> Self {
+        Self { changes: changes(before, after), shifts: shifts(before, after, now) }
+    }
+
+    /// Whether somebody may enter who may not now.
+    pub(crate) fn widens(&self) -> bool {
+        self.shifts.iter().any(Shift::widens)
+    }
+
+    /// For programs.
+    pub(crate) fn to_json(&self) -> Map<String, Value> {
+        let changes = self.changes.iter().take(SHOWN).map(|change| {
+            let Change { key, before, after } = change;
+            json!({ "key": key, "before": before.as_deref().map(cut), "after": after.as_deref().map(cut) })
+        });
+        let shifts = self.shifts.iter().take(SHOWN).map(|shift| {
+            let Shift { circuit, path, gains, loses, loosened, tightened } = shift;
+            json!({
+                "circuit": circuit,
+                "path": path,
+                "gains": some(gains),
+                "loses": some(loses),
+                "loosened": loosened,
+                "tightened": tightened,
+            })
+        });
+        let left_out = |count: usize| count.saturating_sub(SHOWN);
+        let (changes_left_out, access_left_out) = (left_out(self.changes.len()), left_out(self.shifts.len()));
+        [
+            ("changes", json!(changes.collect::<Vec<_>>())),
+            ("changes_left_out", json!(changes_left_out)),
+            ("access", json!(shifts.collect::<Vec<_>>())),
+            ("access_left_out", json!(access_left_out)),
+            ("widens", json!(self.widens())),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into_iter()
+        .collect()
+    }
+
+    /// The keys that change, with the values that they had.
+    pub(super) fn before(&self) -> Value {
+        self.values(|change| change.before.as_deref())
+    }
+
+    /// The keys that change, with the values that they get.
+    pub(super) fn after(&self) -> Value {
+        self.values(|change| change.after.as_deref())
+    }
+
+    fn values(&self, value: impl Fn(&Change) -> Option<&str>) -> Value {
+        let shown = self.changes.iter().take(SHOWN);
+        shown.map(|change| (change.key.clone(), json!(value(change).map(cut)))).collect::<Map<_, _>>().into()
+    }
+}
+
+fn some(names: &BTreeSet<String>) -> Vec<String> {
+    let rest = names.len().saturating_sub(NAMED);
+    names.iter().take(NAMED).cloned().chain((rest > 0).then(|| format!("and {rest} more"))).collect()
+}
+
+fn cut(text: &str) -> String {
+    if text.len() <= VALUE_BYTES {
+        return text.to_owned();
+    }
+    let end = (0..=VALUE_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    format!("{}…", text.split_at(end).0)
+}

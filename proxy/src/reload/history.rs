@@ -1,0 +1,140 @@
+//! Revisions of the configuration: the texts that were in force, since when, and who put them there.
+//!
+//! Each is one file in `data_dir/revisions`, of mode 0600: hashes stand in configurations. Secrets that a configuration
+//! refers to are not in there, nor are the lists that it reads.
+
+use std::fs::{self, DirBuilder};
+use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
+
+/// Revisions that are kept. One more takes the place of the oldest.
+pub(crate) const REVISIONS_MAX: usize = 50;
+
+/// One revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Revision {
+    pub(crate) revision: String,
+    /// When it was put in force.
+    pub(crate) time: Timestamp,
+    /// Name of a token, or `vestibule`.
+    pub(crate) actor: String,
+    /// `token` or `system`.
+    pub(crate) actor_type: String,
+    /// `start`, or the code of a [`super::Cause`].
+    pub(crate) cause: String,
+    /// The main file first.
+    pub(crate) files: Vec<Kept>,
+}
+
+/// One file of a revision.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Kept {
+    /// As the loader names it.
+    pub(crate) file: PathBuf,
+    pub(crate) text: String,
+}
+
+/// All revisions that are kept.
+#[derive(Debug)]
+pub(crate) struct History(PathBuf);
+
+impl History {
+    pub(crate) fn of(data_dir: &Path) -> Self {
+        Self(data_dir.join("revisions"))
+    }
+
+    /// On disk when this returns. One that is the latest already is not kept twice.
+    ///
+    /// # Errors
+    /// When the folder refuses.
+    pub(crate) fn keep(&self, revision: &Revision) -> io::Result<()> {
+        DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
+        let known = self.files()?;
+        let latest = known.last().and_then(|file| read(file));
+        if latest.is_some_and(|latest| latest.revision == revision.revision) {
+            return Ok(());
+        }
+        let mut file = NamedTempFile::new_in(&self.0)?;
+        file.write_all(&serde_json::to_vec(revision)?)?;
+        file.as_file().sync_all()?;
+        // The name sorts by time; two of the same microsecond are one after the other by their revision.
+        let name = format!("{:020}-{}.json", revision.time.as_microsecond(), revision.revision);
+        file.persist(self.0.join(name))?;
+        fs::File::open(&self.0)?.sync_all()?;
+        let surplus = (known.len() + 1).saturating_sub(REVISIONS_MAX);
+        known.iter().take(surplus).try_for_each(fs::remove_file)
+    }
+
+    /// The latest first. One that cannot be read is left out.
+    pub(crate) fn list(&self) -> Vec<Revision> {
+        let files = self.files().unwrap_or_default();
+        files.iter().rev().filter_map(|file| read(file)).collect()
+    }
+
+    /// The latest of this revision.
+    pub(crate) fn find(&self, revision: &str) -> Option<Revision> {
+        let end = format!("-{revision}.json");
+        let named = |file: &&PathBuf| file.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(&end));
+        self.files().ok()?.iter().rev().find(named).and_then(|file| read(file))
+    }
+
+    /// The oldest first.
+    fn files(&self) -> io::Result<Vec<PathBuf>> {
+        let found = fs::read_dir(&self.0)?.map(|entry| entry.map(|entry| entry.path()));
+        let mut files = found.collect::<io::Result<Vec<_>>>()?;
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
+        files.sort();
+        Ok(files)
+    }
+}
+
+fn read(file: &PathBuf) -> Option<Revision> {
+    let read = fs::read(file).map_err(anyhow::Error::new);
+    let parsed = read.and_then(|bytes| serde_json::from_slice(&bytes).map_err(anyhow::Error::new));
+    parsed.inspect_err(|error| tracing::warn!(file = %file.display(), %error, "a revision cannot be read")).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    fn revision(number: i64) -> Revision {
+        Revision {
+            revision: format!("{number:016x}"),
+            time: Timestamp::from_second(number).unwrap(),
+            actor: "ops".to_owned(),
+            actor_type: "token".to_owned(),
+            cause: "put".to_owned(),
+            files: vec![Kept { file: "vestibule.toml".into(), text: format!("# {number}") }],
+        }
+    }
+
+    #[test]
+    fn the_oldest_makes_room_and_the_same_again_is_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::of(folder.path());
+        assert_eq!(history.list(), []);
+        let most = i64::try_from(REVISIONS_MAX).unwrap();
+        for number in 0..most + 2 {
+            history.keep(&revision(number)).unwrap();
+            history.keep(&Revision { time: Timestamp::from_second(number + 1).unwrap(), ..revision(number) }).unwrap();
+        }
+        let list = history.list();
+        assert_eq!((list.len(), &list[0]), (REVISIONS_MAX, &revision(most + 1)));
+        assert_eq!(history.find(&revision(2).revision), Some(revision(2)));
+        assert_eq!(history.find(&revision(1).revision), None);
+        assert_eq!(history.find("../x"), None);
+        let kept = folder.path().join("revisions");
+        assert_eq!(fs::metadata(&kept).unwrap().permissions().mode() & 0o777, 0o700);
+        for file in fs::read_dir(kept).unwrap().map(Result::unwrap) {
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+}
