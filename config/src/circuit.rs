@@ -388,4 +388,8 @@ impl Shape for Timestamp {
         }
         timestamp
     }
+
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "type": "string", "format": "date-time" })
+    }
 }

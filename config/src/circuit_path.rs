@@ -203,6 +203,10 @@ impl Shape for Rewrite {
     fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
         RawReplace::keys(path, stage, visit);
     }
+
+    fn schema() -> serde_json::Value {
+        crate::shape::either(&RewriteWord::schema(), &RawReplace::schema())
+    }
 }
 
 #[cfg(test)]

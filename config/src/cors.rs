@@ -91,6 +91,10 @@ impl Shape for Cors {
     fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
         RawCors::keys(path, stage, visit);
     }
+
+    fn schema() -> serde_json::Value {
+        crate::shape::either(&CorsWord::schema(), &RawCors::schema())
+    }
 }
 
 /// A circuit that asks nobody who he is leaves the answer to its upstream.

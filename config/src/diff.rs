@@ -124,7 +124,8 @@ mod tests {
             "access = \"public\"\nip_block = []\n",
             &[("circuits.wiki.ip_block", Some("[\"192.0.2.1/32\"]"), Some("[]"))],
         );
-        let token = |digit: &str| format!("access = \"public\"\n[service_tokens.ci]\nhash = \"sha256:{}\"\n", digit.repeat(64));
+        let token =
+            |digit: &str| format!("access = \"public\"\n[service_tokens.ci]\nhash = \"sha256:{}\"\n", digit.repeat(64));
         let hidden = Some("\"[hidden]\"");
         check(&token("a"), &token("b"), &[("service_tokens.ci.hash", hidden, hidden)]);
         check(

@@ -129,6 +129,75 @@ impl Edit {
         tokens.remove(name).map(drop).ok_or(missing)
     }
 
+    /// `[users."EMAIL"]`, behind those that are there.
+    ///
+    /// # Errors
+    /// When the person is there already.
+    pub fn add_user(&mut self, email: &str, name: Option<&str>, groups: &[String]) -> Result<(), NotEdited> {
+        if self.user_key(email).is_some() {
+            return Err(NotEdited::Taken(format!("the user {email}")));
+        }
+        let mut user = Table::new();
+        if let Some(name) = name {
+            user.insert("name", text(name));
+        }
+        if !groups.is_empty() {
+            user.insert("groups", Item::Value(groups.iter().map(String::as_str).collect::<Value>()));
+        }
+        self.add(&["users", email], user)
+    }
+
+    /// Another value for a key of a person.
+    ///
+    /// # Errors
+    /// When there is no such person.
+    pub fn set_user(&mut self, email: &str, key: &str, value: &str) -> Result<(), NotEdited> {
+        set(self.user(email)?, key, value.into());
+        Ok(())
+    }
+
+    /// A key of a person whose value stands in a file.
+    ///
+    /// # Errors
+    /// When there is no such person.
+    pub fn set_user_file(&mut self, email: &str, key: &str, file: &str) -> Result<(), NotEdited> {
+        let mut reference = InlineTable::new();
+        reference.insert("file", file.into());
+        set(self.user(email)?, key, reference.into());
+        Ok(())
+    }
+
+    /// A person who is refused from now on; one who is not in the file is put there for that.
+    ///
+    /// # Errors
+    /// When something else stands where the person should.
+    pub fn block_user(&mut self, email: &str) -> Result<(), NotEdited> {
+        if self.user_key(email).is_none() {
+            self.add(&["users", email], Table::new())?;
+        }
+        self.set_user(email, "state", "blocked")
+    }
+
+    /// A person who is not there any more.
+    ///
+    /// # Errors
+    /// When there is no such person.
+    pub fn remove_user(&mut self, email: &str) -> Result<(), NotEdited> {
+        let key = self.user_key(email).ok_or_else(|| missing_user(email))?;
+        self.table(&["users"])?.remove(&key).map(drop).ok_or_else(|| missing_user(email))
+    }
+
+    fn user(&mut self, email: &str) -> Result<&mut dyn TableLike, NotEdited> {
+        let key = self.user_key(email).ok_or_else(|| missing_user(email))?;
+        self.table(&["users", &key])
+    }
+
+    /// As the file spells the address.
+    fn user_key(&self, email: &str) -> Option<String> {
+        let users = self.0.get("users")?.as_table_like()?;
+        users.iter().map(|(key, _)| key).find(|key| key.eq_ignore_ascii_case(email)).map(str::to_owned)
+    }
+
     fn table(&mut self, path: &[&str]) -> Result<&mut dyn TableLike, NotEdited> {
         let mut table: &mut dyn TableLike = self.0.as_table_mut();
         for key in path {
@@ -169,6 +238,10 @@ fn set(table: &mut dyn TableLike, key: &str, mut new: Value) {
         }
         None => drop(table.insert(key, Item::Value(new))),
     }
+}
+
+fn missing_user(email: &str) -> NotEdited {
+    NotEdited::Missing(format!("user {email}"))
 }
 
 fn text(text: &str) -> Item {
@@ -246,6 +319,42 @@ tokens.ops = { role = "admin", hash = "sha256:bb" } # on call
                 "\n[service_tokens.\"night job\"]\nhash = \"sha256:dd\"\nexpires = 2027-01-01T00:00:00Z\n\n# People.",
             )]),
         );
+    }
+
+    #[test]
+    fn people_are_found_in_any_case_and_their_lines_alone_change() {
+        check(
+            |edit| edit.set_user("MAYA@example.net", "pin_hash", "$argon2id$x"),
+            Ok(&[("name = 'Maya'\n", "name = 'Maya'\npin_hash = \"$argon2id$x\"\n")]),
+        );
+        check(
+            |edit| edit.set_user_file("maya@example.net", "totp", "maya.totp"),
+            Ok(&[("name = 'Maya'\n", "name = 'Maya'\ntotp = { file = \"maya.totp\" }\n")]),
+        );
+        check(
+            |edit| edit.block_user("maya@example.net"),
+            Ok(&[("name = 'Maya'\n", "name = 'Maya'\nstate = \"blocked\"\n")]),
+        );
+        check(
+            |edit| edit.block_user("eve@example.org"),
+            Ok(&[("name = 'Maya'\n", "name = 'Maya'\n\n[users.\"eve@example.org\"]\nstate = \"blocked\"\n")]),
+        );
+        check(
+            |edit| edit.add_user("noor@example.net", Some("Noor"), &["sre".to_owned()]),
+            Ok(&[(
+                "name = 'Maya'\n",
+                "name = 'Maya'\n\n[users.\"noor@example.net\"]\nname = \"Noor\"\ngroups = [\"sre\"]\n",
+            )]),
+        );
+        check(
+            |edit| edit.remove_user("Maya@example.net"),
+            Ok(&[("# People.\n[users.\"maya@example.net\"]\nname = 'Maya'\n\n", "")]),
+        );
+        let taken = Err(NotEdited::Taken("the user Maya@Example.net".to_owned()));
+        check(|edit| edit.add_user("Maya@Example.net", None, &[]), taken);
+        let missing = || Err(NotEdited::Missing("user eve@example.org".to_owned()));
+        check(|edit| edit.set_user("eve@example.org", "state", "active"), missing());
+        check(|edit| edit.remove_user("eve@example.org"), missing());
     }
 
     #[test]

@@ -8,6 +8,7 @@ pub mod access;
 pub mod admin;
 pub mod circuit;
 pub mod cors;
+pub mod diff;
 pub mod edit;
 pub mod geo;
 pub mod header_key;
@@ -74,7 +75,7 @@ pub use load::{FileSource, Source, admin_listen, discover, load, load_text};
 pub use name::{CountryCode, Email, Host, Name};
 pub use origin::Origins;
 pub use problem::{Place, Problem, Related, Report, Severity};
-pub use root::known_keys;
+pub use root::{known_keys, schema};
 pub use text::Texts;
 pub use units::{ByteSize, Rate};
 

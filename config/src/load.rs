@@ -88,6 +88,11 @@ pub fn admin_listen(text: &str) -> Option<String> {
 }
 
 impl Settings {
+    /// The files that were read as configuration, the main one first; lists and secrets are none.
+    pub fn config_files(&self) -> impl Iterator<Item = &Path> {
+        self.files.iter().map(PathBuf::as_path).filter(|file| self.texts.has(&file.display().to_string()))
+    }
+
     /// The warnings, ready to be shown.
     pub fn report(&self) -> Report {
         debug_assert!(

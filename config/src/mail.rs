@@ -96,6 +96,10 @@ impl Shape for SmtpServer {
             }
         }
     }
+
+    fn schema() -> serde_json::Value {
+        Secret::schema()
+    }
 }
 
 /// Reads `smtps://NAME:PASSWORD@HOST:PORT`; name and password are percent-encoded.

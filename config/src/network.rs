@@ -85,6 +85,10 @@ impl Shape for IpSet {
         let name = file.required("file", "\"…\"", table, reading)?;
         read_file(&At { value: name, span: span.unwrap_or(table) }, reading).map(Self)
     }
+
+    fn schema() -> serde_json::Value {
+        crate::shape::either(&Vec::<IpNet>::schema(), &RawFile::schema())
+    }
 }
 
 /// Reports a list that is longer than `most`.

@@ -75,6 +75,16 @@ pub fn known_keys() -> Vec<(String, bool)> {
     keys
 }
 
+/// What an editor may know of the file, as JSON Schema (2020-12).
+pub fn schema() -> serde_json::Value {
+    let mut schema = RawFile::schema();
+    if let Some(schema) = schema.as_object_mut() {
+        schema.insert("$schema".to_owned(), "https://json-schema.org/draft/2020-12/schema".into());
+        schema.insert("title".to_owned(), "vestibule.toml".into());
+    }
+    schema
+}
+
 impl RawFile {
     /// Absent where an error was reported. `origins`, `files`, `warnings`, `texts` and `revision` are the loader's to fill.
     #[expect(clippy::too_many_lines, reason = "a line or two for each section of the file")]

@@ -89,6 +89,10 @@ impl Shape for PasswordHash {
             }
         }
     }
+
+    fn schema() -> serde_json::Value {
+        crate::shape::either(&serde_json::json!({ "type": "string" }), &RawReference::schema())
+    }
 }
 
 impl Shape for TokenHash {
@@ -101,6 +105,10 @@ impl Shape for TokenHash {
         }
         digest.map(Self)
     }
+
+    fn schema() -> serde_json::Value {
+        crate::shape::either(&serde_json::json!({ "type": "string" }), &RawReference::schema())
+    }
 }
 
 impl Shape for SecretReference {
@@ -110,6 +118,10 @@ impl Shape for SecretReference {
         }
         let raw = RawReference::read(node, reading)?;
         one_of(&raw, reading).then_some(Self)
+    }
+
+    fn schema() -> serde_json::Value {
+        RawReference::schema()
     }
 }
 
@@ -124,6 +136,10 @@ impl Shape for Secret {
             return None;
         }
         Some(Self(secret.value))
+    }
+
+    fn schema() -> serde_json::Value {
+        RawReference::schema()
     }
 }
 

@@ -5,6 +5,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value as Json, json};
+
 use crate::findings::{Finding, Findings};
 use crate::load::Source;
 use crate::revision::Revision;
@@ -27,6 +29,11 @@ pub(crate) trait Shape: Sized {
 
     /// Names the keys of the value and below it, `*` for a name of the user's, `[]` for an element of a list.
     fn keys(_path: &str, _stage: Stage, _visit: &mut dyn FnMut(&str, Stage)) {}
+
+    /// What an editor may know of the value, as JSON Schema; an empty one allows everything.
+    fn schema() -> Json {
+        json!({})
+    }
 }
 
 /// What a run of the loader carries through the sections.
@@ -269,6 +276,12 @@ macro_rules! shape {
                     path, stringify!($wait), $crate::shape::Stage::Later, visit,
                 );)*)?
             }
+
+            fn schema() -> serde_json::Value {
+                $crate::shape::object([
+                    $((stringify!($field), <$type as $crate::shape::Shape>::schema()),)*
+                ])
+            }
         }
     };
     ($(#[$doc:meta])* $visible:vis unread struct $name:ident { $($field:ident: $type:ty,)* }) => {
@@ -298,6 +311,18 @@ macro_rules! shape {
 }
 pub(crate) use shape;
 
+/// A table with these keys and no others.
+pub(crate) fn object<const N: usize>(fields: [(&str, Json); N]) -> Json {
+    let properties: serde_json::Map<_, _> =
+        fields.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
+    json!({ "type": "object", "additionalProperties": false, "properties": properties })
+}
+
+/// Either of two forms.
+pub(crate) fn either(one: &Json, other: &Json) -> Json {
+    json!({ "anyOf": [one, other] })
+}
+
 /// Names a key and what is below it.
 pub(crate) fn visit_key<T: Shape>(path: &str, name: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
     let path = if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
@@ -313,6 +338,10 @@ impl<T: Shape> Shape for At<T> {
 
     fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
         T::keys(path, stage, visit);
+    }
+
+    fn schema() -> Json {
+        T::schema()
     }
 }
 
@@ -340,6 +369,10 @@ impl<T: Shape> Shape for Vec<T> {
     fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
         T::keys(&format!("{path}[]"), stage, visit);
     }
+
+    fn schema() -> Json {
+        json!({ "type": "array", "items": T::schema() })
+    }
 }
 
 impl<K: crate::word::Word, T: Shape> Shape for Named<K, T> {
@@ -361,6 +394,10 @@ impl<K: crate::word::Word, T: Shape> Shape for Named<K, T> {
     fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
         T::keys(&format!("{path}.*"), stage, visit);
     }
+
+    fn schema() -> Json {
+        json!({ "type": "object", "additionalProperties": T::schema() })
+    }
 }
 
 impl<K: PartialEq, T: PartialEq> PartialEq for Named<K, T> {
@@ -376,6 +413,10 @@ impl Shape for bool {
             return None;
         };
         Some(value)
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "boolean" })
     }
 }
 

@@ -50,6 +50,11 @@ impl Texts {
         self.0.len() - 1
     }
 
+    /// Whether this is one of them.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.by_name(name).is_some()
+    }
+
     pub(crate) fn by_name(&self, name: &str) -> Option<&Text> {
         self.0.iter().find(|text| text.name == name)
     }

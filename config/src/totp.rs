@@ -41,6 +41,10 @@ impl Shape for TotpSecret {
         }
         key.map(Self)
     }
+
+    fn schema() -> serde_json::Value {
+        Secret::schema()
+    }
 }
 
 /// RFC 4648, in any letter case, with or without spaces and padding.

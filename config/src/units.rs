@@ -108,11 +108,19 @@ impl Shape for NonZeroU32 {
     fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
         counted(&node, reading)
     }
+
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "type": "integer", "minimum": 1 })
+    }
 }
 
 impl Shape for NonZeroUsize {
     fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
         counted::<NonZeroU32>(&node, reading).and_then(|count| Self::try_from(count).ok())
+    }
+
+    fn schema() -> serde_json::Value {
+        serde_json::json!({ "type": "integer", "minimum": 1 })
     }
 }
 

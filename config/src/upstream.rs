@@ -114,6 +114,10 @@ impl Shape for RawUpstream {
     fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
         RawUpstreamTable::keys(path, stage, visit);
     }
+
+    fn schema() -> serde_json::Value {
+        crate::shape::either(&UpstreamUrl::schema(), &RawUpstreamTable::schema())
+    }
 }
 
 impl RawUpstream {

@@ -15,6 +15,11 @@ pub(crate) trait Word: Sized {
     /// # Errors
     /// What is wrong and what to write instead.
     fn parse(text: &str) -> Result<Self, Wrong>;
+
+    /// As [`Shape::schema`].
+    fn spelling() -> serde_json::Value {
+        serde_json::json!({ "type": "string" })
+    }
 }
 
 /// What is wrong with a string.
@@ -72,6 +77,10 @@ macro_rules! words {
             ) -> Option<Self> {
                 $crate::word::read(node, reading)
             }
+
+            fn schema() -> serde_json::Value {
+                <Self as $crate::word::Word>::spelling()
+            }
         })+
     };
 }
@@ -86,6 +95,10 @@ macro_rules! spellings {
                     $($text => Ok(Self::$variant),)+
                     other => Err($crate::word::Wrong::unknown(other, &[$($text),+])),
                 }
+            }
+
+            fn spelling() -> serde_json::Value {
+                serde_json::json!({ "enum": [$($text),+] })
             }
         }
 
@@ -127,5 +140,9 @@ impl Shape for std::path::PathBuf {
             return None;
         }
         Some(reading.resolve(text))
+    }
+
+    fn schema() -> serde_json::Value {
+        <String as Word>::spelling()
     }
 }

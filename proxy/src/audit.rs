@@ -35,6 +35,16 @@ pub(crate) enum ActorKind {
     System,
 }
 
+impl ActorKind {
+    /// The word of entries.
+    pub(crate) fn code(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::System => "system",
+        }
+    }
+}
+
 impl Actor {
     /// The program itself.
     pub(crate) fn system(started: Timestamp) -> Self {
@@ -99,10 +109,7 @@ impl Act<'_> {
                 node: None,
             },
             actor: Some(&self.actor.name),
-            actor_type: match self.actor.kind {
-                ActorKind::Token => "token",
-                ActorKind::System => "system",
-            },
+            actor_type: self.actor.kind.code(),
             action_type: self.action_type,
             action: self.action,
             resource_type: self.resource_type,

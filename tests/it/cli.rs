@@ -24,11 +24,16 @@ pub(crate) fn finish(mut command: std::process::Command, input: &str) -> (i32, S
 
 /// A command that talks to a running gateway, or edits its file.
 pub(crate) fn ask(house: &House, arguments: &[&str]) -> (i32, String, String) {
+    ask_typing(house, arguments, "")
+}
+
+/// The same, with something on its stdin.
+pub(crate) fn ask_typing(house: &House, arguments: &[&str], typed: &str) -> (i32, String, String) {
     let mut command = command(arguments);
     command.env("VESTIBULE_CONFIG", house.gateway.config());
     command.env("VESTIBULE_ADMIN_URL", format!("http://{}", house.gateway.admin_address()));
     command.env("VESTIBULE_ADMIN_TOKEN", ADMIN_TOKEN);
-    finish(command, "")
+    finish(command, typed)
 }
 
 #[test]

@@ -10,6 +10,8 @@ mod address;
 mod admin;
 // What upstreams can verify.
 mod assertion;
+// The configuration's change from afar.
+mod config_change;
 // Networks that are kept out, accounts that are let in again.
 mod bans;
 // People in a real browser.
@@ -100,3 +102,5 @@ mod steps;
 mod streaming;
 // Entries as they come.
 mod tail;
+// People of the file.
+mod user;

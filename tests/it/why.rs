@@ -188,7 +188,7 @@ fn what_administrators_added_meanwhile_does_not_concern_the_tests() {
     let upstream = Upstream::start();
     let body = harness::house::plan(&upstream) + PARTS;
     let mut gateway = Setup::new(&body).start();
-    let ban = json!({ "network": "0.0.0.0/0" });
+    let ban = json!({ "network": "198.51.100.0/24" });
     assert_eq!(gateway.admin_request("POST", "/api/v1/bans").bearer(ADMIN_TOKEN).json(&ban).send().status, 201);
     gateway.reconfigure(&(body + "\n# another\n"));
 }

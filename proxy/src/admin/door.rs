@@ -30,6 +30,10 @@ use crate::{cookie, login, request_id};
 
 /// Of what a request brings.
 const BODY_BYTES: usize = 64 << 10;
+
+/// A file of the configuration may be longer.
+const CONFIG_BYTES: usize = 4 << 20;
+const CONFIG: &str = "/api/v1/config";
 /// Until all of it is there.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -125,6 +129,14 @@ impl Call {
         format!("{}?cursor={}{rest}", self.path, encoded(cursor))
     }
 
+    /// For paths that take this parameter alone.
+    pub(crate) fn only_parameter(&self, known: &str) -> Result<Option<String>, Problem> {
+        match self.parameters.iter().find(|(name, _)| name != known) {
+            Some((name, _)) => Err(Problem::bad_parameter(name, &format!("this path takes {known} alone"))),
+            None => Ok(self.parameters.first().map(|(_, value)| value.clone())),
+        }
+    }
+
     /// For paths that take no parameters.
     pub(crate) fn without_parameters(&self) -> Result<(), Problem> {
         match self.parameters.first() {
@@ -197,7 +209,7 @@ async fn answer(
     let id = id_in(path, request.uri.path()).to_owned();
     let parameters = parameters(&request.uri)?;
     let path = request.uri.path().to_owned();
-    let body = read(body).await?;
+    let body = read(body, if path.starts_with(CONFIG) { CONFIG_BYTES } else { BODY_BYTES }).await?;
     if let Some(signed_in) = pass.signed_in.as_ref().filter(|_| request.method != Method::GET) {
         signed_in.must_have_sent(&body).inspect_err(|problem| refused(problem, &actor))?;
     }
@@ -250,7 +262,7 @@ async fn receive(port: &Arc<Port>, request: &Parts, body: Body, actor: &Actor) -
     }
     must_come_from_here(port, request)?;
     let parameters = parameters(&request.uri)?;
-    Ok(Visitor { port: port.clone(), actor: actor.clone(), parameters, body: read(body).await? })
+    Ok(Visitor { port: port.clone(), actor: actor.clone(), parameters, body: read(body, BODY_BYTES).await? })
 }
 
 /// Nothing is changed by a form of another site.
@@ -320,9 +332,10 @@ fn signed_in<'a>(
 }
 
 /// What somebody sends who may.
-async fn read(body: Body) -> Result<Bytes, Problem> {
-    let whole = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, BODY_BYTES)).await;
-    let too_long = |_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is longer than 64 KiB");
+async fn read(body: Body, most: usize) -> Result<Bytes, Problem> {
+    let whole = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, most)).await;
+    let longer = format!("the body is longer than {} KiB", most >> 10);
+    let too_long = |_| Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", longer);
     whole
         .map_err(|_| Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long"))?
         .map_err(too_long)

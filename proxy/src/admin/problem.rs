@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use vestibule_logstore::{BadParameter, QueryError, Unavailable};
 
 /// Every [`Problem::reason`].
-pub(crate) const REASONS: [&str; 16] = [
+pub(crate) const REASONS: [&str; 19] = [
     "unauthorized",
     "forbidden",
     "misdirected",
@@ -16,6 +16,9 @@ pub(crate) const REASONS: [&str; 16] = [
     "method_not_allowed",
     "invalid_parameter",
     "config_invalid",
+    "config_moved",
+    "config_unwritable",
+    "precondition_required",
     "rate_limited",
     "busy",
     "internal",

@@ -12,7 +12,7 @@ use super::door::Call;
 use super::logs::off_the_runtime;
 use super::problem::Problem;
 use crate::metrics::Held;
-use crate::reload::{Last, Outcome, problems};
+use crate::reload::{Last, Outcome, Unwritable, problems};
 
 /// `GET /metrics`.
 pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
@@ -92,6 +92,8 @@ fn last_reload(last: &Last) -> Value {
         Outcome::Applied { needs_restart, .. } => (Vec::new(), needs_restart.as_slice()),
         Outcome::Unchanged { .. } => (Vec::new(), [].as_slice()),
         Outcome::Refused(report) => (problems(report), [].as_slice()),
+        Outcome::Unwritable(Unwritable { why, .. }) => (vec![json!({ "message": why })], [].as_slice()),
+        Outcome::Moved { .. } => (Vec::new(), [].as_slice()),
         Outcome::Unrecorded(unavailable) => (vec![json!({ "message": unavailable.to_string() })], [].as_slice()),
     };
     json!({

@@ -137,6 +137,11 @@ GET    /api/v1/grants/{id}               401   401    404     404   404    404
 POST   /api/v1/grants                    401   401    403     403   400    400
 DELETE /api/v1/grants/{id}               401   401    403     403   404    404
 POST   /api/v1/policy/explain            401   401    400     400   400    400
+GET    /api/v1/config                    401   401    200     200   200    200
+PUT    /api/v1/config                    401   401    403     403   428    428
+GET    /api/v1/config/history            401   401    200     200   200    200
+POST   /api/v1/config/validate           401   401    403     403   200    200
+POST   /api/v1/config/rollback           401   401    403     403   400    400
 POST   /api/v1/config/reload             401   401    403     403   200    200
 POST   /api/v1/admin-link                401   401    201     201   201    201
 GET    /api/events/proxy                 401   401    200     200   200    403

@@ -52,7 +52,7 @@ const COLUMNS: [Column; 6] = [
 pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(), Failure> {
     let client = Client::new(global)?;
     match &args.act {
-        Act::List(listing) => listing.show(&client.get("/api/v1/bans", &[])?.json()?, &COLUMNS, output),
+        Act::List(listing) => listing.ask(&client, ("/api/v1/bans", &[]), &COLUMNS, output),
         Act::Add { network, period, note } => {
             let body = json!({ "network": network, "for": period, "note": note });
             let ban = client.send_json(Method::POST, "/api/v1/bans", &body)?.json()?;

@@ -32,7 +32,7 @@ enum Form {
 /// Says every problem; 3 when the file is refused.
 pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(), Failure> {
     let path = files::path(global)?;
-    let loaded = files::load_and_test(&path)?;
+    let loaded = files::tested(files::load(&path))?;
     let (report, settings) = match &loaded {
         Ok(settings) => (&settings.report(), Some(settings)),
         Err(report) => (report, None),

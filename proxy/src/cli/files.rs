@@ -16,9 +16,9 @@ pub(super) fn path(global: &Global) -> Result<PathBuf, Failure> {
     discover(global.config.as_deref(), None).map_err(|error| Failure::Failed(error.into()))
 }
 
-/// The settings whose `[[tests]]` pass, or every problem.
-pub(super) fn load_and_test(path: &Path) -> Result<Result<Settings, Report>, Failure> {
-    let settings = match load(path) {
+/// What was loaded, where its `[[tests]]` pass; every problem else.
+pub(super) fn tested(loaded: Result<Settings, Report>) -> Result<Result<Settings, Report>, Failure> {
+    let settings = match loaded {
         Ok(settings) if !settings.tests.is_empty() => settings,
         loaded => return Ok(loaded),
     };

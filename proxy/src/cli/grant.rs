@@ -51,7 +51,7 @@ const COLUMNS: [Column; 6] = [
 pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(), Failure> {
     let client = Client::new(global)?;
     match &args.act {
-        Act::List(listing) => listing.show(&client.get("/api/v1/grants", &[])?.json()?, &COLUMNS, output),
+        Act::List(listing) => listing.ask(&client, ("/api/v1/grants", &[]), &COLUMNS, output),
         Act::Add { email, circuit, period } => {
             let body = json!({ "email": email, "circuit": circuit, "for": period });
             let grant = client.send_json(Method::POST, "/api/v1/grants", &body)?.json()?;

@@ -36,7 +36,7 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
         output.line(&secret)?;
         return output.line(&enrolment(&secret, email));
     }
-    let secret = read(if args.pin { "PIN: " } else { "Password: " })?;
+    let secret = read_secret(if args.pin { "PIN: " } else { "Password: " })?;
     if args.pin {
         check_pin(&secret).map_err(|weak| Failure::failed(weak.to_string()))?;
     } else if let Some(advice) = password_advice(&secret) {
@@ -47,13 +47,13 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
 }
 
 /// What a device needs to know: the secret, whose it is, and for what.
-fn enrolment(secret: &str, email: &str) -> Zeroizing<String> {
+pub(super) fn enrolment(secret: &str, email: &str) -> Zeroizing<String> {
     let email = utf8_percent_encode(email, LABEL);
     Zeroizing::new(format!("otpauth://totp/Vestibule:{email}?secret={secret}&issuer=Vestibule"))
 }
 
 /// From the terminal twice and unseen, else one line of stdin.
-fn read(prompt: &str) -> Result<Zeroizing<String>, Failure> {
+pub(super) fn read_secret(prompt: &str) -> Result<Zeroizing<String>, Failure> {
     if !io::stdin().is_terminal() {
         return Ok(first_line(io::stdin().lock()).context("reading stdin")?);
     }

@@ -3,6 +3,7 @@
 use clap::ValueEnum;
 use serde_json::Value;
 
+use super::client::Client;
 use super::failure::Failure;
 use super::line::plain;
 use super::output::Output;
@@ -16,7 +17,7 @@ pub(super) struct Listing {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
+pub(super) enum Form {
     /// A table
     Line,
     /// One JSON object a line
@@ -38,6 +39,22 @@ pub(super) const fn column(title: &'static str, members: &'static [&'static str]
 }
 
 impl Listing {
+    /// How it is to be said.
+    pub(super) fn form(self) -> Form {
+        self.output
+    }
+
+    /// What the admin port lists at a path.
+    pub(super) fn ask(
+        self,
+        client: &Client,
+        (path, query): (&str, &[(&str, &str)]),
+        columns: &[Column],
+        output: &mut Output,
+    ) -> Result<(), Failure> {
+        self.show(&client.get(path, query)?.json()?, columns, output)
+    }
+
     /// What stands in `data` of an answer.
     pub(super) fn show(self, answer: &Value, columns: &[Column], output: &mut Output) -> Result<(), Failure> {
         let rows = answer.get("data").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

@@ -32,6 +32,7 @@ mod run;
 mod session;
 mod stats;
 mod token;
+mod user;
 mod verify;
 mod version;
 mod why;
@@ -96,16 +97,20 @@ enum Command {
     Init(init::Args),
     /// Say every problem of the configuration at once
     Check(check::Args),
-    /// Show the effective configuration
+    /// Show the effective configuration, what a reload would change, and its revisions
     Config(config::Args),
     /// Make the running server read its files again
     Reload,
+    /// Write the files back as they were in an earlier revision, and take them
+    Rollback(config::Rollback),
     /// Say why a request would be let in or not, layer by layer
     Why(why::Args),
     /// Hash a secret for the file; it is read from the terminal or from stdin
     Hash(hash::Args),
     /// List sessions, or end them
     Session(session::Args),
+    /// List the people of the file, or add, change, block and remove them
+    User(user::Args),
     /// List tokens, or make, rotate and revoke them in the file
     Token(token::Args),
     /// Keep networks out, let networks and locked accounts in again
@@ -155,9 +160,11 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Check(args) => check::run(&args, global, output),
         Command::Config(args) => config::run(&args, global, output),
         Command::Reload => reload::run(global, output),
+        Command::Rollback(args) => config::rollback(&args, global, output),
         Command::Why(args) => why::run(&args, global, output),
         Command::Hash(args) => hash::run(&args, global, output),
         Command::Session(args) => session::run(&args, global, output),
+        Command::User(args) => user::run(&args, global, output),
         Command::Token(args) => token::run(&args, global, output),
         Command::Ban(args) => ban::run(&args, global, output),
         Command::Grant(args) => grant::run(&args, global, output),

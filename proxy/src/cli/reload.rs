@@ -10,8 +10,11 @@ use super::output::{Output, remark, say};
 
 /// Makes the server read its files; 3 when they have problems.
 pub(super) fn run(global: &Global, output: &mut Output) -> Result<(), Failure> {
-    let answer = ask(&Client::new(global)?, global)?;
-    let body = answer.json()?;
+    told(&ask(&Client::new(global)?, global)?.json()?, global, output)
+}
+
+/// What became of a change.
+pub(super) fn told(body: &Value, global: &Global, output: &mut Output) -> Result<(), Failure> {
     let text = |key: &str| body.get(key).and_then(Value::as_str).unwrap_or("?").to_owned();
     let keys = body.get("needs_restart").and_then(Value::as_array).cloned().unwrap_or_default();
     for key in keys.iter().filter_map(Value::as_str) {
@@ -37,7 +40,11 @@ pub(super) fn after_a_change(global: &Global) -> Result<(), Failure> {
 }
 
 fn ask(client: &Client, global: &Global) -> Result<Answer, Failure> {
-    let answer = client.send(Method::POST, "/api/v1/config/reload", &[])?;
+    accepted(client.send(Method::POST, "/api/v1/config/reload", &[])?, global)
+}
+
+/// Shows the problems of a configuration that is refused.
+pub(super) fn accepted(answer: Answer, global: &Global) -> Result<Answer, Failure> {
     if answer.status == StatusCode::UNPROCESSABLE_ENTITY {
         let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
         say(global, body.get("report").and_then(Value::as_str).unwrap_or("the configuration has problems"));

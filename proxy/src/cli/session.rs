@@ -63,7 +63,7 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
     let client = Client::new(global)?;
     match &args.act {
         Act::List { user, circuit, listing } => {
-            listing.show(&client.get(PATH, &query(user, circuit, false))?.json()?, &COLUMNS, output)
+            listing.ask(&client, (PATH, &query(user, circuit, false)), &COLUMNS, output)
         }
         Act::Revoke { id, user, circuit, all } => {
             let answer = match id {

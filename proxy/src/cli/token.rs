@@ -72,7 +72,7 @@ const COLUMNS: [Column; 6] = [
 /// Lists them, or edits the file.
 pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(), Failure> {
     match &args.act {
-        Act::List(listing) => listing.show(&Client::new(global)?.get("/api/v1/tokens", &[])?.json()?, &COLUMNS, output),
+        Act::List(listing) => listing.ask(&Client::new(global)?, ("/api/v1/tokens", &[]), &COLUMNS, output),
         Act::New { name, period, role: None, logs: _ } => {
             let expires = after(*period)?;
             let add = |edit: &mut Edit, hash: &str| edit.add_service_token(name, hash, expires);

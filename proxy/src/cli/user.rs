@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use clap::Subcommand;
@@ -121,8 +121,7 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
         Act::Block { email } => change(global, email, |edit| edit.block_user(email.as_str())),
         Act::Unblock { email } => change(global, email, |edit| edit.set_user(email.as_str(), "state", "active")),
         Act::Unlock { email } => {
-            let unlocked = Client::new(global)?.delete("/api/v1/bans", &format!("lock:{email}"))?.json()?;
-            drop(unlocked);
+            Client::new(global)?.delete("/api/v1/bans", &format!("lock:{email}"))?.json()?;
             output.line("1 unlocked")
         }
         Act::Remove { email } => change(global, email, |edit| edit.remove_user(email.as_str())),
@@ -133,7 +132,11 @@ fn email(text: &str) -> Result<Email, &'static str> {
     Email::folded(text).ok_or("write an e-mail address")
 }
 
-fn change(global: &Global, email: &Email, edit: impl FnOnce(&mut Edit) -> Result<(), NotEdited>) -> Result<(), Failure> {
+fn change(
+    global: &Global,
+    email: &Email,
+    edit: impl FnOnce(&mut Edit) -> Result<(), NotEdited>,
+) -> Result<(), Failure> {
     edit::change(global, &["users", email.as_str()], edit)?;
     reload::after_a_change(global)
 }
@@ -163,11 +166,11 @@ fn describe(user: &User) -> Value {
 /// The secret is on stdout alone, and only once the file names where it stands.
 fn give_totp(email: &Email, global: &Global, output: &mut Output) -> Result<(), Failure> {
     let secret = totp::new_secret();
-    let name = format!("{email}.totp");
+    // A slash may stand in an address, and not in a name.
+    let name = format!("{}.totp", email.as_str().replace('/', "_"));
     let main = files::path(global)?;
     let file = main.parent().unwrap_or(Path::new("")).join(&name);
-    let kept = keep(&file, &secret).with_context(|| format!("writing {}", file.display()));
-    let before = kept?;
+    let before = keep(&file, &secret).with_context(|| format!("writing {}", file.display()))?;
     if let Err(failure) = change(global, email, |edit| edit.set_user_file(email.as_str(), "totp", &name)) {
         match before {
             Some(before) => fs::write(&file, before).context("putting the old secret back")?,
@@ -180,7 +183,7 @@ fn give_totp(email: &Email, global: &Global, output: &mut Output) -> Result<(), 
 }
 
 /// For nobody else's eyes. Returns what stood there before.
-fn keep(file: &PathBuf, secret: &str) -> std::io::Result<Option<Vec<u8>>> {
+fn keep(file: &Path, secret: &str) -> std::io::Result<Option<Vec<u8>>> {
     let before = fs::read(file).ok();
     let mut opened = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(file)?;
     opened.write_all(secret.as_bytes())?;

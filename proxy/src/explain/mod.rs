@@ -109,7 +109,7 @@ impl Live {
             return refused_before(site, layers, Reason::MalformedRequest);
         };
         if let Some(part) = route.path() {
-            let rule = format!("circuits.{}.paths[{:?}]", route.name, part.prefix.as_str());
+            let rule = format!("circuits.{}.paths[{:?}].prefix", route.name, part.prefix.as_str());
             layers.push(self.layer("path", Said::Hit, &rule, asked));
         }
         let view = asked.view(&path);

@@ -9,11 +9,27 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use vestibule_config::{FileSource, Report, Settings, Source};
 
-/// Reads and checks the files, and remembers what was read on the way, whether it was good or not.
-pub(super) fn load(path: &Path, now: Timestamp, in_force: &Settings) -> (Result<Settings, Report>, Reading) {
-    let recorder = Recorder { source: source(now), in_force, reading: Mutex::default() };
+use super::history::Kept;
+use crate::overlay::{Overlay, Texts};
+
+/// What a load came to.
+pub(super) struct Loaded {
+    pub(super) settings: Result<Settings, Report>,
+    /// What was read on the way, whether it was good or not.
+    pub(super) reading: Reading,
+    /// Of the files of a good configuration, as they were read; the main one first.
+    pub(super) files: Vec<Kept>,
+}
+
+/// Reads and checks the files, with `texts` in place of theirs.
+pub(super) fn load(path: &Path, now: Timestamp, in_force: &Settings, texts: Texts) -> Loaded {
+    let source = Overlay { source: source(now), texts };
+    let recorder = Recorder { source, in_force, reading: Mutex::default(), texts: Mutex::default() };
     let settings = vestibule_config::load(path, &recorder);
-    (settings, recorder.reading.into_inner())
+    let mut texts = recorder.texts.into_inner();
+    let kept = |file: &Path| Some(Kept { file: file.to_owned(), text: texts.remove(file)? });
+    let files = settings.iter().flat_map(Settings::config_files).filter_map(kept).collect();
+    Loaded { settings, reading: recorder.reading.into_inner(), files }
 }
 
 /// The machine's files and the process's variables.
@@ -63,12 +79,16 @@ struct Recorder<'a, S> {
     source: S,
     in_force: &'a Settings,
     reading: Mutex<Reading>,
+    texts: Mutex<Texts>,
 }
 
 impl<S: Source> Source for Recorder<'_, S> {
     fn read(&self, path: &Path) -> io::Result<String> {
         let read = self.source.read(path);
         self.reading.lock().files.insert(path.to_path_buf(), content(&read));
+        if let Ok(text) = &read {
+            self.texts.lock().insert(path.to_path_buf(), text.clone());
+        }
         read
     }
 

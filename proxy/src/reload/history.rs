@@ -55,7 +55,7 @@ impl History {
     pub(crate) fn keep(&self, revision: &Revision) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
         let known = self.files()?;
-        let latest = known.last().and_then(|file| read(file));
+        let latest = known.last().and_then(read);
         if latest.is_some_and(|latest| latest.revision == revision.revision) {
             return Ok(());
         }
@@ -73,14 +73,15 @@ impl History {
     /// The latest first. One that cannot be read is left out.
     pub(crate) fn list(&self) -> Vec<Revision> {
         let files = self.files().unwrap_or_default();
-        files.iter().rev().filter_map(|file| read(file)).collect()
+        files.iter().rev().filter_map(read).collect()
     }
 
     /// The latest of this revision.
     pub(crate) fn find(&self, revision: &str) -> Option<Revision> {
         let end = format!("-{revision}.json");
-        let named = |file: &&PathBuf| file.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(&end));
-        self.files().ok()?.iter().rev().find(named).and_then(|file| read(file))
+        let named =
+            |file: &&PathBuf| file.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(&end));
+        self.files().ok()?.iter().rev().find(named).and_then(read)
     }
 
     /// The oldest first.

@@ -4,26 +4,35 @@
 //! once, with places and remedies, is an audit entry, and turns `vestibule_config_last_reload_successful` to 0.
 //! Sessions and limiters live outside [`Live`] and stay.
 
+mod difference;
 mod files;
 mod fixed;
+mod history;
+mod shift;
 mod tokens;
 mod watch;
+mod write;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use serde_json::json;
+use serde_json::{Value, json};
 use vestibule_config::{Report, Settings, Severity};
 use vestibule_logstore::Unavailable;
 
 use crate::audit::{Act, Actor};
 use crate::explain;
 use crate::housekeeping;
+use crate::overlay::Texts;
 use crate::state::{Live, State};
 
-use files::Reading;
+pub(crate) use difference::Difference;
+use files::{Loaded, Reading};
+pub(crate) use history::{History, Kept, Revision};
 pub(crate) use watch::start;
+pub(crate) use write::{Unwritable, file_of};
 
 /// What is remembered between reloads; one in [`State`].
 #[derive(Debug, Default)]
@@ -57,6 +66,10 @@ pub(crate) enum Cause {
     File,
     /// `POST /api/v1/config/reload`.
     Api,
+    /// `PUT /api/v1/config`.
+    Put,
+    /// `POST /api/v1/config/rollback`.
+    Rollback,
 }
 
 impl Cause {
@@ -66,6 +79,17 @@ impl Cause {
             Self::Signal => "signal",
             Self::File => "file",
             Self::Api => "api",
+            Self::Put => "put",
+            Self::Rollback => "rollback",
+        }
+    }
+
+    /// The act of its audit entry.
+    fn action(self) -> &'static str {
+        match self {
+            Self::Signal | Self::File | Self::Api => "config.reload",
+            Self::Put => "config.change",
+            Self::Rollback => "config.rollback",
         }
     }
 }
@@ -80,6 +104,7 @@ pub(crate) enum Outcome {
         /// Keys whose new values wait for a restart; the old ones stay in force.
         needs_restart: Vec<&'static str>,
         warnings: usize,
+        difference: Arc<Difference>,
     },
     /// The files say what is in force already.
     Unchanged { revision: Arc<str> },
@@ -87,6 +112,18 @@ pub(crate) enum Outcome {
     Refused(Report),
     /// The audit entry could not be written, so nothing changed.
     Unrecorded(Unavailable),
+    /// A new text could not be written, so nothing changed.
+    Unwritable(Unwritable),
+    /// Another revision is in force than the one that was to be changed, or the files are others by now.
+    Moved { revision: Arc<str> },
+}
+
+/// New texts of files, that are written where what they come to is good.
+#[derive(Debug, Default)]
+pub(crate) struct Wanted {
+    pub(crate) texts: Texts,
+    /// The revision that is to be changed; absent: whichever is in force.
+    pub(crate) of: Option<String>,
 }
 
 impl Outcome {
@@ -94,38 +131,97 @@ impl Outcome {
     pub(crate) fn successful(&self) -> bool {
         match self {
             Self::Applied { .. } | Self::Unchanged { .. } => true,
-            Self::Refused(_) | Self::Unrecorded(_) => false,
+            Self::Refused(_) | Self::Unrecorded(_) | Self::Unwritable(_) | Self::Moved { .. } => false,
         }
     }
 }
 
 /// Brings the files into force, or says why not.
 pub(crate) async fn reload(state: &Arc<State>, cause: Cause, actor: &Actor) -> Outcome {
+    apply(state, cause, actor, Wanted::default()).await
+}
+
+/// Brings the files into force as they are, or as they are wanted, or says why not.
+pub(crate) async fn apply(state: &Arc<State>, cause: Cause, actor: &Actor, wanted: Wanted) -> Outcome {
     let mut turn = state.reloads.turn.lock().await;
-    let (settings, reading) = read(state, actor.started).await;
-    *turn = Some(reading);
+    let writes = !wanted.texts.is_empty();
+    if let Some(outcome) = moved(state, turn.as_ref(), &wanted, actor.started).await {
+        return outcome;
+    }
+    let Loaded { settings, reading, files } = read(state, actor.started, wanted.texts.clone()).await;
     let outcome = match settings {
         Err(report) => refuse(state, cause, actor, report).await,
         Ok(settings) if settings.revision == state.live.load().settings.revision => {
             tracing::info!(cause = cause.code(), revision = %settings.revision, "configuration unchanged");
             Outcome::Unchanged { revision: settings.revision }
         }
-        Ok(settings) => put_in_force(state, cause, actor, settings).await,
+        Ok(settings) => put_in_force(state, cause, actor, settings, wanted.texts).await,
     };
-    state.metrics.reloaded(outcome.successful());
-    let last = Last { time: state.clock.now(), cause, outcome: outcome.clone() };
-    *state.reloads.last.lock() = Some(Arc::new(last));
+    if let Outcome::Applied { .. } = outcome {
+        keep(state, cause.code(), actor, files).await;
+    }
+    // What was wanted and not written is on no disk.
+    if !writes || outcome.successful() {
+        *turn = Some(reading);
+        state.metrics.reloaded(outcome.successful());
+        let last = Last { time: state.clock.now(), cause, outcome: outcome.clone() };
+        *state.reloads.last.lock() = Some(Arc::new(last));
+    }
     outcome
 }
 
+/// Nobody's change is lost: neither one that is in force, nor one that stands in the files only.
+async fn moved(state: &Arc<State>, reading: Option<&Reading>, wanted: &Wanted, now: Timestamp) -> Option<Outcome> {
+    if wanted.texts.is_empty() {
+        return None;
+    }
+    let revision = state.live.load().settings.revision.clone();
+    let reading = reading.cloned();
+    let look = move || reading.is_none_or(|reading| reading.is_current(now));
+    let is_current = tokio::task::spawn_blocking(look).await.unwrap_or(false);
+    let is_same = wanted.of.as_ref().is_none_or(|of| **of == *revision);
+    (!is_same || !is_current).then_some(Outcome::Moved { revision })
+}
+
+/// What the files, or these texts in place of theirs, would come to: the new revision, the keys that wait for a restart,
+/// the warnings and the difference.
+///
+/// # Errors
+/// Every problem at once.
+pub(crate) async fn preview(state: &Arc<State>, now: Timestamp, texts: Texts) -> Result<Preview, Report> {
+    let mut settings = read(state, now, texts).await.settings?;
+    let old = state.live.load_full();
+    let needs_restart = fixed::keep(&mut settings, &old.settings);
+    let live = build(state, settings).await;
+    let failed = explain::failures(&live, &*state.clock);
+    if !failed.is_empty() {
+        return Err(live.settings.refused(failed));
+    }
+    let difference = Difference::between(&old.settings, &live.settings, now);
+    Ok(Preview { settings: live.settings, needs_restart, difference })
+}
+
+/// What a reload would come to.
+pub(crate) struct Preview {
+    pub(crate) settings: Settings,
+    pub(crate) needs_restart: Vec<&'static str>,
+    pub(crate) difference: Difference,
+}
+
 /// Files and environment, off the runtime: a network file system may take its time.
-async fn read(state: &Arc<State>, now: Timestamp) -> (Result<Settings, Report>, Reading) {
+async fn read(state: &Arc<State>, now: Timestamp, texts: Texts) -> Loaded {
     let (path, live) = (state.config_path.clone(), state.live.load_full());
-    let read = tokio::task::spawn_blocking(move || files::load(&path, now, &live.settings));
+    let read = tokio::task::spawn_blocking(move || files::load(&path, now, &live.settings, texts));
     read.await.expect("the loader returns its problems and does not panic")
 }
 
-async fn put_in_force(state: &Arc<State>, cause: Cause, actor: &Actor, mut settings: Settings) -> Outcome {
+async fn put_in_force(
+    state: &Arc<State>,
+    cause: Cause,
+    actor: &Actor,
+    mut settings: Settings,
+    texts: Texts,
+) -> Outcome {
     let old = state.live.load_full();
     let needs_restart = fixed::keep(&mut settings, &old.settings);
     let (before, after) = (old.settings.revision.clone(), settings.revision.clone());
@@ -138,13 +234,27 @@ async fn put_in_force(state: &Arc<State>, cause: Cause, actor: &Actor, mut setti
     if !failed.is_empty() {
         return refuse(state, cause, actor, live.settings.refused(failed)).await;
     }
-    let details = json!({ "cause": cause.code(), "needs_restart": needs_restart, "warnings": warnings }).to_string();
-    let recorded = match record(state, actor, "success", &before, Some(&after), &details).await {
+    let difference = Arc::new(Difference::between(&old.settings, &live.settings, actor.started));
+    let written = match write::write(texts).await {
+        Ok(written) => written,
+        Err(unwritable) => return refuse_unwritable(state, cause, actor, unwritable).await,
+    };
+    let details = json!({
+        "cause": cause.code(),
+        "needs_restart": needs_restart,
+        "warnings": warnings,
+        "difference": difference.to_json().get("access"),
+        "widens": difference.widens(),
+    });
+    let told = [(&before, difference.before()), (&after, difference.after())];
+    let [was, is] = told.map(|(revision, settings)| json!({ "revision": **revision, "settings": settings }));
+    let recorded = match record(state, (cause, actor), "success", &was, Some(&is), &details).await {
         Ok(()) => tokens::record(state, actor, &old.settings, &live.settings).await,
         Err(unavailable) => Err(unavailable),
     };
     if let Err(unavailable) = recorded {
         tracing::error!(cause = cause.code(), error = %unavailable, "configuration kept: the reload cannot be recorded");
+        write::put_back(written).await;
         return Outcome::Unrecorded(unavailable);
     }
     state.store.set_keep(housekeeping::keep(&live.settings.logs));
@@ -155,7 +265,31 @@ async fn put_in_force(state: &Arc<State>, cause: Cause, actor: &Actor, mut setti
     for key in &needs_restart {
         tracing::warn!(key, "changed, but needs a restart; the old value stays in force");
     }
-    Outcome::Applied { before, after, needs_restart, warnings }
+    Outcome::Applied { before, after, needs_restart, warnings, difference }
+}
+
+/// A revision that nobody can go back to is no reason to refuse it.
+async fn keep(state: &Arc<State>, cause: &str, actor: &Actor, files: Vec<Kept>) {
+    let live = state.live.load_full();
+    let revision = Revision {
+        revision: live.settings.revision.to_string(),
+        time: live.since,
+        actor: actor.name.clone(),
+        actor_type: actor.kind.code().to_owned(),
+        cause: cause.to_owned(),
+        files,
+    };
+    let history = history(state);
+    match tokio::task::spawn_blocking(move || history.keep(&revision)).await {
+        Ok(Ok(())) => (),
+        Ok(Err(error)) => tracing::error!(%error, "a revision of the configuration cannot be kept"),
+        Err(error) => tracing::error!(%error, "a revision of the configuration cannot be kept"),
+    }
+}
+
+/// The revisions that were in force.
+pub(crate) fn history(state: &State) -> History {
+    History::of(Path::new(&state.live.load().settings.server.data_dir))
 }
 
 /// Gates and routes, off the runtime: a geo database is opened here.
@@ -174,37 +308,48 @@ async fn refuse(state: &Arc<State>, cause: Cause, actor: &Actor, report: Report)
         "configuration refused; the old one stays in force\n{}",
         report
     );
-    let revision = state.live.load().settings.revision.clone();
-    let details = json!({ "cause": cause.code(), "problems": problems(&report) }).to_string();
-    // The refusal changes nothing, so it stands also when it cannot be recorded.
-    if let Err(unavailable) = record(state, actor, "failed", &revision, None, &details).await {
-        tracing::error!(error = %unavailable, "the refused reload cannot be recorded");
-    }
+    let details = json!({ "cause": cause.code(), "problems": problems(&report) });
+    record_failure(state, cause, actor, &details).await;
     Outcome::Refused(report)
+}
+
+async fn refuse_unwritable(state: &Arc<State>, cause: Cause, actor: &Actor, unwritable: Unwritable) -> Outcome {
+    let Unwritable { file, why } = &unwritable;
+    tracing::error!(cause = cause.code(), file = %file.display(), why, "configuration kept: a file cannot be written");
+    let details = json!({ "cause": cause.code(), "file": file.display().to_string(), "why": why });
+    record_failure(state, cause, actor, &details).await;
+    Outcome::Unwritable(unwritable)
+}
+
+/// What failed changes nothing, so it stands also when it cannot be recorded.
+async fn record_failure(state: &Arc<State>, cause: Cause, actor: &Actor, details: &Value) {
+    let before = json!({ "revision": &*state.live.load().settings.revision });
+    if let Err(error) = record(state, (cause, actor), "failed", &before, None, details).await {
+        tracing::error!(%error, "the refused reload cannot be recorded");
+    }
 }
 
 async fn record(
     state: &State,
-    actor: &Actor,
+    (cause, actor): (Cause, &Actor),
     status: &str,
-    before: &str,
-    after: Option<&str>,
-    details: &str,
+    before: &Value,
+    after: Option<&Value>,
+    details: &Value,
 ) -> Result<(), Unavailable> {
-    let before = json!({ "revision": before }).to_string();
-    let after = after.map(|revision| json!({ "revision": revision }).to_string());
+    let (before, after, details) = (before.to_string(), after.map(Value::to_string), details.to_string());
     let file = state.config_path.display().to_string();
     let act = Act {
         actor,
-        action_type: "admin",
-        action: "config.reload",
+        action_type: "policy",
+        action: cause.action(),
         resource_type: "config",
         resource: Some(&file),
         status,
         http_status: None,
         before: Some(&before),
         after: after.as_deref(),
-        details: Some(details),
+        details: Some(&details),
         count: 1,
     };
     act.commit(state).await.map(|_| ())
@@ -212,7 +357,7 @@ async fn record(
 
 /// What refuses the files, as JSON, the same in audit entries, in the status and in answers. At most
 /// [`PROBLEMS_SHOWN`].
-pub(crate) fn problems(report: &Report) -> Vec<serde_json::Value> {
+pub(crate) fn problems(report: &Report) -> Vec<Value> {
     let errors = report.problems.iter().filter(|problem| problem.severity == Severity::Error);
     errors.take(PROBLEMS_SHOWN).map(|problem| json!(problem)).collect()
 }

@@ -13,9 +13,10 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::files::{self, Reading};
+use super::files::{self, Loaded, Reading};
 use super::{Cause, reload};
 use crate::audit::Actor;
+use crate::overlay::Texts;
 use crate::state::State;
 
 /// An editor writes in several steps; after this long without another the file is taken as whole.
@@ -82,11 +83,12 @@ async fn hint(events: &Notify) {
 /// another revision than the one in force.
 async fn first_reading(state: &Arc<State>) {
     let (path, now, live) = (state.config_path.clone(), state.clock.now(), state.live.load_full());
-    let load = move || files::load(&path, now, &live.settings);
-    let Ok((settings, reading)) = tokio::task::spawn_blocking(load).await else { return };
+    let load = move || files::load(&path, now, &live.settings, Texts::new());
+    let Ok(Loaded { settings, reading, files }) = tokio::task::spawn_blocking(load).await else { return };
     let mut turn = state.reloads.turn.lock().await;
     let in_force = state.live.load().settings.revision.clone();
     if turn.is_none() && settings.is_ok_and(|settings| settings.revision == in_force) {
+        super::keep(state, "start", &Actor::system(now), files).await;
         *turn = Some(reading);
     }
 }

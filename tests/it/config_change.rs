@@ -1,0 +1,201 @@
+//! The configuration's change from afar: checked whole, written whole, recorded with both values, and undone.
+
+use harness::house::{MAYA, NOOR};
+use harness::secrets::{ADMIN_TOKEN, PASSWORD_HASH};
+use harness::{Gateway, House, Request, Response};
+use serde_json::{Value, json};
+
+use crate::cli::ask;
+
+fn call(gateway: &Gateway, method: &str, path: &str) -> Request {
+    gateway.admin_request(method, &format!("/api/v1/config{path}")).bearer(ADMIN_TOKEN)
+}
+
+fn revision(gateway: &Gateway) -> String {
+    let answer = call(gateway, "GET", "").send();
+    let revision = answer.json()["revision"].as_str().unwrap().to_owned();
+    assert_eq!(answer.header("etag"), Some(&*format!("\"{revision}\"")));
+    revision
+}
+
+fn text(gateway: &Gateway) -> String {
+    std::fs::read_to_string(gateway.config()).unwrap()
+}
+
+fn put(gateway: &Gateway, revision: &str, text: &str) -> Response {
+    call(gateway, "PUT", "").header("if-match", &format!("\"{revision}\"")).body("application/toml", text).send()
+}
+
+/// Of the circuit `mem`.
+fn opened(text: &str) -> String {
+    let (head, rest) = text.split_once("[circuits.mem]").unwrap();
+    head.to_owned()
+        + "[circuits.mem]"
+        + &rest.replacen("access = \"members\"\nlogin = [\"password\", \"pin\"]", "access = \"public\"", 1)
+}
+
+#[test]
+fn a_put_is_in_force_is_one_entry_with_both_values_and_can_be_undone() {
+    let house = House::start();
+    let gateway = &house.gateway;
+    let (first, before) = (revision(gateway), text(gateway));
+    assert_eq!(house.get("mem.localhost", "/").send().status, 401);
+
+    let answer = put(gateway, &first, &opened(&before));
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let told = answer.json();
+    assert_eq!(house.get("mem.localhost", "/").send().status, 200, "without waiting for anything");
+    assert_eq!(text(gateway), opened(&before));
+    let second = revision(gateway);
+    assert_eq!((told["before"].as_str(), told["after"].as_str()), (Some(&*first), Some(&*second)));
+    assert_eq!(told["widens"], true);
+    assert_eq!(told["access"][0]["circuit"], "mem");
+    assert_eq!(told["access"][0]["gains"], json!(["everybody"]));
+
+    let entries = gateway.logs_when("audit", "resource_type=config", 1);
+    assert_eq!(entries.len(), 1, "{entries:?}");
+    let entry = &entries[0];
+    for (member, value) in [
+        ("actor", "ops"),
+        ("actor_type", "token"),
+        ("action_type", "policy"),
+        ("action", "config.change"),
+        ("status", "success"),
+        ("source_ip", "127.0.0.1"),
+    ] {
+        assert_eq!(entry[member], value, "{entry}");
+    }
+    assert_eq!(entry["before"]["settings"]["circuits.mem.access"], "\"members\"");
+    assert_eq!(entry["after"]["settings"]["circuits.mem.access"], "\"public\"");
+    assert_eq!((&entry["before"]["revision"], &entry["after"]["revision"]), (&json!(first), &json!(second)));
+    assert_eq!(entry["details"]["widens"], true);
+
+    let listed = call(gateway, "GET", "/history").send().json();
+    let row = |at: usize, member: &str| listed["data"][at][member].clone();
+    assert_eq!((row(0, "revision"), row(0, "cause"), row(0, "actor")), (json!(second), json!("put"), json!("ops")));
+    assert_eq!(
+        (row(1, "revision"), row(1, "cause"), row(1, "actor")),
+        (json!(first), json!("start"), json!("vestibule"))
+    );
+    assert_eq!((row(0, "current"), row(1, "current")), (json!(true), json!(false)));
+
+    let back = call(gateway, "POST", "/rollback").json(&json!({ "revision": first })).send();
+    assert_eq!(back.status, 200, "{}", back.text());
+    assert_eq!((text(gateway), revision(gateway)), (before, first));
+    assert_eq!(house.get("mem.localhost", "/").send().status, 401);
+    assert_eq!(gateway.logs_when("audit", "action=config.rollback", 1)[0]["status"], "success");
+    let unknown = call(gateway, "POST", "/rollback").json(&json!({ "revision": "0000000000000000" })).send();
+    assert_eq!(unknown.status, 404);
+}
+
+#[test]
+fn a_bad_put_changes_nothing_and_is_a_failed_entry() {
+    let house = House::start();
+    let gateway = &house.gateway;
+    let (first, before) = (revision(gateway), text(gateway));
+    let answer =
+        put(gateway, &first, &(before.clone() + "\n[circuits.x]\nhosts = [\"x.localhost\"]\nupstrem = \"x\"\n"));
+    assert_eq!(answer.status, 422);
+    assert!(answer.json()["report"].as_str().unwrap().contains("upstrem"));
+    assert_eq!((text(gateway), revision(gateway)), (before.clone(), first.clone()));
+    let entry = gateway.logs_when("audit", "action=config.change", 1).remove(0);
+    assert_eq!((&entry["status"], &entry["after"]), (&json!("failed"), &Value::Null));
+
+    assert_eq!(call(gateway, "PUT", "").body("application/toml", before.clone()).send().status, 428);
+    let moved = put(gateway, "0123456789abcdef", &opened(&before));
+    assert_eq!((moved.status, moved.json()["revision"].as_str()), (412, Some(&*first)));
+    let other = call(gateway, "PUT", "?file=other.toml").header("if-match", "*").body("application/toml", "").send();
+    assert_eq!((other.status, other.json()["parameter"].as_str()), (400, Some("file")));
+    assert_eq!((text(gateway), revision(gateway)), (before, first));
+}
+
+/// The tests run as root, whom no mode keeps out: a folder in place of the file's own does.
+#[test]
+fn a_file_that_takes_no_text_is_a_conflict() {
+    let house = House::start();
+    let gateway = &house.gateway;
+    let first = revision(gateway);
+    let good = text(gateway);
+    let included = gateway.folder().join("more.toml");
+    std::fs::write(&included, "[users.\"late@example.net\"]\nname = \"Late\"\n").unwrap();
+    assert_eq!(put(gateway, &first, &format!("include = [\"more.toml\"]\n{good}")).status, 200);
+    let with = revision(gateway);
+    let later = "[users.\"late@example.net\"]\nname = \"Later\"\n";
+    let one = call(gateway, "PUT", "?file=more.toml").header("if-match", &with).body("application/toml", later).send();
+    assert_eq!((one.status, std::fs::read_to_string(&included).unwrap().as_str()), (200, later), "{}", one.text());
+
+    assert_eq!(put(gateway, &revision(gateway), &good).status, 200);
+    std::fs::remove_file(&included).unwrap();
+    let gone = call(gateway, "POST", "/rollback").json(&json!({ "revision": with })).send();
+    assert_eq!((gone.status, gone.json()["reason"].as_str()), (409, Some("config_unwritable")), "{}", gone.text());
+    assert_eq!((text(gateway), revision(gateway)), (good, first));
+    assert_eq!(gateway.logs_when("audit", "action=config.rollback", 1)[0]["status"], "failed");
+}
+
+#[test]
+fn no_secret_is_in_an_entry_and_its_change_is() {
+    let mut house = House::start();
+    let other = PASSWORD_HASH.replace("m=19456", "m=20000");
+    let body = house.gateway.body().replacen(PASSWORD_HASH, &other, 1);
+    house.gateway.reconfigure(&body);
+    let entry = house.gateway.logs_when("audit", "action=config.reload&status=success", 1).remove(0);
+    let key = format!("users.\"{MAYA}\".password_hash");
+    assert_eq!(
+        (&entry["before"]["settings"][&key], &entry["after"]["settings"][&key]),
+        (&json!("\"[hidden]\""), &json!("\"[hidden]\""))
+    );
+    assert!(!entry.to_string().contains("argon2id"), "{entry}");
+    let shown = call(&house.gateway, "GET", "").send().text();
+    assert!(!shown.contains("argon2id") && shown.contains("[hidden]"), "{shown}");
+}
+
+#[test]
+fn diff_calls_out_who_gains_and_changes_nothing() {
+    let mut house = House::start();
+    let first = revision(&house.gateway);
+    let (code, out, _) = ask(&house, &["config", "diff"]);
+    assert_eq!((code, out.as_str()), (0, "nothing would change\n"));
+    let body = house
+        .gateway
+        .body()
+        .replace(&format!("\"{MAYA}\", \"{NOOR}\", "), &format!("\"{MAYA}\", \"domain:partner.example\", "));
+    std::fs::copy(house.gateway.config(), house.gateway.folder().join("before.toml")).unwrap();
+    let check = call(&house.gateway, "POST", "/validate")
+        .body("application/toml", text(&house.gateway) + "\n[circuits.x]\n")
+        .send();
+    assert_eq!((check.status, check.json()["valid"].as_bool()), (200, Some(false)), "{}", check.text());
+
+    house.gateway.rewrite(&body);
+    let before = house.gateway.folder().join("before.toml");
+    let (code, out, err) = ask(&house, &["config", "diff", "--from", before.to_str().unwrap()]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains("WIDENED  mem: gains domain:partner.example, ines@partner.example"), "{out}");
+    assert!(out.contains(&format!("narrowed  mem: loses {NOOR}")), "{out}");
+    assert!(out.contains("- projects.docs.members = ") && out.contains("+ projects.docs.members = "), "{out}");
+    // The running server has seen the file by itself in the meantime, or says the same of it.
+    let (code, _, err) = ask(&house, &["config", "diff"]);
+    assert_eq!(code, 0, "{err}");
+    let (code, out, _) = ask(&house, &["reload"]);
+    assert_eq!(code, 0, "{out}");
+
+    let (code, out, _) = ask(&house, &["config", "history"]);
+    assert!(code == 0 && out.contains(&first) && out.starts_with("REVISION"), "{out}");
+    let (code, out, err) = ask(&house, &["rollback", &first]);
+    assert_eq!(code, 0, "{err}");
+    assert!(out.contains(&format!("is now {first}")), "{out}");
+    assert_eq!(revision(&house.gateway), first);
+}
+
+#[test]
+fn the_schema_knows_every_section() {
+    let (code, out, _) = crate::cli::run(&["config", "schema"], "");
+    let schema: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(code, 0);
+    let at = |pointer: &str| schema.pointer(pointer).unwrap_or_else(|| panic!("{pointer}: {out}")).clone();
+    assert_eq!(
+        at("/properties/circuits/additionalProperties/properties/access/enum"),
+        json!(["public", "members", "allowlist"])
+    );
+    assert_eq!(at("/properties/server/additionalProperties"), false);
+    assert_eq!(at("/properties/tests/items/properties/expect/properties/decision/enum/0"), "allow");
+}
