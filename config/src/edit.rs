@@ -5,6 +5,8 @@
 use jiff::Timestamp;
 use toml_edit::{Datetime, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
+use crate::mask::HIDDEN;
+
 /// Why a text was not changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NotEdited {
@@ -55,6 +57,11 @@ impl Edit {
     /// The text as it is now.
     pub fn text(&self) -> String {
         self.0.to_string()
+    }
+
+    /// Where a secret is hidden, as a text that is shown has it, the one that stood at the same place before.
+    pub fn restore_hidden(&mut self, before: &Self) {
+        restore_table(self.0.as_table_mut(), Some(before.0.as_item()));
     }
 
     /// `[service_tokens.NAME]`, behind those that are there.
@@ -229,6 +236,44 @@ impl Edit {
     }
 }
 
+fn restore_table(table: &mut Table, before: Option<&Item>) {
+    for (key, item) in table.iter_mut() {
+        let before = before.and_then(|before| before.get(key.get()));
+        match item {
+            Item::Value(value) => restore_value(value, before.and_then(Item::as_value)),
+            Item::Table(below) => restore_table(below, before),
+            Item::ArrayOfTables(list) => {
+                for (at, below) in list.iter_mut().enumerate() {
+                    restore_table(below, before.and_then(|before| before.get(at)));
+                }
+            }
+            Item::None => (),
+        }
+    }
+}
+
+fn restore_value(value: &mut Value, before: Option<&Value>) {
+    match value {
+        Value::String(text) if text.value() == HIDDEN => {
+            let Some(before) = before.and_then(Value::as_str) else { return };
+            let decor = value.decor().clone();
+            *value = before.into();
+            *value.decor_mut() = decor;
+        }
+        Value::InlineTable(table) => {
+            for (key, value) in table.iter_mut() {
+                restore_value(value, before.and_then(Value::as_inline_table).and_then(|table| table.get(key.get())));
+            }
+        }
+        Value::Array(list) => {
+            for (at, value) in list.iter_mut().enumerate() {
+                restore_value(value, before.and_then(Value::as_array).and_then(|list| list.get(at)));
+            }
+        }
+        Value::String(_) | Value::Integer(_) | Value::Float(_) | Value::Boolean(_) | Value::Datetime(_) => (),
+    }
+}
+
 /// In place of the value that is there, with the comment behind it; else at the end of the table.
 fn set(table: &mut dyn TableLike, key: &str, mut new: Value) {
     match table.get_mut(key).and_then(Item::as_value_mut) {
@@ -355,6 +400,19 @@ tokens.ops = { role = "admin", hash = "sha256:bb" } # on call
         let missing = || Err(NotEdited::Missing("user eve@example.org".to_owned()));
         check(|edit| edit.set_user("eve@example.org", "state", "active"), missing());
         check(|edit| edit.remove_user("eve@example.org"), missing());
+    }
+
+    #[test]
+    fn hidden_secrets_come_back_where_they_stood() {
+        let before = Edit::of(FILE).unwrap();
+        let (shown, _) = crate::mask::mask(FILE);
+        assert!(!shown.contains("sha256"), "{shown}");
+        let mut edit = Edit::of(&shown.replace("'Maya'", "'Maya R.'")).unwrap();
+        edit.restore_hidden(&before);
+        assert_eq!(edit.text(), FILE.replace("'Maya'", "'Maya R.'"));
+        let mut other = Edit::of("[service_tokens.cd]\nhash = \"[hidden]\"\n").unwrap();
+        other.restore_hidden(&before);
+        assert!(other.text().contains("[hidden]"), "there is none to come back");
     }
 
     #[test]

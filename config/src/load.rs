@@ -93,6 +93,11 @@ impl Settings {
         self.files.iter().map(PathBuf::as_path).filter(|file| self.texts.has(&file.display().to_string()))
     }
 
+    /// The text of one of them as it was read, secrets hidden.
+    pub fn masked(&self, file: &Path) -> Option<&str> {
+        self.texts.by_name(&file.display().to_string()).map(crate::text::Text::shown)
+    }
+
     /// The warnings, ready to be shown.
     pub fn report(&self) -> Report {
         debug_assert!(

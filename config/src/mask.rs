@@ -6,7 +6,7 @@ use toml_parser::lexer::{Token, TokenKind};
 use crate::text::Cut;
 
 /// What stands in place of a secret; its length says nothing about the secret's.
-const HIDDEN: &str = "[hidden]";
+pub(crate) const HIDDEN: &str = "[hidden]";
 
 /// Words of a key, between `_` and `-`, whose value is never shown.
 const SECRET_WORDS: &[&str] = &[

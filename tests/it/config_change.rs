@@ -150,6 +150,20 @@ fn no_secret_is_in_an_entry_and_its_change_is() {
 }
 
 #[test]
+fn a_text_comes_back_without_its_secrets_and_they_stay() {
+    let house = House::start();
+    let gateway = &house.gateway;
+    let shown = call(gateway, "GET", "?file=vestibule.toml").send();
+    let (shown, tag) = (shown.text(), shown.header("etag").unwrap().to_owned());
+    assert!(shown.contains("\"[hidden]\"") && !shown.contains("argon2id") && !shown.contains("sha256:"), "{shown}");
+    let before = text(gateway);
+    let next = shown.replace("name = \"Noor\"", "name = \"Noor N.\"");
+    let answer = call(gateway, "PUT", "").header("if-match", &tag).body("application/toml", next).send();
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(text(gateway), before.replace("name = \"Noor\"", "name = \"Noor N.\""));
+}
+
+#[test]
 fn diff_calls_out_who_gains_and_changes_nothing() {
     let mut house = House::start();
     let first = revision(&house.gateway);

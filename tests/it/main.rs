@@ -74,6 +74,8 @@ mod personal;
 mod policy;
 // Changes while running.
 mod reload;
+// Recorded requests against another file.
+mod replay;
 // Which circuit answers.
 mod routing;
 // Scanners, reputation, and rules that only observe.

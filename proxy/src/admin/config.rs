@@ -1,10 +1,12 @@
 //! The configuration in force, its revisions, and its change.
 
 use axum::response::Response;
-use http::header::{ETAG, IF_MATCH};
+use http::header::{CONTENT_TYPE, ETAG, IF_MATCH};
 use http::{HeaderValue, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
+
+use vestibule_config::edit::{Edit, NotEdited};
 
 use super::change::{self, off_the_runtime};
 use super::door::Call;
@@ -17,11 +19,18 @@ use crate::reload::{self, Cause, Outcome, Preview, Revision, Unwritable, Wanted}
 
 const COLUMNS: [&str; 7] = ["revision", "time", "actor", "actor_type", "cause", "files", "current"];
 
-/// `GET /api/v1/config`: what is in force, secrets masked; its revision is the `ETag`.
+/// `GET /api/v1/config`: what is in force, or with `?file=` the text of a file as it was read; secrets masked. Its revision
+/// is the `ETag`.
 pub(super) fn show(call: &Call) -> Result<Response, Problem> {
-    call.without_parameters()?;
+    let named = call.only_parameter("file")?;
     let live = call.port.state.live.load();
     let settings = &live.settings;
+    if let Some(named) = named {
+        let text = settings.masked(&file_of(call, Some(&named))?).unwrap_or_default().to_owned();
+        let mut response = answer(text);
+        response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/toml"));
+        return Ok(tagged(response, &settings.revision));
+    }
     let files: Vec<_> = settings.config_files().map(|file| file.display().to_string()).collect();
     let body = json!({
         "revision": &*settings.revision,
@@ -173,11 +182,18 @@ fn told(outcome: Outcome) -> Result<Response, Problem> {
     }
 }
 
-/// The body as the text of a file.
+/// The body as the text of a file; secrets that it hides stay as they are there.
 fn texts(call: &Call, file: Option<&str>) -> Result<Texts, Problem> {
     let text = String::from_utf8(call.body.to_vec());
     let text = text.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", "the body is no text"))?;
-    Ok(Texts::from([(file_of(call, file)?, text)]))
+    let file = file_of(call, file)?;
+    // What is no TOML is refused with its place, by the loader.
+    let edited = Edit::of(&text).and_then(|mut edit| {
+        let before = std::fs::read_to_string(&file).map_err(|_| NotEdited::Syntax)?;
+        edit.restore_hidden(&Edit::of(&before)?);
+        Ok(edit.text())
+    });
+    Ok(Texts::from([(file, edited.unwrap_or(text))]))
 }
 
 fn file_of(call: &Call, named: Option<&str>) -> Result<std::path::PathBuf, Problem> {

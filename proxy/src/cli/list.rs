@@ -72,13 +72,13 @@ impl Column {
     }
 }
 
-/// Of a text, or of a list of texts; absent where there is none.
+/// Of a text, a number, or a list of texts; absent where there is none.
 fn text(value: &Value) -> Option<String> {
     if let Some(texts) = value.as_array() {
         let texts: Vec<_> = texts.iter().filter_map(Value::as_str).map(plain).collect();
         return (!texts.is_empty()).then(|| texts.join(","));
     }
-    value.as_str().map(plain)
+    value.as_str().map(plain).or_else(|| value.as_u64().map(|count| count.to_string()))
 }
 
 /// The last column is as long as its value.

@@ -28,6 +28,7 @@ mod logs;
 mod output;
 mod prove;
 mod reload;
+mod replay;
 mod run;
 mod session;
 mod stats;
@@ -105,6 +106,8 @@ enum Command {
     Rollback(config::Rollback),
     /// Say why a request would be let in or not, layer by layer
     Why(why::Args),
+    /// Ask the recorded requests again, of a file that is not in force: who would lose or gain access
+    Replay(replay::Args),
     /// Hash a secret for the file; it is read from the terminal or from stdin
     Hash(hash::Args),
     /// List sessions, or end them
@@ -162,6 +165,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Reload => reload::run(global, output),
         Command::Rollback(args) => config::rollback(&args, global, output),
         Command::Why(args) => why::run(&args, global, output),
+        Command::Replay(args) => replay::run(&args, global, output),
         Command::Hash(args) => hash::run(&args, global, output),
         Command::Session(args) => session::run(&args, global, output),
         Command::User(args) => user::run(&args, global, output),

@@ -192,12 +192,7 @@ pub(crate) async fn preview(state: &Arc<State>, now: Timestamp, texts: Texts) ->
     let mut settings = read(state, now, texts).await.settings?;
     let old = state.live.load_full();
     let needs_restart = fixed::keep(&mut settings, &old.settings);
-    let live = build(state, settings).await;
-    let failed = explain::failures(&live, &*state.clock);
-    if !failed.is_empty() {
-        return Err(live.settings.refused(failed));
-    }
-    let difference = Difference::between(&old.settings, &live.settings, now);
+    let (live, difference) = build(state, settings, now).await?;
     Ok(Preview { settings: live.settings, needs_restart, difference })
 }
 
@@ -229,12 +224,10 @@ async fn put_in_force(
     if warnings > 0 {
         tracing::warn!(warnings, "configuration has warnings\n{}", settings.report());
     }
-    let live = build(state, settings).await;
-    let failed = explain::failures(&live, &*state.clock);
-    if !failed.is_empty() {
-        return refuse(state, cause, actor, live.settings.refused(failed)).await;
-    }
-    let difference = Arc::new(Difference::between(&old.settings, &live.settings, actor.started));
+    let (live, difference) = match build(state, settings, actor.started).await {
+        Ok((live, difference)) => (live, Arc::new(difference)),
+        Err(report) => return refuse(state, cause, actor, report).await,
+    };
     let written = match write::write(texts).await {
         Ok(written) => written,
         Err(unwritable) => return refuse_unwritable(state, cause, actor, unwritable).await,
@@ -292,11 +285,19 @@ pub(crate) fn history(state: &State) -> History {
     History::of(Path::new(&state.live.load().settings.server.data_dir))
 }
 
-/// Gates and routes, off the runtime: a geo database is opened here.
-async fn build(state: &Arc<State>, settings: Settings) -> Live {
+/// Gates and routes, whose `[[tests]]` pass, and what is different from what is in force. Off the runtime: a geo database
+/// is opened here, and all of both configurations compared.
+async fn build(state: &Arc<State>, settings: Settings, now: Timestamp) -> Result<(Live, Difference), Report> {
     let state = state.clone();
     let built = tokio::task::spawn_blocking(move || {
-        Live::new(settings, &state.auth, Some(&state.live.load()), state.clock.now())
+        let old = state.live.load_full();
+        let live = Live::new(settings, &state.auth, Some(&old), state.clock.now());
+        let failed = explain::failures(&live, &*state.clock);
+        if !failed.is_empty() {
+            return Err(live.settings.refused(failed));
+        }
+        let difference = Difference::between(&old.settings, &live.settings, now);
+        Ok((live, difference))
     });
     built.await.expect("building gates and routes from checked settings does not panic")
 }
