@@ -16,6 +16,7 @@ use crate::attempts::Attempts;
 use crate::caller::{Caller, Identity};
 use crate::core::Core;
 use crate::cors::is_preflight;
+use crate::failed_answers::FailedAnswers;
 use crate::geo::{GeoDb, Location, Place};
 use crate::limit::{Key, Limiter, tightest};
 use crate::machine::Machines;
@@ -53,6 +54,7 @@ pub struct Gate {
     pub(crate) machines: Machines,
     pub(crate) rules: Arc<Rules>,
     pub(crate) geo: Option<Arc<GeoDb>>,
+    pub(crate) failed_answers: Option<Arc<FailedAnswers>>,
     /// By address and by circuit, in the file's order.
     pub(crate) before_session: Vec<(LimitKey, Arc<Limiter>)>,
     /// By person, else by address, in the file's order.
@@ -181,6 +183,11 @@ impl Gate {
         if unlimited.refusal.is_some() {
             return Outside { observed, ..unlimited };
         }
+        match self.failed_answers.as_ref().and_then(|failed| failed.refusal(request.client)) {
+            Some(refusal) if self.rules.observes(Observed::RateLimit) => observed.push(refusal.reason),
+            Some(refusal) => return Outside { refusal: Some(refusal), observed, ..unlimited },
+            None => (),
+        }
         let limits = self.before_session.iter().map(|(per, limiter)| {
             let key = match per {
                 LimitKey::Circuit => Key::Text(self.name.clone()),
@@ -250,9 +257,15 @@ impl Gate {
         if self.list.is_none() {
             return Ok(None);
         }
+        let Some(cookie) = request.cookie else {
+            return Err(self.refuse(Reason::NoCredentials, Kind::SignIn, "access"));
+        };
+        self.found(self.core.sessions.store.find(cookie, &self.name, &self.circuit.session))
+    }
+
+    pub(crate) fn found(&self, found: Found) -> Result<Option<Arc<Live>>, Refusal> {
         let sign_in = |reason| Err(self.refuse(reason, Kind::SignIn, "access"));
-        let Some(cookie) = request.cookie else { return sign_in(Reason::NoCredentials) };
-        match self.core.sessions.store.find(cookie, &self.name, &self.circuit.session) {
+        match found {
             Found::Live(live) => Ok(Some(live)),
             Found::Missing | Found::Ended(State::Active) => sign_in(Reason::MissingSession),
             Found::Ended(State::Expired) => sign_in(Reason::SessionExpired),
@@ -286,7 +299,10 @@ impl Gate {
                 Verdict::Pass(Permit { caller: Caller::Anyone })
             }
             Ok(Some(live)) => match asking.judge(self, &live) {
-                Ok(identity) => Verdict::Pass(Permit { caller: Caller::Known(identity) }),
+                Ok(identity) => match self.foreign_tunnel(request) {
+                    Some(refusal) => Verdict::Refuse(refusal),
+                    None => Verdict::Pass(Permit { caller: Caller::Known(identity) }),
+                },
                 Err(refusal) => Verdict::Refuse(refusal),
             },
         }

@@ -192,6 +192,19 @@ impl Token {
 }
 
 impl Gate {
+    /// Whether what was shown in place of a session is good now, apart from limits; absent where nothing is.
+    pub(crate) fn still_shown(&self, request: &RequestView<'_>) -> Option<Result<(), Refusal>> {
+        let shown = self.machines.shown(request.headers)?;
+        let now = self.core.clock.now();
+        let wrong = shown.wrong.or_else(|| shown.token.and_then(|token| token.refused_at(now)));
+        Some(wrong.map_or_else(|| self.listed(&shown), |reason| Err(self.bad(&shown, reason))))
+    }
+
+    /// Whether an address is let in without anything.
+    pub(crate) fn trusts(&self, request: &RequestView<'_>) -> bool {
+        self.machines.trusts(request.client)
+    }
+
     /// The decision about what is shown in place of a session; absent where nothing is.
     pub(crate) fn decide_shown(
         &self,
@@ -213,7 +226,7 @@ impl Gate {
         asking: &mut impl Asking,
     ) -> Option<Decision> {
         let shown = Shown { method: Method::Ip, digest: [0; 32], wrong: None, token: None };
-        let trusted = self.machines.trusts(request.client);
+        let trusted = self.trusts(request);
         let said = if trusted { Said::Hit } else { Said::Miss };
         asking.hear(Layer::TrustedAddress, said, || format!("circuits.{}.trusted_addresses", self.name));
         trusted.then(|| self.decide_machine(request, outside, &shown, asking))
@@ -242,7 +255,9 @@ impl Gate {
         let wrong = shown.wrong.or_else(|| shown.token.and_then(|token| token.refused_at(now)));
         let (mut budget, mut observed) = (outside.budget.clone(), outside.observed.clone());
         let identity = shown.token.map_or_else(|| self.nobody(shown.method), |token| &token.identity);
-        let listed = self.listed(shown);
+        // An address comes with whatever page a browser behind it shows.
+        let foreign = (shown.method == Method::Ip).then(|| self.foreign_tunnel(request)).flatten();
+        let listed = foreign.map_or_else(|| self.listed(shown), Err);
         if let Some(token) = shown.token {
             asking.hear(Layer::Credential, Said::Hit, || format!("service_tokens.{}", token.name));
         }

@@ -12,6 +12,7 @@ use vestibule_config::{Access, Circuit, CircuitPath, Settings};
 use crate::account::People;
 use crate::attempts::Attempts;
 use crate::core::Core;
+use crate::failed_answers::FailedAnswers;
 use crate::gate::{Gate, Scope};
 use crate::geo::{GeoDb, Location};
 use crate::limit::{Limiter, Numbers};
@@ -19,6 +20,7 @@ use crate::machine::{Machines, Tokens};
 use crate::membership::List;
 use crate::rules::Rules;
 use crate::sso::Provider;
+use crate::verdict::Refusal;
 
 /// The gates of one configuration; swapped whole at a reload.
 pub struct Policy {
@@ -27,6 +29,7 @@ pub struct Policy {
     /// Of the login host.
     login: Option<Arc<Gate>>,
     pub(crate) providers: Arc<Providers>,
+    failed_answers: Option<Arc<FailedAnswers>>,
     geo: Option<Arc<GeoDb>>,
     geo_ready: bool,
 }
@@ -55,6 +58,7 @@ struct Parts {
     people: Arc<People>,
     providers: Arc<Providers>,
     attempts: Arc<Attempts>,
+    failed_answers: Option<Arc<FailedAnswers>>,
     geo: Option<Arc<GeoDb>>,
     tokens: Arc<Tokens>,
     login_host: Option<Arc<str>>,
@@ -65,6 +69,8 @@ impl Policy {
     pub(crate) fn new(core: &Arc<Core>, settings: &Settings) -> Self {
         let geo = settings.geo.as_ref().and_then(|geo| core.geo(&geo.database));
         let attempts = Attempts::new(&settings.login_limits, &core.limits, core.history.clone());
+        let failed_answers = settings.failed_answers.as_ref();
+        let failed_answers = failed_answers.map(|settings| Arc::new(FailedAnswers::new(settings, &core.limits)));
         let people = Arc::new(settings.users.clone());
         let tokens = Arc::new(Tokens::new(settings, &core.uses));
         let provider = |settings| Arc::new(Provider::new(core, settings));
@@ -75,6 +81,7 @@ impl Policy {
             people,
             providers: providers.clone(),
             attempts: Arc::new(attempts),
+            failed_answers: failed_answers.clone(),
             geo: geo.clone(),
             tokens,
             login_host: settings.server.login_host.as_ref().map(vestibule_config::Host::shared),
@@ -87,6 +94,7 @@ impl Policy {
             gates: gates.collect(),
             login,
             providers,
+            failed_answers,
             geo_ready: settings.geo.is_none() || geo.is_some(),
             geo,
         }
@@ -115,6 +123,18 @@ impl Policy {
 
     pub(crate) fn gates(&self) -> impl Iterator<Item = &Gates> {
         self.gates.values()
+    }
+
+    /// Why nothing of an address is looked at that was answered 401, 403 or 404 too often; for requests that reach no gate.
+    pub fn failed_too_often(&self, address: IpAddr) -> Option<Refusal> {
+        self.failed_answers.as_ref()?.refusal(address)
+    }
+
+    /// An address was answered 401, 403 or 404, by an upstream or here.
+    pub fn note_failed_answer(&self, address: IpAddr, by_upstream: bool) {
+        if let Some(failed) = &self.failed_answers {
+            failed.note(address, by_upstream);
+        }
     }
 
     /// Where an address is, for entries of requests that reach no gate.
@@ -168,6 +188,7 @@ impl Parts {
             general: self.general,
             list: list(circuit, &scope.access, settings),
             attempts: self.attempts.clone(),
+            failed_answers: self.failed_answers.clone(),
             machines: Machines::new(circuit, &scope, &self.tokens),
             scope,
             rules: rules.clone(),

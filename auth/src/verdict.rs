@@ -189,6 +189,8 @@ reasons! {
     RateLimitedUser = "rate_limited_user",
     /// Per circuit.
     RateLimitedCircuit = "rate_limited_circuit",
+    /// Too many answers 401, 403 or 404 to the address.
+    FailedAnswers = "failed_answers",
     /// Upstream's cap is reached.
     TooManyInFlight = "too_many_in_flight",
     /// Unknown host, or a disabled circuit.

@@ -36,6 +36,7 @@ pub mod user;
 mod address_rules;
 mod circuit_path;
 mod country;
+pub mod failed_answers;
 mod findings;
 mod fleet;
 mod identity;
@@ -77,7 +78,7 @@ pub use origin::Origins;
 pub use problem::{Place, Problem, Related, Report, Severity};
 pub use root::{known_keys, schema};
 pub use text::Texts;
-pub use units::{ByteSize, Rate};
+pub use units::{ByteRate, ByteSize, Rate};
 
 /// Everything one set of files says, checked; nothing in it needs a second look.
 #[derive(Debug, Clone)]
@@ -105,6 +106,8 @@ pub struct Settings {
     pub rate_limits: BTreeMap<Name, Arc<limit::RateLimit>>,
     /// Attempts, not requests.
     pub login_limits: limit::LoginLimits,
+    /// Absent: failed answers are not counted.
+    pub failed_answers: Option<failed_answers::FailedAnswers>,
     /// `[hooks]`; each circuit holds its own already.
     pub hooks: BTreeMap<Name, Arc<Hook>>,
     /// `[[tests]]`, in the file's order.

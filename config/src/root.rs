@@ -10,6 +10,7 @@ use crate::Settings;
 use crate::access::SignInWay;
 use crate::admin::RawAdmin;
 use crate::circuit::{self, Circuit, RawCircuit, Surroundings};
+use crate::failed_answers::RawFailedAnswers;
 use crate::fleet::RawFleet;
 use crate::geo::RawGeo;
 use crate::hook::{self, RawHook};
@@ -45,6 +46,7 @@ shape! {
         ip_sets: Named<Name, IpSet>,
         rate_limits: Named<Name, RawRateLimit>,
         login_limits: RawLoginLimits,
+        failed_answers: RawFailedAnswers,
         defaults: RawDefaults,
         circuits: Named<Name, RawCircuit>,
         logs: RawLogs,
@@ -102,6 +104,7 @@ impl RawFile {
             ip_sets,
             rate_limits,
             login_limits,
+            failed_answers,
             defaults,
             circuits,
             logs,
@@ -127,6 +130,7 @@ impl RawFile {
         let projects = check_projects(projects.or_default(), &service_tokens, reading);
         let ip_sets = check_sets(ip_sets.or_default());
         let rate_limits = check_rate_limits(rate_limits.or_default(), reading);
+        let failed_answers = failed_answers.optional().and_then(|limit| limit.check(reading));
         let default_limits = defaults.optional().map(RawDefaults::check).unwrap_or_default();
         circuit::resolve_limits(&default_limits, &rate_limits, Some(reading));
         let listened: Vec<_> = server.iter().flat_map(|server| &server.listen).filter_map(|one| one.address).collect();
@@ -161,6 +165,7 @@ impl RawFile {
             ip_sets: ip_sets.into_iter().filter_map(|(name, set)| Some((name, set?))).collect(),
             rate_limits: rate_limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect(),
             login_limits: login_limits.optional().map(|limits| limits.check(reading)).unwrap_or_default(),
+            failed_answers,
             hooks: hooks.into_iter().filter_map(|(name, hook)| Some((name, hook?))).collect(),
             mail,
             tests,

@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use crate::listener::{self, Listener, RawListener};
 use crate::name::Host;
 use crate::shape::{At, Field, Reading, shape};
-use crate::units::ByteSize;
+use crate::units::{ByteRate, ByteSize};
 
 /// `[server]`.
 #[derive(Debug, Clone)]
@@ -49,6 +49,15 @@ pub struct Limits {
     pub connections: usize,
     /// Open connections of one address (IPv6 by /64).
     pub connections_per_ip: usize,
+    /// Silence of a request's body; longer is answered 408. Its first ten seconds are not measured by `body_rate`, or
+    /// this time where that is shorter.
+    pub body_timeout: Duration,
+    /// A second, on average; a slower request body is answered 408.
+    pub body_rate: ByteRate,
+    /// One write to a client that does not read; longer ends the connection.
+    pub write_timeout: Duration,
+    /// Open tunnels; one more is answered 503.
+    pub tunnels: usize,
 }
 
 shape! {
@@ -75,6 +84,10 @@ shape! {
         body_bytes: ByteSize,
         connections: NonZeroUsize,
         connections_per_ip: NonZeroUsize,
+        body_timeout: Duration,
+        body_rate: ByteRate,
+        write_timeout: Duration,
+        tunnels: NonZeroUsize,
     }
 }
 
@@ -130,6 +143,10 @@ impl RawLimits {
             body_bytes,
             connections,
             connections_per_ip,
+            body_timeout,
+            body_rate,
+            write_timeout,
+            tunnels,
         } = self;
         let default = Limits::default();
         if let Some(At { value, span }) = header_bytes.as_ref()
@@ -146,6 +163,10 @@ impl RawLimits {
             body_bytes: body_bytes.or(default.body_bytes),
             connections: connections.optional().map_or(default.connections, usize::from),
             connections_per_ip: connections_per_ip.optional().map_or(default.connections_per_ip, usize::from),
+            body_timeout: body_timeout.or(default.body_timeout),
+            body_rate: body_rate.or(default.body_rate),
+            write_timeout: write_timeout.or(default.write_timeout),
+            tunnels: tunnels.optional().map_or(default.tunnels, usize::from),
         }
     }
 }
@@ -159,6 +180,10 @@ impl Default for Limits {
             body_bytes: ByteSize(1 << 30),
             connections: 20_000,
             connections_per_ip: 256,
+            body_timeout: Duration::from_secs(60),
+            body_rate: ByteRate(1 << 10),
+            write_timeout: Duration::from_secs(60),
+            tunnels: 10_000,
         }
     }
 }

@@ -7,6 +7,7 @@ use std::fmt::Display;
 use crate::Settings;
 use crate::access::AllowEntry;
 use crate::admin::Admin;
+use crate::failed_answers::FailedAnswers;
 use crate::hook::Hook;
 use crate::limit::{LoginLimits, RateLimit};
 use crate::listener::Listener;
@@ -52,6 +53,7 @@ impl Settings {
         }
         self.rate_limits.values().for_each(|limit| page.rate_limit(limit));
         page.login_limits(&self.login_limits);
+        self.failed_answers.iter().for_each(|limit| page.failed_answers(limit));
         self.circuits.values().for_each(|circuit| page.circuit(circuit));
         page.logs(&self.logs);
         page.admin(&self.admin);
@@ -89,6 +91,10 @@ impl Page<'_> {
         self.set("body_bytes", text(limits.body_bytes));
         self.set("connections", limits.connections);
         self.set("connections_per_ip", limits.connections_per_ip);
+        self.set("body_timeout", text(display_duration(limits.body_timeout)));
+        self.set("body_rate", text(limits.body_rate));
+        self.set("write_timeout", text(display_duration(limits.write_timeout)));
+        self.set("tunnels", limits.tunnels);
     }
 
     fn provider(&mut self, provider: &Provider) {
@@ -128,6 +134,13 @@ impl Page<'_> {
         self.set("per", text(limit.per.as_str()));
         self.set("rate", text(limit.rate));
         self.set("burst", limit.burst);
+    }
+
+    fn failed_answers(&mut self, limit: &FailedAnswers) {
+        self.table(&["failed_answers"]);
+        self.set("rate", text(limit.rate));
+        self.set("burst", limit.burst);
+        self.set("upstream", limit.upstream);
     }
 
     fn login_limits(&mut self, limits: &LoginLimits) {

@@ -12,6 +12,10 @@ use crate::word::{Word, Wrong, words};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ByteSize(pub u64);
 
+/// Bytes a second; `"1KiB/s"` in the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct ByteRate(pub u64);
+
 /// `"N/period"`: N per period, burst N unless said.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -82,6 +86,19 @@ impl Word for ByteSize {
     }
 }
 
+impl Word for ByteRate {
+    const EXAMPLE: &str = "\"1KiB/s\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let size = text.strip_suffix("/s").map(ByteSize::parse);
+        let wrong = || Wrong::new(format!("{text:?} is not a number of bytes a second"));
+        match size {
+            Some(Ok(ByteSize(bytes))) => Ok(Self(bytes)),
+            Some(Err(_)) | None => Err(wrong().help("write a size and \"/s\", such as \"1KiB/s\"")),
+        }
+    }
+}
+
 impl Word for Rate {
     const EXAMPLE: &str = "\"20/s\"";
 
@@ -102,7 +119,7 @@ impl Word for Rate {
     }
 }
 
-words!(Duration, DurationOrZero, ByteSize, Rate);
+words!(Duration, DurationOrZero, ByteSize, ByteRate, Rate);
 
 impl Shape for NonZeroU32 {
     fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
@@ -129,6 +146,12 @@ impl fmt::Display for ByteSize {
         let exact = SIZES.iter().find(|(_, factor)| self.0 >= *factor && self.0.is_multiple_of(*factor));
         let (unit, factor) = exact.unwrap_or(&("B", 1));
         write!(f, "{}{unit}", self.0 / factor)
+    }
+}
+
+impl fmt::Display for ByteRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/s", ByteSize(self.0))
     }
 }
 

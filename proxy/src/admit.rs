@@ -34,6 +34,11 @@ pub(crate) enum Step {
 pub(crate) async fn admit(state: &Arc<State>, request: &mut Request, headers: &HeaderMap) -> Step {
     let owner = owner(request.head.uri.path());
     let Some(site) = find(state, request, headers) else {
+        // What looks for hosts is refused as what looks for paths is.
+        if let Some(refusal) = request.live.policy.failed_too_often(request.client.address) {
+            request.ending.reason = Some(refusal.reason);
+            return Step::Answer(respond::refusal(&refusal, &request.asked(headers)));
+        }
         let reason = request.ending.reason.unwrap_or(Reason::CircuitNotFound);
         return Step::Answer(fail(request, headers, reason));
     };
@@ -253,6 +258,13 @@ fn enter(state: &State, request: &mut Request, headers: &HeaderMap, route: &Rout
     let Some(flight) = route.target.enter() else {
         return Step::Answer(fail(request, headers, Reason::TooManyInFlight));
     };
+    if request.asks_for_tunnel {
+        let max = request.live.settings.server.limits.tunnels;
+        request.lasting = state.lasting.tunnel(max, request.remembered(headers));
+        if request.lasting.is_none() {
+            return Step::Answer(fail(request, headers, Reason::TooManyInFlight));
+        }
+    }
     request.forward = Some(Forward::new(permit, flight, target, state.clock.elapsed()));
     Step::Forward
 }

@@ -8,6 +8,7 @@ use pingora::Result;
 use pingora::http::ResponseHeader;
 use pingora::proxy::Session;
 use tokio::time::timeout;
+use vestibule_auth::Reason;
 
 use crate::context::Request;
 use crate::hsts;
@@ -55,7 +56,9 @@ pub(crate) async fn write(session: &mut Session, request: &mut Request, reply: R
     let head = head(&reply, request)?;
     session.write_response_header(Box::new(head), false).await?;
     session.write_response_body(Some(reply.body), true).await?;
-    if !session.is_body_done() && !expects_continue(&session.req_header().headers) {
+    // Who is too slow to send a body is not waited for again.
+    let is_slow = request.ending.reason == Some(Reason::HeadTimeout);
+    if !is_slow && !session.is_body_done() && !expects_continue(&session.req_header().headers) {
         linger(session).await;
     }
     Ok(())

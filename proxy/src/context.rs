@@ -10,13 +10,14 @@ use vestibule_auth::{Budget, Identity, Location, Reason, RequestView, Session};
 use crate::client_address::Client;
 use crate::cookie;
 use crate::edge::Tls;
-use crate::forward::{Forward, Told};
+use crate::forward::{Forward, Told, asks_for_websocket};
 use crate::record;
 use crate::reply::Mark;
 use crate::request_id;
 use crate::respond::Asked;
 use crate::routes::{Route, Site};
 use crate::state::{Live, State};
+use crate::tunnel::{Place, Remembered};
 
 /// One request's `CTX`. Dropping it writes the entry, so that a panic or a shutdown leaves one too.
 pub(crate) struct Context {
@@ -32,7 +33,7 @@ pub(crate) struct Context {
 }
 
 /// Fields that Pingora itself looks at after the head was read: how the body ends, and who waits for what.
-const FRAMING: [HeaderName; 4] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::UPGRADE, header::EXPECT];
+const FRAMING: [HeaderName; 3] = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::EXPECT];
 
 /// One request from its head on.
 pub(crate) struct Request {
@@ -70,6 +71,10 @@ pub(crate) struct Request {
     pub(crate) budget: Option<Budget>,
     /// What rules would have refused it for, that only observe.
     pub(crate) observed: Vec<Reason>,
+    /// It asks for a WebSocket.
+    pub(crate) asks_for_tunnel: bool,
+    /// Present where it lasts.
+    pub(crate) lasting: Option<Place>,
     /// Present once a gate let it pass.
     pub(crate) forward: Option<Forward>,
     /// How it ended.
@@ -101,6 +106,8 @@ pub(crate) struct Ending {
     pub(crate) bytes_in: u64,
     /// Body bytes to the client.
     pub(crate) bytes_out: u64,
+    /// It was let in and ended later for the reason.
+    pub(crate) is_cut: bool,
 }
 
 impl Context {
@@ -113,7 +120,8 @@ impl Context {
     /// the same host as `Host`, which the edge has seen to, and its framing.
     pub(crate) fn begin(&mut self, peer: std::net::IpAddr, tls: Option<Arc<Tls>>, head: &mut RequestHeader) {
         let line = Head { method: head.method.clone(), uri: head.uri.clone(), version: head.version };
-        self.fields = take_fields(head);
+        let asks_for_tunnel = asks_for_websocket(&line, &head.headers);
+        self.fields = take_fields(head, asks_for_tunnel);
         let live = self.state.live.load_full();
         let time_us = self.state.clock.now().as_microsecond();
         let client = Client::resolve(peer, &self.fields, &live.settings.server.trusted_proxies, tls.is_some());
@@ -136,6 +144,8 @@ impl Context {
             tried: None,
             budget: None,
             observed: Vec::new(),
+            asks_for_tunnel,
+            lasting: None,
             forward: None,
             ending: Ending::default(),
             silent: false,
@@ -190,6 +200,29 @@ impl Request {
         Some(host.as_str()).filter(|host| self.host.as_deref() != Some(host))
     }
 
+    /// How it ended, also where it was ended from outside.
+    pub(crate) fn ended(&self) -> Ending {
+        match self.lasting.as_ref().and_then(Place::over) {
+            Some(reason) => Ending { reason: Some(reason), is_cut: true, ..self.ending },
+            None => self.ending,
+        }
+    }
+
+    /// What is needed to decide about it again; `headers` are the client's.
+    pub(crate) fn remembered(&self, headers: &HeaderMap) -> Remembered {
+        Remembered {
+            host: self.host.clone().unwrap_or_default(),
+            path: self.head.uri.path().into(),
+            method: self.head.method.clone(),
+            headers: headers.clone(),
+            client: self.client.address,
+            secure: self.client.secure,
+            request_id: self.request_id.clone(),
+            location: self.location.clone(),
+            session: self.session.clone(),
+        }
+    }
+
     /// Visible ASCII, whoever made it.
     pub(crate) fn request_id(&self) -> &str {
         self.request_id.to_str().unwrap_or_default()
@@ -197,13 +230,14 @@ impl Request {
 }
 
 /// Pingora's head with its framing only, and with the target that its address has: of a target in absolute form that
-/// is the path.
-fn take_fields(head: &mut RequestHeader) -> HeaderMap {
+/// is the path. `Upgrade` stays where it is asked for in a way that is passed on: with it Pingora reads no body.
+fn take_fields(head: &mut RequestHeader, asks_for_tunnel: bool) -> HeaderMap {
+    let stays = |name: &HeaderName| FRAMING.contains(name) || (asks_for_tunnel && *name == header::UPGRADE);
     let (mut parts, ()) = http::Request::new(()).into_parts();
     parts.method = head.method.clone();
     parts.uri = head.uri.clone();
     parts.version = head.version;
-    for (name, value) in head.headers.iter().filter(|(name, _)| FRAMING.contains(name)) {
+    for (name, value) in head.headers.iter().filter(|(name, _)| stays(name)) {
         parts.headers.append(name, value.clone());
     }
     request::Parts::from(std::mem::replace(head, RequestHeader::from(parts))).headers

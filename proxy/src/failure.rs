@@ -1,15 +1,22 @@
 //! What an error of Pingora means for the client and the log.
 
+use std::io;
+
 use pingora::{Error, ErrorSource, ErrorType as T};
 use vestibule_auth::Reason;
 
 /// The reason of a request that could not be completed.
+#[expect(clippy::wildcard_enum_match_arm, reason = "a list of another crate")]
 pub(crate) fn reason(error: &Error) -> Reason {
-    if *error.etype() == T::HTTPStatus(413) {
-        return Reason::BodyTooLarge;
+    match error.etype() {
+        T::HTTPStatus(408) => return Reason::HeadTimeout,
+        T::HTTPStatus(413) => return Reason::BodyTooLarge,
+        T::HTTPStatus(503) => return Reason::TooManyInFlight,
+        _ => (),
     }
     match error.esource() {
         ErrorSource::Downstream => downstream(error.etype()),
+        ErrorSource::Upstream if is_late(error) => Reason::BackendTimeout,
         ErrorSource::Upstream => upstream(error.etype()),
         // What Pingora refuses in the client's head before it has a side.
         ErrorSource::Internal | ErrorSource::Unset if *error.etype() == T::InvalidHTTPHeader => {
@@ -19,8 +26,25 @@ pub(crate) fn reason(error: &Error) -> Reason {
     }
 }
 
+/// A tunnel's connection has a time of its own for the head.
+fn is_late(error: &Error) -> bool {
+    let Some(cause) = &error.cause else { return false };
+    match cause.downcast_ref::<Box<Error>>() {
+        Some(cause) => is_late(cause),
+        None => cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut),
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a list of another crate; the others are those of a client that is gone"
+)]
 fn downstream(kind: &T) -> Reason {
-    if matches!(kind, T::InvalidHTTPHeader | T::H1Error) { Reason::MalformedRequest } else { Reason::ClientClosed }
+    match kind {
+        T::InvalidHTTPHeader | T::H1Error => Reason::MalformedRequest,
+        T::ReadTimedout => Reason::HeadTimeout,
+        _ => Reason::ClientClosed,
+    }
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "a list of another crate; what is not told apart is unreachable")]
@@ -47,7 +71,10 @@ mod tests {
             (T::InvalidCert, ErrorSource::Upstream, Reason::BackendTlsError),
             (T::ConnectionClosed, ErrorSource::Upstream, Reason::BackendUnreachable),
             (T::ConnectionClosed, ErrorSource::Downstream, Reason::ClientClosed),
-            (T::ReadTimedout, ErrorSource::Downstream, Reason::ClientClosed),
+            (T::ReadTimedout, ErrorSource::Downstream, Reason::HeadTimeout),
+            (T::WriteTimedout, ErrorSource::Downstream, Reason::ClientClosed),
+            (T::HTTPStatus(408), ErrorSource::Internal, Reason::HeadTimeout),
+            (T::HTTPStatus(503), ErrorSource::Internal, Reason::TooManyInFlight),
             (T::HTTPStatus(413), ErrorSource::Internal, Reason::BodyTooLarge),
             (T::InvalidHTTPHeader, ErrorSource::Unset, Reason::MalformedRequest),
             (T::InvalidHTTPHeader, ErrorSource::Upstream, Reason::BackendUnreachable),
@@ -57,5 +84,15 @@ mod tests {
             error.esource = source.clone();
             assert_eq!(reason(&error), expected, "{kind:?} {source:?}");
         }
+    }
+
+    #[test]
+    fn a_tunnel_s_own_time_is_found_below_what_pingora_says() {
+        let of = |kind: io::ErrorKind| {
+            let error = Error::because(T::ReadError, "reading", io::Error::from(kind)).more_context("proxying");
+            reason(&error.into_up())
+        };
+        assert_eq!(of(io::ErrorKind::TimedOut), Reason::BackendTimeout);
+        assert_eq!(of(io::ErrorKind::ConnectionReset), Reason::BackendUnreachable);
     }
 }

@@ -19,21 +19,19 @@ use vestibule_config::logs::OnFull;
 
 use crate::admit::{Step, admit, fail, redirect};
 use crate::answer::{self, Unread};
-use crate::context::{Context, Request, authority};
+use crate::context::{Context, Ending, Request, authority};
 use crate::edge::Tls;
 use crate::failure;
-use crate::forward::{self, Told, asks_for_websocket};
+use crate::forward::{self, Told};
 use crate::hsts;
 use crate::login::{self, Answer};
+use crate::pace;
 use crate::record;
 use crate::reply::Reply;
 use crate::state::State;
+use crate::tunnel;
 use crate::visit::Visit;
 
-/// Between two reads of a request's body.
-const BODY_READ_TIMEOUT: Duration = Duration::from_secs(60);
-/// One write to a client that does not read.
-const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
 /// The rest of a body before the connection serves another request.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -77,6 +75,24 @@ impl Gateway {
         reply
     }
 
+    /// What lasts is known from now on, and ends here if it may not go on. `answer` is the head of the upstream's answer,
+    /// when it comes.
+    fn go_on(&self, request: &mut Request, fields: &HeaderMap, answer: Option<&HeaderMap>) -> Result<()> {
+        let Some(place) = &request.lasting else {
+            let taken = self.state.clock.elapsed().saturating_sub(request.started);
+            if request.forward.is_none() || !tunnel::lasts(taken, answer) {
+                return Ok(());
+            }
+            request.lasting = self.state.lasting.enter(request.remembered(fields));
+            let full = || Error::explain(ErrorType::HTTPStatus(503), "too many requests that last");
+            return request.lasting.as_ref().map(drop).ok_or_else(full);
+        };
+        match place.over() {
+            Some(_) => Error::e_explain(ErrorType::HTTPStatus(403), "not let in any more"),
+            None => Ok(()),
+        }
+    }
+
     async fn visit(&self, request: &Request, fields: &HeaderMap, body: Bytes) -> Answer {
         let (Some(site), Some(route), Some(location)) = (&request.site, &request.route, &request.location) else {
             unreachable!("a page of ours is served after its circuit's front rules");
@@ -117,9 +133,11 @@ impl ProxyHttp for Gateway {
         let peer = peer_address(session);
         let tls = Tls::of(session.digest().and_then(|digest| digest.ssl_digest.as_deref()));
         context.begin(peer, tls, session.req_header_mut());
-        let is_tunnel = asks_for_websocket(&session.req_header().headers);
-        session.set_read_timeout((!is_tunnel).then_some(BODY_READ_TIMEOUT));
-        session.set_write_timeout(Some(WRITE_TIMEOUT));
+        if let Some(request) = &context.request {
+            let limits = &request.live.settings.server.limits;
+            session.set_read_timeout(Some(pace::first(limits)));
+            session.set_write_timeout(Some(limits.write_timeout));
+        }
         session.set_total_drain_timeout(Some(DRAIN_TIMEOUT));
         Ok(())
     }
@@ -146,9 +164,9 @@ impl ProxyHttp for Gateway {
         Ok(true)
     }
 
-    async fn upstream_peer(&self, session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
+    async fn upstream_peer(&self, _session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let Some(request) = context.request.as_deref_mut() else { return missing_record() };
-        forward::peer(request, asks_for_websocket(&session.req_header().headers)).await
+        forward::peer(request).await
     }
 
     async fn connected_to_upstream(
@@ -182,25 +200,42 @@ impl ProxyHttp for Gateway {
         _end: bool,
         context: &mut Context,
     ) -> Result<()> {
-        let (Some(request), Some(part)) = (context.request.as_deref_mut(), body) else { return Ok(()) };
+        let Context { request: Some(request), fields, .. } = context else { return Ok(()) };
+        let Some(part) = body else { return Ok(()) };
         request.ending.bytes_in += length(part);
+        self.go_on(request, fields, None)?;
+        if let Some(place) = &request.lasting {
+            place.received(length(part));
+        }
         let Some(forward) = request.forward.as_mut().filter(|_| !session.was_upgraded()) else { return Ok(()) };
-        forward.body_bytes += length(part);
-        if forward.body_bytes > request.live.settings.server.limits.body_bytes.0 {
+        let limits = &request.live.settings.server.limits;
+        let came = forward.came(part.len(), self.state.clock.elapsed());
+        if came.bytes > limits.body_bytes.0 {
             return Error::e_explain(ErrorType::HTTPStatus(413), "request body over the limit");
+        }
+        match pace::next(limits, came) {
+            Some(wait) => session.set_read_timeout(Some(wait)),
+            None => return Error::e_explain(ErrorType::HTTPStatus(408), "request body too slow"),
         }
         Ok(())
     }
 
     async fn upstream_response_filter(
         &self,
-        _session: &mut Session,
+        session: &mut Session,
         head: &mut ResponseHeader,
         context: &mut Context,
     ) -> Result<()> {
-        let Some(request) = context.request.as_deref_mut() else { return missing_record() };
-        if !head.status.is_informational() || head.status == StatusCode::SWITCHING_PROTOCOLS {
+        let Context { request: Some(request), fields, .. } = context else { return missing_record() };
+        if is_final(head.status) {
             forward::answered(request, self.state.clock.elapsed());
+            request.ending.status = head.status.as_u16();
+            self.go_on(request, fields, Some(&head.headers))?;
+        }
+        if head.status == StatusCode::SWITCHING_PROTOCOLS {
+            // A tunnel may be silent as long as both sides are content with it.
+            session.set_read_timeout(None);
+            record::opened(&self.state, request, fields);
         }
         forward::incoming(head, &request.request_id)?;
         match hsts::of(request).filter(|(name, _)| !head.headers.contains_key(name)) {
@@ -216,8 +251,10 @@ impl ProxyHttp for Gateway {
         _end: bool,
         context: &mut Context,
     ) -> Result<Option<Duration>> {
-        if let (Some(request), Some(part)) = (context.request.as_deref_mut(), body) {
+        let Context { request: Some(request), fields, .. } = context else { return Ok(None) };
+        if let Some(part) = body {
             request.ending.bytes_out += length(part);
+            self.go_on(request, fields, None)?;
         }
         Ok(None)
     }
@@ -247,9 +284,10 @@ impl ProxyHttp for Gateway {
         request.ending.status = final_status(session);
         request.ending.bytes_in = u64::try_from(session.body_bytes_read()).unwrap_or(u64::MAX);
         request.ending.bytes_out = u64::try_from(session.body_bytes_sent()).unwrap_or(u64::MAX);
-        if let Some(error) = error {
+        if let Some(error) = error.filter(|error| !is_silence(session, error)) {
             request.ending.reason.get_or_insert_with(|| failure::reason(error));
         }
+        note_failed_answer(request);
         match request.live.settings.logs.on_full {
             OnFull::Drop => record::finished(&self.state, request, &context.fields),
             OnFull::Block => Box::pin(record::finished_in_time(&self.state, request, &context.fields)).await,
@@ -297,11 +335,27 @@ async fn fail_to_proxy(session: &mut Session, error: &Error, request: &mut Reque
     let _ = answer::write(session, request, reply).await;
 }
 
+/// A tunnel in which nothing moved for long ends without blame.
+fn is_silence(session: &Session, error: &Error) -> bool {
+    session.was_upgraded() && *error.etype() == ErrorType::ReadTimedout
+}
+
+/// What is refused for such answers is none of them.
+fn note_failed_answer(request: &Request) {
+    let Ending { status, mark, reason, .. } = request.ending;
+    if matches!(status, 401 | 403 | 404) && reason != Some(Reason::FailedAnswers) {
+        request.live.policy.note_failed_answer(request.client.address, mark.is_none());
+    }
+}
+
 /// Of the answer that was begun; 0 where nothing but interim answers was sent.
 fn final_status(session: &Session) -> u16 {
-    let is_final = |status: &StatusCode| !status.is_informational() || *status == StatusCode::SWITCHING_PROTOCOLS;
     let status = session.response_written().map(|head| head.status);
-    status.filter(is_final).map_or(0, |status| status.as_u16())
+    status.filter(|status| is_final(*status)).map_or(0, |status| status.as_u16())
+}
+
+fn is_final(status: StatusCode) -> bool {
+    !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 fn reason_unread(unread: &Unread) -> Reason {

@@ -14,7 +14,7 @@ use vestibule_logstore::Keep;
 
 use crate::audit::{Act, Actor};
 use crate::state::State;
-use crate::{anchors, attempt, edge, exceeded, mail};
+use crate::{anchors, attempt, edge, exceeded, mail, tunnel};
 
 /// Sessions that are over are taken away, keys that are old give way.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -128,7 +128,8 @@ impl BackgroundService for Housekeeping {
             self.look_up(),
             exceeded::run(self.state.clone()),
             edge::run_flood(self.state.clone()),
-            mail::run(self.state.clone())
+            mail::run(self.state.clone()),
+            tunnel::run(self.state.clone())
         );
     }
 }

@@ -1,6 +1,7 @@
 //! Counters and gauges of the metrics page; their names are part of the contract.
 
 mod expected;
+mod lasting;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -45,6 +46,7 @@ pub(crate) struct Metrics {
     reload_successful: Gauge,
     mails: Family<ResultLabels, Counter>,
     hook_calls: Family<HookLabels, Counter>,
+    lasting: lasting::LastingRequests,
     snapshot: Snapshot,
 }
 
@@ -229,6 +231,7 @@ impl Metrics {
             reload_successful: Gauge::default(),
             mails: Family::default(),
             hook_calls: Family::default(),
+            lasting: lasting::LastingRequests::default(),
             snapshot: Snapshot::default(),
         };
         metrics.reload_successful.set(1);
@@ -370,6 +373,7 @@ impl Metrics {
         add(to, "config_last_reload_successful", "1 while the last reload was good", &self.reload_successful);
         add(to, "mails", "Messages to people", &self.mails);
         add(to, "hook_calls", "Questions to hooks", &self.hook_calls);
+        self.lasting.register(to);
         let kept = &self.snapshot;
         add(to, "log_queue_depth", "Entries waiting for the writer", &kept.log_queue_depth);
         add(to, "log_dropped", "Entries lost", &kept.log_dropped);

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{HeaderMap, HeaderValue, Version, header};
+use http::{HeaderMap, HeaderValue, StatusCode, Version, header};
 use vestibule_auth::{Caller, Method, Reason};
 use vestibule_config::Circuit;
 use vestibule_config::logs::LoggedRequests;
@@ -30,7 +30,7 @@ pub(crate) fn finished(state: &State, request: &Request, fields: &HeaderMap) {
     }
     let duration = state.clock.elapsed().saturating_sub(request.started);
     if is_recorded(request) {
-        let texts = Texts::of(request, fields);
+        let texts = Texts::of(request, fields, tunnel(request));
         let mut entry = entry(request, duration, &texts);
         let disguise = Disguise::of_request(&state.auth, circuit(request), &entry);
         disguise.iter().for_each(|disguise| disguise.put_on_request(&mut entry));
@@ -46,7 +46,7 @@ pub(crate) async fn finished_in_time(state: &State, request: &Request, fields: &
     }
     let duration = state.clock.elapsed().saturating_sub(request.started);
     if is_recorded(request) {
-        let texts = Texts::of(request, fields);
+        let texts = Texts::of(request, fields, tunnel(request));
         let mut entry = entry(request, duration, &texts);
         let disguise = Disguise::of_request(&state.auth, circuit(request), &entry);
         disguise.iter().for_each(|disguise| disguise.put_on_request(&mut entry));
@@ -55,11 +55,25 @@ pub(crate) async fn finished_in_time(state: &State, request: &Request, fields: &
     count(state, request, duration);
 }
 
+/// Writes the entry of a tunnel that is open now. It stands for no request (`event_count` is 0): that one's own entry
+/// follows when it ends. After a crash this one is left.
+pub(crate) fn opened(state: &State, request: &Request, fields: &HeaderMap) {
+    if request.silent || !is_recorded(request) {
+        return;
+    }
+    let texts = Texts::of(request, fields, Some("opened"));
+    let mut entry = entry(request, state.clock.elapsed().saturating_sub(request.started), &texts);
+    entry.common.event_count = Some(0);
+    let disguise = Disguise::of_request(&state.auth, circuit(request), &entry);
+    disguise.iter().for_each(|disguise| disguise.put_on_request(&mut entry));
+    state.store.append(&Entry::Request(&entry));
+}
+
 /// A circuit may record only what was refused; everything is counted.
 fn is_recorded(request: &Request) -> bool {
     match circuit(request).map(|circuit| circuit.log.requests) {
         None | Some(LoggedRequests::All) => true,
-        Some(LoggedRequests::Blocked) => is_blocked(request.ending.reason),
+        Some(LoggedRequests::Blocked) => is_blocked(&request.ended()),
     }
 }
 
@@ -78,7 +92,8 @@ struct Texts<'a> {
 }
 
 impl<'a> Texts<'a> {
-    fn of(request: &'a Request, fields: &'a HeaderMap) -> Self {
+    /// `tunnel`: what is said of a tunnel.
+    fn of(request: &'a Request, fields: &'a HeaderMap, tunnel: Option<&'static str>) -> Self {
         let names = &request.live.settings.logs.redact_query;
         let head = &request.head;
         let referer = fields.get(header::REFERER).map(|value| match text(value) {
@@ -91,7 +106,7 @@ impl<'a> Texts<'a> {
             query: head.uri.query().map(|query| redact::query(query, names)),
             referer,
             would_block: would_block(&request.observed),
-            metadata: request.observed.contains(&Reason::ReputationBan).then(reputation),
+            metadata: metadata(request, tunnel),
         }
     }
 }
@@ -102,13 +117,25 @@ fn would_block(observed: &[Reason]) -> Option<String> {
     (!codes.is_empty()).then(|| serde_json::json!(codes).to_string())
 }
 
-/// What a list of addresses with a bad name said of a request that passed it.
-fn reputation() -> String {
-    serde_json::json!({ "mode": "observe", "verdict": Reason::ReputationBan.code() }).to_string()
+/// What a list of addresses with a bad name said of a request that passed it, and whether a tunnel is open or was.
+fn metadata(request: &Request, tunnel: Option<&'static str>) -> Option<String> {
+    let mut told = serde_json::Map::new();
+    if request.observed.contains(&Reason::ReputationBan) {
+        told.insert("mode".to_owned(), "observe".into());
+        told.insert("verdict".to_owned(), Reason::ReputationBan.code().into());
+    }
+    told.extend(tunnel.map(|state| ("tunnel".to_owned(), state.into())));
+    (!told.is_empty()).then(|| serde_json::Value::Object(told).to_string())
+}
+
+/// Of a request that has ended.
+fn tunnel(request: &Request) -> Option<&'static str> {
+    (request.ending.status == StatusCode::SWITCHING_PROTOCOLS.as_u16()).then_some("closed")
 }
 
 fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> RequestEntry<'a> {
-    let Ending { status, mark, reason, bytes_in, bytes_out } = request.ending;
+    let ended = request.ended();
+    let Ending { status, mark, reason, bytes_in, bytes_out, is_cut: _ } = ended;
     let forward = request.forward.as_ref();
     let session = request.session.as_deref();
     // A name counts only where it opened something: never for a refused request or a public circuit.
@@ -123,7 +150,7 @@ fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> 
         query: texts.query.as_deref(),
         protocol: Some(protocol(request.head.version)),
         status_code: u64::from(status),
-        action: action(reason),
+        action: action(&ended),
         origin: origin(mark),
         reason: reason.map(Reason::code),
         would_block: texts.would_block.as_deref(),
@@ -178,13 +205,14 @@ fn count(state: &State, request: &Request, duration: Duration) {
             &nobody
         }
     };
+    let ended = request.ended();
     state.metrics.finished(&Finished {
         circuit,
-        answered: request.route.as_deref().filter(|_| is_answered(&request.ending)).map(|route| &route.answered),
-        action: action(request.ending.reason),
-        origin: origin(request.ending.mark),
-        status: request.ending.status,
-        reason: request.ending.reason,
+        answered: request.route.as_deref().filter(|_| is_answered(&ended)).map(|route| &route.answered),
+        action: action(&ended),
+        origin: origin(ended.mark),
+        status: ended.status,
+        reason: ended.reason,
         duration,
         upstream: request.forward.as_ref().and_then(|forward| forward.answered_after),
     });
@@ -199,21 +227,21 @@ fn is_let_in(request: &Request) -> bool {
 }
 
 fn is_answered(ending: &Ending) -> bool {
-    ending.mark.is_none() && !is_blocked(ending.reason)
+    ending.mark.is_none() && !is_blocked(ending)
 }
 
-fn action(reason: Option<Reason>) -> &'static str {
-    if is_blocked(reason) { "blocked" } else { "allowed" }
+fn action(ending: &Ending) -> &'static str {
+    if is_blocked(ending) { "blocked" } else { "allowed" }
 }
 
 fn origin(mark: Option<Mark>) -> &'static str {
     mark.map_or("backend", Mark::code)
 }
 
-/// What went wrong behind the gate does not make a permitted request a blocked one.
-fn is_blocked(reason: Option<Reason>) -> bool {
-    !matches!(
-        reason,
+/// What went wrong behind the gate, or what ended it later, does not make a permitted request a blocked one.
+fn is_blocked(ending: &Ending) -> bool {
+    let is_let_in = matches!(
+        ending.reason,
         None | Some(
             Reason::BackendRefused
                 | Reason::BackendUnreachable
@@ -221,7 +249,8 @@ fn is_blocked(reason: Option<Reason>) -> bool {
                 | Reason::BackendTlsError
                 | Reason::ClientClosed
         )
-    )
+    );
+    !is_let_in && !ending.is_cut
 }
 
 fn protocol(version: Version) -> &'static str {
@@ -248,8 +277,10 @@ mod tests {
     fn a_permitted_request_that_failed_later_is_not_blocked() {
         for reason in Reason::ALL {
             let after_the_gate = reason.code().starts_with("backend_") || *reason == Reason::ClientClosed;
-            assert_eq!(is_blocked(Some(*reason)), !after_the_gate, "{}", reason.code());
+            let ending = Ending { reason: Some(*reason), ..Ending::default() };
+            assert_eq!(is_blocked(&ending), !after_the_gate, "{}", reason.code());
+            assert!(!is_blocked(&Ending { is_cut: true, ..ending }), "{}", reason.code());
         }
-        assert!(!is_blocked(None));
+        assert!(!is_blocked(&Ending::default()));
     }
 }

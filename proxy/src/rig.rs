@@ -86,6 +86,7 @@ impl Rig {
             turns: crate::attempt::Turns::default(),
             opened: Opened::default(),
             exceeded: Exceeded::default(),
+            lasting: Arc::default(),
             mailer: Mailer::default(),
             serving: true.into(),
             stopping: watch::Sender::new(false),

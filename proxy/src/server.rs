@@ -115,6 +115,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
         turns: crate::attempt::Turns::default(),
         opened: Opened::default(),
         exceeded: Exceeded::default(),
+        lasting: Arc::default(),
         mailer: Mailer::default(),
         request_ids: store.request_ids(),
         signer: signing::load_or_make(&data_dir)?,

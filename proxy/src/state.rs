@@ -20,6 +20,7 @@ use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
 use crate::routes::Routes;
+use crate::tunnel::Lasting;
 
 /// Lives as long as the process.
 pub(crate) struct State {
@@ -49,6 +50,8 @@ pub(crate) struct State {
     /// Refusals by limits, for the audit log; `Exceeded::default()`, kept going by [`crate::exceeded::run`] and
     /// emptied by [`Exceeded::flush_all`] before the store is closed.
     pub(crate) exceeded: Exceeded,
+    /// Requests that last, asked about again by [`crate::tunnel::run`]; empty at first.
+    pub(crate) lasting: Arc<Lasting>,
     /// Messages to people; `Mailer::default()`, sent by [`crate::mail::run`].
     pub(crate) mailer: Mailer,
     /// Names of requests.

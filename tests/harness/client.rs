@@ -57,6 +57,15 @@ impl Request {
         self.header("Authorization", &format!("Bearer {token}"))
     }
 
+    /// Asks for a tunnel, as a browser's page of the same host does.
+    #[must_use]
+    pub fn upgrade(self) -> Self {
+        self.header("Connection", "keep-alive, Upgrade")
+            .header("Upgrade", "websocket")
+            .header("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==")
+            .header("Sec-WebSocket-Version", "13")
+    }
+
     /// A body with its `Content-Length`.
     #[must_use]
     pub fn body(mut self, kind: &str, body: impl Into<Vec<u8>>) -> Self {

@@ -159,6 +159,14 @@ impl Gateway {
         self.child.as_ref().unwrap().id()
     }
 
+    /// The most memory that the program has held so far, in bytes.
+    #[track_caller]
+    pub fn peak_memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     /// A request to a circuit.
     pub fn request(&self, method: &str, host: &str, target: &str) -> Request {
         Request::new(self.proxy, method, host, target)

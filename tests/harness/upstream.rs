@@ -2,8 +2,8 @@
 //!
 //! Its paths say what it does: `/status/403` answers with that status, `/slow/1500` after so many milliseconds,
 //! `/bytes/1024` with so many bytes, `/ticks/3` streams so many server-sent events 200 ms apart, `/mimic` sets
-//! cookies and headers that belong to the gateway, `/break` ends within its head. Every other path answers 200 with
-//! what was received, as JSON.
+//! cookies and headers that belong to the gateway, `/break` ends within its head, `/tunnel` switches protocols where it
+//! is asked to and sends back what comes. Every other path answers 200 with what was received, as JSON.
 
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -122,11 +122,20 @@ fn serve(stream: &TcpStream, record: &Mutex<Vec<Received>>) -> io::Result<()> {
         let body = http::read_body(&mut reader, &fields, false)?;
         let received = Received { method, target, fields, head, body };
         record.lock().unwrap().push(received.clone());
+        if received.target == "/tunnel" && received.header("upgrade").is_some() {
+            return echo(reader, stream);
+        }
         if !answer(&mut &*stream, &received)? {
             return Ok(());
         }
     }
     Ok(())
+}
+
+/// A tunnel, until its other side closes it.
+fn echo(mut from: BufReader<&TcpStream>, mut to: &TcpStream) -> io::Result<()> {
+    to.write_all(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")?;
+    io::copy(&mut from, &mut to).map(drop)
 }
 
 /// False when the connection must close.

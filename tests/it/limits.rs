@@ -224,3 +224,39 @@ fn limits_that_did_not_change_keep_their_counts_over_a_reload() {
     house.gateway.reconfigure(&body.replace("label = \"Documentation\"", "label = \"Docs\""));
     assert_eq!(house.get("pub.localhost", "/").send().status, 429);
 }
+
+#[test]
+fn an_address_whose_requests_lead_nowhere_is_refused() {
+    let house = House::with("[failed_answers]\nrate = \"20/m\"\nburst = 3\n");
+    let ask = |host: &str, target: &str, address: &str| house.get(host, target).from(address).send();
+    let prober = "203.0.113.7";
+    // What the upstream says is its own affair here.
+    (0..5).for_each(|_| assert_eq!(ask("pub.localhost", "/status/404", prober).status, 404));
+    let answers: Vec<_> =
+        ["mem.localhost", "nope.localhost", "mem.localhost"].iter().map(|host| ask(host, "/", prober).status).collect();
+    assert_eq!(answers, [401, 404, 401]);
+    let refused = until(Duration::from_secs(2), "a refusal", || {
+        Some(ask("pub.localhost", "/", prober)).filter(|answer| answer.status == 429)
+    });
+    let wait = check_limited(&refused, 3);
+    assert!(wait <= 3, "{wait}");
+    assert_eq!((refused.reason().as_str(), refused.header("x-vestibule")), ("failed_answers", Some("rule")));
+    let entry = house.gateway.entry_of(&refused);
+    assert_eq!((&entry["reason"], &entry["action"]), (&"failed_answers".into(), &"blocked".into()));
+    assert_eq!(ask("nope.localhost", "/", prober).reason(), "failed_answers", "where no circuit is either");
+    assert_eq!(ask("pub.localhost", "/", "203.0.113.8").status, 200, "another address is not concerned");
+    assert!(house.gateway.metric("vestibule_rate_limited_total", &["limit=\"failed_answers\""]) >= 1.0);
+    assert!(house.gateway.metric("vestibule_limiter_keys", &["limit=\"failed_answers\""]) >= 1.0);
+    std::thread::sleep(Duration::from_secs(wait));
+    assert_eq!(ask("pub.localhost", "/", prober).status, 200, "the told wait suffices");
+}
+
+#[test]
+fn answers_of_upstreams_count_where_they_are_to() {
+    let house = House::with("[failed_answers]\nrate = \"3/m\"\nupstream = true\n");
+    let statuses: Vec<_> = (0..3).map(|_| house.get("pub.localhost", "/status/404").send().status).collect();
+    assert_eq!(statuses, [404; 3]);
+    until(Duration::from_secs(2), "a refusal", || {
+        Some(house.get("pub.localhost", "/status/404").send()).filter(|answer| answer.reason() == "failed_answers")
+    });
+}

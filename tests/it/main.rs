@@ -106,3 +106,5 @@ mod streaming;
 mod tail;
 // People of the file.
 mod user;
+// Requests that last.
+mod tunnels;

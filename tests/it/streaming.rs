@@ -152,3 +152,69 @@ fn a_refused_upload_that_goes_on_is_recorded_within_a_second() {
     assert!(answered.elapsed() < Duration::from_secs(1), "{:?}", answered.elapsed());
     assert!(connection.is_closed());
 }
+
+/// The answer to an upload that is begun and goes on by a byte at a time, and how long it took to come.
+fn upload_slowly(house: &House, pause: Option<Duration>) -> (harness::Response, Duration) {
+    let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+    connection.write(b"POST /up HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: 1000\r\n\r\nb").unwrap();
+    let start = Instant::now();
+    if let Some(pause) = pause {
+        let mut writer = connection.stream().get_ref().try_clone().unwrap();
+        std::thread::spawn(move || {
+            while std::io::Write::write_all(&mut writer, b"b").is_ok() {
+                std::thread::sleep(pause);
+            }
+        });
+    }
+    let answer = connection.read(false).unwrap();
+    (answer, start.elapsed())
+}
+
+#[test]
+fn a_body_that_stalls_or_drips_is_408_in_time() {
+    let house = House::with_server("trusted_proxies = [\"127.0.0.1\"]\n[server.limits]\nbody_timeout = \"2s\"");
+    std::thread::scope(|scope| {
+        for pause in [None, Some(Duration::from_millis(150))] {
+            let house = &house;
+            scope.spawn(move || {
+                let (answer, after) = upload_slowly(house, pause);
+                assert_eq!((answer.status, answer.reason().as_str()), (408, "head_timeout"), "{pause:?}");
+                assert!(
+                    after > Duration::from_millis(1900) && after < Duration::from_millis(2600),
+                    "{pause:?} {after:?}"
+                );
+                assert_eq!(house.gateway.entry_of(&answer)["reason"], "head_timeout");
+            });
+        }
+        // Slow, but faster than the least rate.
+        scope.spawn(|| {
+            let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+            connection.write(b"POST /up HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: 8192\r\n\r\n").unwrap();
+            for _ in 0..8 {
+                connection.write(&[b'b'; 1024]).unwrap();
+                std::thread::sleep(Duration::from_millis(400));
+            }
+            assert_eq!(connection.read(false).unwrap().status, 200);
+        });
+    });
+}
+
+#[test]
+fn a_large_chunked_upload_does_not_grow_the_memory() {
+    let house = House::start();
+    let upload = |mebibytes: usize| {
+        let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+        connection.write(b"POST /up HTTP/1.1\r\nHost: pub.localhost\r\nTransfer-Encoding: chunked\r\n\r\n").unwrap();
+        let chunk = [b"10000\r\n".as_slice(), &[b'a'; 1 << 16], b"\r\n"].concat();
+        (0..mebibytes * 16).for_each(|_| connection.write(&chunk).unwrap());
+        connection.write(b"0\r\n\r\n").unwrap();
+        let answer = connection.read(false).unwrap();
+        assert_eq!(answer.status, 200);
+        assert_eq!(house.gateway.entry_of(&answer)["bytes_in"], mebibytes << 20);
+    };
+    upload(1);
+    let before = house.gateway.peak_memory();
+    upload(20);
+    let grown = house.gateway.peak_memory() - before;
+    assert!(grown < 8 << 20, "{grown} bytes");
+}

@@ -91,10 +91,15 @@ impl Store {
         }
     }
 
-    /// Until the key's bucket is full again, in nanoseconds.
+    /// Until the key's bucket is full again, in nanoseconds. A key that found no room has the bucket that such keys share.
     pub(crate) fn ahead(&self, key: &Key) -> u64 {
         let now = self.now();
-        self.shard(key).lock().find(key).map_or(0, |slot| slot.full_at.saturating_sub(now))
+        let mut shard = self.shard(key).lock();
+        let known = shard.find(key).map(|slot| slot.full_at);
+        let is_full = shard.slots.len() >= MAX_KEYS / SHARDS;
+        drop(shard);
+        let full_at = known.or_else(|| if is_full { *self.overflow.lock() } else { None });
+        full_at.map_or(0, |full_at| full_at.saturating_sub(now))
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -73,6 +73,28 @@ fn the_told_wait_suffices_and_nothing_shorter_does() {
 }
 
 #[test]
+fn a_look_takes_nothing_and_tells_the_same_wait() {
+    let clock = clock();
+    let (limiter, _) = limiter(&clock, 6, 60, 3);
+    let limited = |key: &Key| match limiter.peek(key) {
+        Check::Pass(_) => None,
+        Check::Limited(budget) => Some(budget),
+    };
+    let key = ip("192.0.2.1");
+    for _ in 0..3 {
+        assert!(limited(&key).is_none());
+        assert!(passes(&limiter, &key));
+    }
+    let Check::Limited(told) = limiter.check(&key) else { panic!("none is left") };
+    assert_eq!(limited(&key), Some(told));
+    assert!(limited(&ip("192.0.2.2")).is_none());
+    clock.advance(Duration::from_secs(10));
+    assert!(limited(&key).is_none());
+    assert!(passes(&limiter, &key));
+    assert!(limited(&key).is_some());
+}
+
+#[test]
 fn a_wall_clock_that_is_set_changes_nothing() {
     let clock = clock();
     let (limiter, _) = limiter(&clock, 1, 60, 1);

@@ -106,6 +106,22 @@ impl Store {
 
     /// The session that a request's cookie names, if it is good for `circuit` now; notes its use.
     pub(crate) fn find(&self, cookie: &str, circuit: &str, limits: &SessionLimits) -> Found {
+        self.look(cookie, circuit, limits, |hash, live, now| self.touch(hash, live, now))
+    }
+
+    /// The same without a use of it.
+    pub(crate) fn peek(&self, cookie: &str, circuit: &str, limits: &SessionLimits) -> Found {
+        self.look(cookie, circuit, limits, |_, _, _| ())
+    }
+
+    /// `note` is told of a good session and, before it, of the sign-in behind it.
+    fn look(
+        &self,
+        cookie: &str,
+        circuit: &str,
+        limits: &SessionLimits,
+        note: impl Fn(CookieHash, &Live, Timestamp),
+    ) -> Found {
         if cookie.len() != COOKIE_CHARS {
             return Found::Missing;
         }
@@ -126,7 +142,7 @@ impl Store {
         match self.root_of(&live) {
             Ok(Some((root_hash, root))) => match self.followed(&root_hash, &root, root.own_state_at(now)) {
                 // Who uses a circuit uses the sign-in behind it.
-                State::Active => self.touch(root_hash, &root, now),
+                State::Active => note(root_hash, &root, now),
                 state @ (State::Expired | State::Revoked | State::Logout) => return Found::Ended(state),
             },
             Ok(None) if live.root.is_some() => return Found::Ended(State::Revoked),
@@ -136,7 +152,7 @@ impl Store {
                 return Found::Unreadable;
             }
         }
-        self.touch(hash, &live, now);
+        note(hash, &live, now);
         Found::Live(live)
     }
 

@@ -6,6 +6,7 @@ use crate::entry::{Common, Field, RequestEntry};
 const TIME: u32 = number(Common::OWN, "time");
 const SOURCE_IP: u32 = number(Common::OWN, "source_ip");
 const COUNTRY: u32 = number(Common::OWN, "country");
+const EVENT_COUNT: u32 = number(Common::OWN, "event_count");
 const METHOD: u32 = number(RequestEntry::OWN, "method");
 const STATUS_CODE: u32 = number(RequestEntry::OWN, "status_code");
 const ACTION: u32 = number(RequestEntry::OWN, "action");
@@ -106,6 +107,8 @@ pub(super) struct Counted<'a> {
     pub(super) time: i64,
     pub(super) circuit: &'a [u8],
     pub(super) totals: Totals,
+    /// Of a request whose own entry is still to come.
+    pub(super) is_announcement: bool,
     country: &'a [u8],
     status: [u8; 2],
     email: &'a [u8],
@@ -126,6 +129,7 @@ impl<'a> Counted<'a> {
                 (TIME, Raw::Number(time)) => counted.time = time.cast_signed(),
                 (SOURCE_IP, Raw::Bytes(ip)) => counted.ip = ip,
                 (COUNTRY, Raw::Bytes(country)) => counted.country = country,
+                (EVENT_COUNT, Raw::Number(count)) => counted.is_announcement = count == 0,
                 (METHOD, Raw::Bytes(method)) => counted.method = method,
                 (STATUS_CODE, Raw::Number(status)) => {
                     counted.status = u16::try_from(status).unwrap_or(u16::MAX).to_be_bytes();

@@ -87,6 +87,9 @@ impl Ring {
             return;
         }
         let request = Counted::of(bytes);
+        if request.is_announcement {
+            return;
+        }
         if let Some(open) = self.open(minute_of(request.time)) {
             open.add(&request);
         }

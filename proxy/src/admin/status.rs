@@ -18,6 +18,7 @@ use crate::reload::{Last, Outcome, Unwritable, problems};
 pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
     call.without_parameters()?;
     let state = &call.port.state;
+    state.metrics.lasting(state.lasting.tunnels(), state.lasting.others());
     let page = state.metrics.encode(&Held {
         store: &state.store.figures(),
         auth: &state.auth.figures(),

@@ -13,6 +13,7 @@ use super::head::{self, Body};
 use super::read::{self, Patience, Read};
 use super::refusal::Refused;
 use super::{Edge, Tls};
+use crate::tunnel::until_cut;
 
 impl Edge {
     /// Until one side closes.
@@ -41,7 +42,8 @@ impl Edge {
                             settings.apply_to_session(&mut session);
                         }
                         session.set_pipelined_prefix(take_request(&mut buffer, end, body));
-                        let Some(reused) = proxy.process_new_http(session, stopping).await else { return };
+                        let served = until_cut(proxy.process_new_http(session, stopping)).await;
+                        let Some(reused) = served else { return };
                         (stream, settings) = reused.consume();
                         continue;
                     }

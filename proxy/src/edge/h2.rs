@@ -20,6 +20,7 @@ use super::head::{Fault, h2};
 use super::refusal::Refused;
 use super::{Edge, Tls, stopped};
 use crate::gateway::Gateway;
+use crate::tunnel::until_cut;
 
 /// Streams at the same time; one more is reset.
 const STREAMS_MAX: u32 = 100;
@@ -98,7 +99,7 @@ impl Edge {
             h2::normalise(session.req_header_mut());
             let (proxy, stopping) = (of.proxy.clone(), of.stopping.clone());
             streams.spawn(async move {
-                proxy.process_new_http(ServerSession::new_http2(session), &stopping).await;
+                until_cut(proxy.process_new_http(ServerSession::new_http2(session), &stopping)).await;
             });
             return true;
         };

@@ -161,9 +161,7 @@ mod tests {
             header_bytes: ByteSize(64),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(75),
-            body_bytes: ByteSize(1024),
-            connections: 10,
-            connections_per_ip: 10,
+            ..Limits::default()
         }
     }
 

@@ -2,11 +2,12 @@
 //!
 //! Not: what belongs to this hop only (RFC 9110, 7.6.1), what only we may say, and what is meant for us.
 
-use http::{HeaderMap, HeaderName, HeaderValue, Version, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Version, header};
 use pingora::{Error, ErrorType, Result};
 use vestibule_auth::machine::service_token;
 
 use super::cookies::{self, Cut};
+use crate::context::Head;
 use crate::routes::{OWN_PREFIX, Routes};
 use crate::syntax;
 
@@ -16,11 +17,11 @@ const CLAIM_PREFIXES: [&str; 3] = [OWN_PREFIX, "x-forwarded-", "remote-"];
 /// Names in one `Connection`; a request with more is refused. They are compared with every field.
 const OPTIONS_MAX: usize = 16;
 
-/// Adds the client's fields to ours, which have none of their names.
+/// Adds the client's fields to ours, which have none of their names; `opens_tunnel` as [`asks_for_websocket`] says.
 ///
 /// # Errors
 /// When `Connection` has more than [`OPTIONS_MAX`] names or something that is no name.
-pub(super) fn add(fields: &mut HeaderMap, sent: &HeaderMap, version: Version, routes: &Routes) -> Result<()> {
+pub(super) fn add(fields: &mut HeaderMap, sent: &HeaderMap, opens_tunnel: bool, routes: &Routes) -> Result<()> {
     let special = Special::of(sent);
     let options = special.connection.then(|| Options::of(sent)).transpose()?;
     let drops_authorization =
@@ -34,7 +35,7 @@ pub(super) fn add(fields: &mut HeaderMap, sent: &HeaderMap, version: Version, ro
     if let Some(cookie) = special.cookie.then(|| cookie(sent)).flatten() {
         fields.insert(header::COOKIE, cookie);
     }
-    if special.upgrade && version == Version::HTTP_11 && asks_for_websocket(sent) {
+    if opens_tunnel {
         fields.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
         fields.insert(header::UPGRADE, HeaderValue::from_static("websocket"));
     }
@@ -48,7 +49,6 @@ struct Special {
     authorization: bool,
     connection: bool,
     cookie: bool,
-    upgrade: bool,
 }
 
 impl Special {
@@ -58,7 +58,6 @@ impl Special {
             special.authorization |= *name == header::AUTHORIZATION;
             special.connection |= *name == header::CONNECTION;
             special.cookie |= *name == header::COOKIE;
-            special.upgrade |= *name == header::UPGRADE;
         }
         special
     }
@@ -73,9 +72,24 @@ fn cookie(sent: &HeaderMap) -> Option<HeaderValue> {
     }
 }
 
-/// The one upgrade that is passed on; any other is served as if it had not been asked for.
-pub(crate) fn asks_for_websocket(sent: &HeaderMap) -> bool {
-    sent.get(header::UPGRADE).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
+/// The one upgrade that is passed on (RFC 6455, 4.1); any other is served as if it had not been asked for. One with a
+/// body is none: what would be read as one could be a request of its own to the upstream.
+pub(crate) fn asks_for_websocket(head: &Head, sent: &HeaderMap) -> bool {
+    let mut asked = sent.get_all(header::UPGRADE).iter();
+    let is_websocket = asked.next().is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    is_websocket
+        && asked.next().is_none()
+        && head.version == Version::HTTP_11
+        && head.method == Method::GET
+        && connection_names_upgrade(sent)
+        && !sent.contains_key(header::TRANSFER_ENCODING)
+        && sent.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0")
+}
+
+fn connection_names_upgrade(sent: &HeaderMap) -> bool {
+    let lines = sent.get_all(header::CONNECTION).iter();
+    let mut names = lines.flat_map(|line| line.as_bytes().split(|byte| *byte == b','));
+    names.any(|name| name.trim_ascii().eq_ignore_ascii_case(b"upgrade"))
 }
 
 /// Whether a field of this name may go on as it is.
@@ -173,8 +187,13 @@ mod tests {
         let mut routes = Routes::default();
         routes.add_identity_names([HeaderName::from_static("x-auth-user"), header::FROM]);
         let mut fields = HeaderMap::new();
-        add(&mut fields, &map(lines), Version::HTTP_11, &routes)?;
+        let sent = map(lines);
+        add(&mut fields, &sent, asks_for_websocket(&head(Version::HTTP_11, Method::GET), &sent), &routes)?;
         Ok(fields)
+    }
+
+    fn head(version: Version, method: Method) -> Head {
+        Head { method, uri: http::Uri::from_static("/"), version }
     }
 
     fn names(lines: &[(&str, &str)]) -> Vec<String> {
@@ -273,9 +292,23 @@ mod tests {
         assert_eq!(fields.get("upgrade").unwrap(), "websocket");
         assert_eq!(fields.get("sec-websocket-key").unwrap(), "x");
         assert_eq!(names(&[("Connection", "Upgrade"), ("Upgrade", "h2c")]), Vec::<String>::new());
-        let mut old = HeaderMap::new();
-        add(&mut old, &map(&lines), Version::HTTP_10, &Routes::default()).unwrap();
-        assert_eq!(old.keys().collect::<Vec<_>>(), ["sec-websocket-key"]);
+    }
+
+    #[test]
+    fn what_looks_like_an_upgrade_and_is_none_is_a_plain_request() {
+        let asks = |version, method, lines: &[(&str, &str)]| asks_for_websocket(&head(version, method), &map(lines));
+        let lines = [("Connection", "Upgrade"), ("Upgrade", "websocket")];
+        let with = |more: (&'static str, &'static str)| [&lines[..], &[more]].concat();
+        assert!(asks(Version::HTTP_11, Method::GET, &lines));
+        assert!(asks(Version::HTTP_11, Method::GET, &with(("Content-Length", "0"))));
+        assert!(!asks(Version::HTTP_10, Method::GET, &lines));
+        assert!(!asks(Version::HTTP_2, Method::GET, &lines));
+        assert!(!asks(Version::HTTP_11, Method::POST, &lines));
+        assert!(!asks(Version::HTTP_11, Method::GET, &lines[1..]));
+        assert!(!asks(Version::HTTP_11, Method::GET, &[("Connection", "keep-alive"), lines[1]]));
+        for more in [("Upgrade", "h2c"), ("Content-Length", "5"), ("Transfer-Encoding", "chunked")] {
+            assert!(!asks(Version::HTTP_11, Method::GET, &with(more)), "{more:?}");
+        }
     }
 
     #[test]

@@ -5,6 +5,7 @@ mod cookies;
 mod told;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
@@ -18,6 +19,7 @@ use self::told::Asked;
 pub(crate) use self::told::Told;
 use crate::client_address::X_REQUEST_ID;
 use crate::context::Request;
+use crate::pace::Came;
 use crate::tunnel::TunnelConnector;
 use crate::upstream::Flight;
 
@@ -26,6 +28,9 @@ const MARK: HeaderName = HeaderName::from_static("x-vestibule");
 
 /// Silence after which an upgraded connection is given up.
 const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
+
+/// Upgrades so far, so that no two share a connection.
+static TUNNELS: AtomicU64 = AtomicU64::new(0);
 
 /// Made of a permit only, so that nothing is forwarded without one.
 pub(crate) struct Forward {
@@ -38,8 +43,12 @@ pub(crate) struct Forward {
     sent: Duration,
     /// From the first try to the head of the upstream's answer.
     pub(crate) answered_after: Option<Duration>,
+    /// For the connection of a tunnel.
+    head_came: Option<Arc<AtomicBool>>,
     /// Body bytes of the current try.
-    pub(crate) body_bytes: u64,
+    body_bytes: u64,
+    /// When the first of them came.
+    body_since: Option<Duration>,
 }
 
 impl Forward {
@@ -54,8 +63,17 @@ impl Forward {
             address_at: 0,
             sent: now,
             answered_after: None,
+            head_came: None,
             body_bytes: 0,
+            body_since: None,
         }
+    }
+
+    /// Another part of the body.
+    pub(crate) fn came(&mut self, part: usize, now: Duration) -> Came {
+        self.body_bytes = self.body_bytes.saturating_add(part as u64);
+        let since = *self.body_since.get_or_insert(now);
+        Came { bytes: self.body_bytes, part, taken: now.saturating_sub(since) }
     }
 
     /// Who was let in.
@@ -68,7 +86,7 @@ impl Forward {
 ///
 /// # Errors
 /// When the upstream's name is not known, or no gate let the request pass.
-pub(crate) async fn peer(request: &mut Request, is_upgrade: bool) -> Result<Box<HttpPeer>> {
+pub(crate) async fn peer(request: &mut Request) -> Result<Box<HttpPeer>> {
     let (Some(route), Some(forward)) = (&request.route, &mut request.forward) else {
         return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
     };
@@ -77,11 +95,12 @@ pub(crate) async fn peer(request: &mut Request, is_upgrade: bool) -> Result<Box<
         return Err(Error::explain(ErrorType::ConnectNoRoute, "upstream name not found").into_up());
     };
     forward.address_at = at;
-    if is_upgrade {
+    if request.asks_for_tunnel {
         peer.options.read_timeout = Some(TUNNEL_IDLE);
-        peer.options.custom_l4 = Some(Arc::new(TunnelConnector));
-        // Connections of this kind are not for other requests.
-        peer.group_key = !peer.group_key;
+        let answered = forward.head_came.get_or_insert_default().clone();
+        peer.options.custom_l4 = Some(Arc::new(TunnelConnector { head_within: route.upstream().timeout, answered }));
+        // Connections of this kind are for one request.
+        peer.group_key ^= TUNNELS.fetch_add(1, Ordering::Relaxed) | 1 << 63;
     }
     Ok(peer)
 }
@@ -105,6 +124,7 @@ pub(crate) fn connected(request: &mut Request) {
 /// The head of the upstream's answer has come.
 pub(crate) fn answered(request: &mut Request, now: Duration) {
     if let Some(forward) = &mut request.forward {
+        forward.head_came.iter().for_each(|came| came.store(true, Ordering::Relaxed));
         forward.answered_after.get_or_insert(now.saturating_sub(forward.sent));
     }
 }
@@ -133,7 +153,7 @@ pub(crate) fn outgoing(
             fields
         }
     };
-    carried::add(&mut fields, sent, request.head.version, &request.live.routes)?;
+    carried::add(&mut fields, sent, request.asks_for_tunnel, &request.live.routes)?;
     // What lets in here is no business of the upstream.
     for name in &*route.secret_fields {
         fields.remove(name);

@@ -4,7 +4,7 @@ use std::hash::Hash;
 use std::sync::Arc;
 
 use prometheus_client::metrics::family::Family;
-use vestibule_auth::{LOGIN_LIMITS, Method, Reason};
+use vestibule_auth::{FAILED_ANSWERS, LOGIN_LIMITS, Method, Reason};
 use vestibule_config::{Circuit, Settings};
 use vestibule_logstore::entry::words::RESULTS;
 
@@ -20,6 +20,10 @@ impl Metrics {
     pub(crate) fn expect(&self, settings: &Settings) {
         for circuit in settings.circuits.values() {
             self.expect_circuit(circuit);
+            if settings.failed_answers.is_some() {
+                let circuit = circuit.name.shared();
+                begin(&self.rate_limited, LimitLabels { circuit, limit: FAILED_ANSWERS.into() });
+            }
         }
         for hook in settings.hooks.keys() {
             let labels = |result| HookLabels { hook: hook.shared(), result };

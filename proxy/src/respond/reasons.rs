@@ -26,7 +26,9 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         }
         R::InvalidPassword | R::InvalidPin | R::UserNotFound | R::InvalidCredentials => StatusCode::UNAUTHORIZED,
         R::InvalidHeader | R::InvalidToken | R::TokenExpired | R::TokenDisabled => StatusCode::UNAUTHORIZED,
-        R::UserLocked | R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit => StatusCode::TOO_MANY_REQUESTS,
+        R::UserLocked | R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit | R::FailedAnswers => {
+            StatusCode::TOO_MANY_REQUESTS
+        }
         R::CircuitNotFound | R::CircuitExpired => StatusCode::NOT_FOUND,
         R::BackendRefused | R::BackendUnreachable | R::BackendTlsError => StatusCode::BAD_GATEWAY,
         R::BackendTimeout => StatusCode::GATEWAY_TIMEOUT,
@@ -49,7 +51,8 @@ pub(crate) fn mark(reason: Reason) -> Mark {
     match reason {
         R::IpRestricted | R::IpBanned | R::CountryRestricted | R::GeoUnavailable => Mark::Rule,
         R::BotBlocked | R::ReputationBan => Mark::Rule,
-        R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit | R::ConnectionLimit => Mark::Rule,
+        R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit => Mark::Rule,
+        R::ConnectionLimit | R::FailedAnswers => Mark::Rule,
         R::CircuitNotFound | R::CircuitExpired | R::Misdirected => Mark::NoRoute,
         R::NoCredentials | R::MissingSession | R::SessionExpired | R::SessionRevoked | R::AccountMismatch => Mark::Auth,
         R::InvalidPassword | R::InvalidPin | R::UserNotFound | R::InvalidCredentials | R::UserLocked => Mark::Auth,
@@ -93,6 +96,7 @@ pub(crate) fn sentence(reason: Reason) -> &'static str {
         R::GrantExpired => "The time for which this account was let in is over.",
         R::UserLocked => "Too many failed attempts.",
         R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit => "Too many requests in a short time.",
+        R::FailedAnswers => "Too many requests of your network address led nowhere.",
         R::TooManyInFlight => "The service is at its limit of requests.",
         R::CircuitNotFound | R::CircuitExpired => "There is no service at this address.",
         R::BackendRefused | R::BackendUnreachable => "The service cannot be reached.",

@@ -6,7 +6,10 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::connectors::l4::Connect;
@@ -16,17 +19,25 @@ use pingora::protocols::l4::virt::{VirtualSockOpt, VirtualSocket, VirtualSocketS
 use pingora::{Error, ErrorType, Result};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
 
 /// Makes such connections.
 #[derive(Debug)]
-pub(crate) struct TunnelConnector;
+pub(crate) struct TunnelConnector {
+    /// For the head of the answer. Pingora has one time for the head and for silence later, which is much longer in a
+    /// tunnel.
+    pub(crate) head_within: Duration,
+    /// Whether the head has come.
+    pub(crate) answered: Arc<AtomicBool>,
+}
 
 #[async_trait]
 impl Connect for TunnelConnector {
     async fn connect(&self, address: &SocketAddr) -> Result<Stream> {
         let address = address.as_inet().ok_or_else(|| Error::explain(ErrorType::ConnectError, "not TCP"))?;
         let socket = TcpStream::connect(address).await.map_err(failed)?;
-        let yielding = Yielding { socket, has_written: false };
+        let wait = Box::pin(sleep(self.head_within));
+        let yielding = Yielding { socket, has_written: false, wait, answered: self.answered.clone() };
         Ok(Stream::from(VirtualSocketStream::new(Box::new(yielding))))
     }
 }
@@ -47,6 +58,18 @@ fn failed(error: io::Error) -> Box<Error> {
 struct Yielding {
     socket: TcpStream,
     has_written: bool,
+    wait: Pin<Box<Sleep>>,
+    answered: Arc<AtomicBool>,
+}
+
+impl Yielding {
+    /// The time for the head is over, and there is none.
+    fn poll_late(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if self.answered.load(Ordering::Relaxed) {
+            return Poll::Pending;
+        }
+        self.wait.as_mut().poll(cx).map(|()| Err(io::ErrorKind::TimedOut.into()))
+    }
 }
 
 impl VirtualSocket for Yielding {
@@ -62,7 +85,10 @@ impl AsyncRead for Yielding {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        Pin::new(&mut self.socket).poll_read(cx, buffer)
+        match Pin::new(&mut self.socket).poll_read(cx, buffer) {
+            Poll::Pending => self.poll_late(cx),
+            Poll::Ready(read) => Poll::Ready(read),
+        }
     }
 }
 

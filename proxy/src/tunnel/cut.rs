@@ -1,0 +1,61 @@
+//! Ends a request from outside, whatever it waits for: its future is dropped, and with it both connections. The guard in
+//! its context writes the entry.
+
+use std::sync::Arc;
+
+use tokio::sync::Notify;
+
+tokio::task_local! {
+    static CURRENT: Arc<Cut>;
+}
+
+/// One request's end, for whoever may bring it about.
+#[derive(Debug, Default)]
+pub(crate) struct Cut(Notify);
+
+impl Cut {
+    /// That of the request that is being served here. Outside of [`until_cut`] it is one that nobody hears; what passes
+    /// such a request's body filters is stopped there.
+    pub(super) fn current() -> Arc<Self> {
+        CURRENT.try_with(Arc::clone).unwrap_or_default()
+    }
+
+    pub(super) fn ask(&self) {
+        self.0.notify_one();
+    }
+}
+
+/// Serves one request to its end, or until it is cut: then nothing is left of its connection.
+pub(crate) async fn until_cut<T>(request: impl Future<Output = Option<T>>) -> Option<T> {
+    let cut = Arc::new(Cut::default());
+    tokio::select! {
+        biased;
+        ended = CURRENT.scope(cut.clone(), request) => ended,
+        () = cut.0.notified() => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_ends_by_itself_or_is_cut() {
+        assert_eq!(until_cut(async { Some(1) }).await, Some(1));
+        let cut = async {
+            Cut::current().ask();
+            pending::<Option<u8>>().await
+        };
+        assert_eq!(until_cut(cut).await, None);
+    }
+
+    #[tokio::test]
+    async fn the_cut_of_one_request_is_no_other_request_s() {
+        let first = until_cut(async { Some(Cut::current()) }).await.unwrap();
+        first.ask();
+        assert_eq!(until_cut(async { Some(2) }).await, Some(2));
+        Cut::current().ask();
+    }
+}
