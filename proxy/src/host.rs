@@ -160,4 +160,21 @@ mod tests {
             assert_eq!(parse(text), Err(BadHost), "{text:?}");
         }
     }
+
+    #[test]
+    fn fuzz_a_host_that_is_taken_has_one_spelling() {
+        let seeds: [&[u8]; 4] = [b"pub.test:8080", b"[2001:db8::1]:443", b"192.0.2.1", b"Wiki_1.example.NET."];
+        let words: [&[u8]; 9] = [b":", b".", b"[", b"]", b"@", b"%", b"::ffff:1.2.3.4", b"xn--", b"\xc3\xbc"];
+        crate::fuzz::fuzz(&seeds, &words, |input| {
+            let Ok(text) = std::str::from_utf8(input) else { return false };
+            let Ok(authority) = parse(text) else { return false };
+            let again = parse(&authority.host).expect("the spelling of a host is a host");
+            assert_eq!((&again.host, again.port), (&authority.host, None));
+            assert!(text.to_ascii_lowercase().starts_with(&*authority.host));
+            assert!(authority.host.bytes().all(|byte| byte.is_ascii_graphic() && !byte.is_ascii_uppercase()));
+            assert!(!authority.host.contains(['/', '@', '\\', ',', '%', '?', '#']));
+            assert!(authority.port.is_none_or(|port| port.parse::<u16>().is_ok()));
+            true
+        });
+    }
 }

@@ -29,6 +29,8 @@ mod exceeded;
 mod explain;
 mod failure;
 mod forward;
+#[cfg(test)]
+mod fuzz;
 mod gateway;
 mod host;
 mod housekeeping;

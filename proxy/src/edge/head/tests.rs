@@ -163,3 +163,45 @@ fn a_glance_takes_what_can_be_shown() {
         assert_eq!(glance(bad), None, "{}", bad.escape_ascii());
     }
 }
+
+#[test]
+fn fuzz_a_head_that_is_taken_can_be_read_in_one_way() {
+    let seeds: [&[u8]; 4] = [
+        b"GET /a?b=c HTTP/1.1\r\nHost: pub.test\r\n\r\n",
+        b"POST http://pub.test:80/x HTTP/1.1\r\nHost: pub.test:80\r\nContent-Length: 5\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nX-A: b\r\n\r\n",
+        b"GET / HTTP/1.0\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    ];
+    let words: [&[u8]; 14] = [
+        b"\r\n",
+        b"\n",
+        b"\r",
+        b" ",
+        b"\t",
+        b":",
+        b"\0",
+        b"Host: b\r\n",
+        b"Content-Length: 1\r\n",
+        b"Transfer-Encoding: chunked\r\n",
+        b"HTTP/1.1",
+        b"http://",
+        b"\r\n\r\n",
+        b"\xff",
+    ];
+    crate::fuzz::fuzz(&seeds, &words, |input| {
+        // For entries it must do with everything.
+        let _shown = glance(input);
+        let Ok(body) = check(input) else { return false };
+        let text = str::from_utf8(input).map(str::to_owned).unwrap_or_else(|_| input.escape_ascii().to_string());
+        assert!(input.ends_with(b"\r\n\r\n") && text.matches("\r\n\r\n").count() == 1);
+        assert_eq!(text.matches('\n').count(), text.matches("\r\n").count());
+        let named = |name: &str| {
+            let is_it = |line: &&str| line.split(':').next().is_some_and(|found| found.eq_ignore_ascii_case(name));
+            text.split("\r\n").skip(1).filter(is_it).count()
+        };
+        assert_eq!(named("host"), 1);
+        assert_eq!(named("transfer-encoding"), usize::from(body == Body::Chunked));
+        assert!(named("content-length") <= 1 && named("content-length") + named("transfer-encoding") <= 1);
+        true
+    });
+}
