@@ -73,6 +73,7 @@ cargo test --release --locked --workspace --no-fail-fast -- --include-ignored "$
 # The measurements themselves must run; their figures are for a quiet machine.
 if [ "$#" = 0 ]; then
   tests/bench/store.sh --smoke || status=1
+  tests/bench/streams.sh --smoke || status=1
   if (have nginx || apt_install nginx-light) && (have wrk || apt_install wrk); then
     tests/bench/bench.sh --smoke || status=1
   else
