@@ -1,12 +1,13 @@
 //! Signing in at an identity provider.
 
-use std::time::Duration;
+use std::io::Read;
+use std::time::{Duration, Instant};
 
 use harness::browser::path;
 use harness::house::{BRAM, MAYA, people};
 use harness::provider::{CLIENT_ID, Fault, now, pairs, person};
 use harness::secrets::PASSWORD;
-use harness::{Browser, Gateway, Provider, Request, Upstream, client, port, until};
+use harness::{Browser, Connection, Gateway, Provider, Request, Upstream, client, port, until};
 use serde_json::json;
 
 /// A circuit that is entered by `login` only.
@@ -360,6 +361,33 @@ fn who_is_removed_at_the_provider_is_out_within_the_stated_time() {
     assert_eq!(entry["email"], MAYA);
     let found = std::process::Command::new("grep").args(["-rl", "refresh-1"]).arg(&data).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&found.stdout), "", "no token of the provider rests on disk");
+}
+
+#[test]
+fn a_tunnel_ends_when_the_provider_does_not_know_its_person_any_more() {
+    let inn = Inn::start("recheck = \"1s\"");
+    inn.provider.offer_refresh_tokens();
+    let mut maya = inn.browser("wiki.localhost", "203.0.113.1");
+    assert_eq!(maya.sign_in("/", &inn.provider).status, 303);
+    let cookie = format!("vestibule={}", maya.cookie("vestibule").unwrap());
+    let mut tunnel = Connection::open(inn.gateway.proxy()).unwrap();
+    let request = inn.gateway.get("wiki.localhost", "/tunnel").from("203.0.113.1").cookie(&cookie).upgrade();
+    tunnel.write(&request.bytes()).unwrap();
+    let answer = tunnel.read(false).unwrap();
+    assert_eq!(answer.status, 101);
+    let asked = inn.provider.received("/token").len();
+    until(Duration::from_secs(5), "the provider is asked", || {
+        (inn.provider.received("/token").len() > asked).then_some(())
+    });
+    inn.provider.remove_person();
+    let start = Instant::now();
+    drop(tunnel.stream().read_to_end(&mut Vec::new()));
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    let id = answer.header("x-request-id").unwrap();
+    let entries = inn.gateway.logs_when("requests", &format!("request_id={id}&metadata.contains=closed"), 1);
+    assert_eq!(entries[0]["reason"], "session_revoked");
+    let entry = inn.gateway.logs_when("access", "action=reauth", 1).remove(0);
+    assert_eq!((entry["status"].as_str(), entry["email"].as_str()), (Some("failure"), Some(MAYA)));
 }
 
 #[test]
