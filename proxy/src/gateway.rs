@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Version};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
@@ -19,6 +19,7 @@ use vestibule_config::logs::OnFull;
 
 use crate::admit::{Step, admit, fail, redirect};
 use crate::answer::{self, Unread};
+use crate::classify::{Client, classify};
 use crate::context::{Context, Ending, Request, authority};
 use crate::edge::Tls;
 use crate::failure;
@@ -29,7 +30,7 @@ use crate::pace;
 use crate::record;
 use crate::reply::Reply;
 use crate::state::State;
-use crate::tunnel;
+use crate::tunnel::{self, Place};
 use crate::visit::Visit;
 
 /// The rest of a body before the connection serves another request.
@@ -75,6 +76,24 @@ impl Gateway {
         reply
     }
 
+    fn know<'a>(&self, request: &'a mut Request, fields: &HeaderMap) -> Result<&'a Place> {
+        let place = self.state.lasting.enter(request.remembered(fields));
+        request.lasting = place;
+        let full = || Error::explain(ErrorType::HTTPStatus(503), "too many requests that last");
+        request.lasting.as_ref().ok_or_else(full)
+    }
+
+    /// Pingora has no time for a body of HTTP/2. What lasts is looked at from time to time, and such a request with it.
+    /// Calls of gRPC may be silent: their body is a stream.
+    fn await_body(&self, session: &mut Session, request: &mut Request, fields: &HeaderMap) -> Result<()> {
+        if request.head.version != Version::HTTP_2 || session.is_body_empty() || classify(fields) == Client::Grpc {
+            return Ok(());
+        }
+        let until = self.state.clock.elapsed() + pace::first(&request.live.settings.server.limits);
+        self.know(request, fields)?.expect_body(Some(until));
+        Ok(())
+    }
+
     /// What lasts is known from now on, and ends here if it may not go on. `answer` is the head of the upstream's answer,
     /// when it comes.
     fn go_on(&self, request: &mut Request, fields: &HeaderMap, answer: Option<&HeaderMap>) -> Result<()> {
@@ -83,9 +102,7 @@ impl Gateway {
             if request.forward.is_none() || !tunnel::lasts(taken, answer) {
                 return Ok(());
             }
-            request.lasting = self.state.lasting.enter(request.remembered(fields));
-            let full = || Error::explain(ErrorType::HTTPStatus(503), "too many requests that last");
-            return request.lasting.as_ref().map(drop).ok_or_else(full);
+            return self.know(request, fields).map(drop);
         };
         match place.over() {
             Some(_) => Error::e_explain(ErrorType::HTTPStatus(403), "not let in any more"),
@@ -155,7 +172,10 @@ impl ProxyHttp for Gateway {
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         let Context { request: Some(request), fields, .. } = context else { return missing_record() };
         let reply = match self.step(request, fields).await {
-            Step::Forward => return Ok(false),
+            Step::Forward => {
+                self.await_body(session, request, fields)?;
+                return Ok(false);
+            }
             // Boxed, as signing in is long: every request would carry its room.
             Step::OwnPage => Box::pin(self.own_page(session, request, fields)).await,
             Step::Answer(reply) => reply,
@@ -197,10 +217,13 @@ impl ProxyHttp for Gateway {
         &self,
         session: &mut Session,
         body: &mut Option<Bytes>,
-        _end: bool,
+        end: bool,
         context: &mut Context,
     ) -> Result<()> {
         let Context { request: Some(request), fields, .. } = context else { return Ok(()) };
+        if let Some(place) = request.lasting.as_ref().filter(|_| end) {
+            place.expect_body(None);
+        }
         let Some(part) = body else { return Ok(()) };
         request.ending.bytes_in += length(part);
         self.go_on(request, fields, None)?;
@@ -209,12 +232,18 @@ impl ProxyHttp for Gateway {
         }
         let Some(forward) = request.forward.as_mut().filter(|_| !session.was_upgraded()) else { return Ok(()) };
         let limits = &request.live.settings.server.limits;
-        let came = forward.came(part.len(), self.state.clock.elapsed());
+        let now = self.state.clock.elapsed();
+        let came = forward.came(part.len(), now);
         if came.bytes > limits.body_bytes.0 {
             return Error::e_explain(ErrorType::HTTPStatus(413), "request body over the limit");
         }
         match pace::next(limits, came) {
-            Some(wait) => session.set_read_timeout(Some(wait)),
+            Some(wait) => {
+                session.set_read_timeout(Some(wait));
+                request.lasting.iter().filter(|place| place.expects_body()).for_each(|place| {
+                    place.expect_body(Some(now + wait));
+                });
+            }
             None => return Error::e_explain(ErrorType::HTTPStatus(408), "request body too slow"),
         }
         Ok(())

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # WebSockets and slow clients: Autobahn's cases directly and through the gateway, thousands of upgrades, slow clients
-# beside others, a soak. See README.md.
+# beside others, a soak. See README.md. `--fetch` only gets what it needs.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../../deploy/setup.sh"
 cd "$repository"
@@ -15,5 +15,6 @@ if [ ! -x "$folder/bin/kosoku" ]; then
   "$folder/bin/pip" install -q --disable-pip-version-check 'kosoku==0.1.0' 'websockets==17.4' >&2 ||
     fail "kosoku and websockets cannot be had from PyPI"
 fi
+[ "${1:-}" != --fetch ] || exit 0
 cargo build --release --locked -p vestibule-proxy --bin vestibule
 exec "$folder/bin/python" tests/bench/streams.py "$CARGO_TARGET_DIR/release/vestibule" "$@"

@@ -3,6 +3,8 @@
 use std::io::{BufRead, Read};
 use std::time::{Duration, Instant};
 
+use harness::h2;
+use harness::tls::Authority;
 use harness::upstream::TICK;
 use harness::{Connection, House};
 
@@ -217,4 +219,30 @@ fn a_large_chunked_upload_does_not_grow_the_memory() {
     upload(20);
     let grown = house.gateway.peak_memory() - before;
     assert!(grown < 8 << 20, "{grown} bytes");
+}
+
+#[test]
+fn a_body_of_http_2_that_stalls_is_reset_in_time() {
+    let (authority, upstream) = (Authority::new(), harness::Upstream::start());
+    let plan = harness::house::plan(&upstream) + &authority.certificate("house", &["pub.localhost"]);
+    let gateway = harness::Setup::new(&plan)
+        .server("trusted_proxies = [\"127.0.0.1\"]\n[server.limits]\nbody_timeout = \"2s\"")
+        .listener("tls = true")
+        .start();
+    let mut connection = authority.connect(gateway.listener(0), "pub.localhost", &["h2"]).unwrap();
+    connection.write(&h2::begin()).unwrap();
+    let line: [(&str, &[u8]); 4] =
+        [(":method", b"POST"), (":scheme", b"https"), (":authority", b"pub.localhost"), (":path", b"/up")];
+    connection.write(&h2::frame(h2::HEADERS, h2::END_HEADERS, 1, &h2::fields(&line))).unwrap();
+    connection.write(&h2::frame(h2::DATA, 0, 1, b"begun")).unwrap();
+    let start = Instant::now();
+    let reset = h2::read_one_of(&mut connection, &[h2::RST_STREAM, h2::HEADERS]).unwrap();
+    assert_eq!((reset.kind, reset.stream), (h2::RST_STREAM, 1));
+    assert!(start.elapsed() > Duration::from_millis(1900), "{:?}", start.elapsed());
+    assert!(start.elapsed() < Duration::from_millis(2600 + 200), "{:?}", start.elapsed());
+    connection.write(&h2::get(3, "pub.localhost", "/", &[])).unwrap();
+    let answer = h2::read_one_of(&mut connection, &[h2::HEADERS]).unwrap();
+    assert_eq!((h2::status(&answer), answer.stream), (200, 3), "other streams are not touched");
+    let entry = gateway.logs_when("requests", "reason=head_timeout", 1).remove(0);
+    assert_eq!((&entry["protocol"], &entry["bytes_in"]), (&"HTTP/2".into(), &5.into()));
 }

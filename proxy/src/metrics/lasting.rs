@@ -6,7 +6,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vestibule_auth::Reason;
 
-use super::{Metrics, ReasonLabels, add, signed};
+use super::{Metrics, ReasonLabels, add};
 
 /// How many there are, and why some were ended.
 #[derive(Default)]
@@ -20,19 +20,28 @@ impl LastingRequests {
     pub(super) fn register(&self, to: &mut Registry) {
         add(to, "tunnels", "Tunnels open, and upgrades that are asked for", &self.tunnels);
         add(to, "requests_lasting", "Requests that last and are no tunnels", &self.others);
-        add(to, "requests_ended", "Requests that lasted and were not let in any more", &self.ended);
+        add(
+            to,
+            "requests_ended",
+            "Requests that lasted and were not let in any more, or whose body came too slowly",
+            &self.ended,
+        );
     }
 }
 
 impl Metrics {
     /// So many last, when the page is asked for.
     pub(crate) fn lasting(&self, tunnels: usize, others: usize) {
-        self.lasting.tunnels.set(signed(tunnels as u64));
-        self.lasting.others.set(signed(others as u64));
+        self.lasting.tunnels.set(signed(tunnels));
+        self.lasting.others.set(signed(others));
     }
 
     /// One was ended, as it may not go on.
     pub(crate) fn ended(&self, reason: Reason) {
         self.lasting.ended.get_or_create(&ReasonLabels { reason: reason.code() }).inc();
     }
+}
+
+fn signed(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }

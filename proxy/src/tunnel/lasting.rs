@@ -71,6 +71,8 @@ pub(crate) struct Running {
     /// How many of them the last decision knew of.
     seen: AtomicU64,
     over: OnceLock<Reason>,
+    /// When the next part of its body must have come, in milliseconds by the clock that never goes back; 0: it need not.
+    due_ms: AtomicU64,
     /// Its session's provider is being asked.
     pub(super) is_asking: AtomicBool,
 }
@@ -80,6 +82,12 @@ impl Running {
     pub(super) fn is_used(&self) -> bool {
         let received = self.received.load(Ordering::Relaxed);
         self.seen.swap(received, Ordering::Relaxed) != received
+    }
+
+    /// The next part of its body should be there.
+    pub(super) fn is_overdue(&self, now: Duration) -> bool {
+        let due = self.due_ms.load(Ordering::Relaxed);
+        due > 0 && millis(now) >= due
     }
 
     /// From now on it may not go on.
@@ -102,6 +110,16 @@ impl Place {
     /// Why it may not go on; absent where it may.
     pub(crate) fn over(&self) -> Option<Reason> {
         self.running.over.get().copied()
+    }
+
+    /// The next part of the body is awaited until then; absent: none is.
+    pub(crate) fn expect_body(&self, until: Option<Duration>) {
+        self.running.due_ms.store(until.map_or(0, millis), Ordering::Relaxed);
+    }
+
+    /// A part of the body is awaited.
+    pub(crate) fn expects_body(&self) -> bool {
+        self.running.due_ms.load(Ordering::Relaxed) > 0
     }
 
     /// Something came from the client.
@@ -155,12 +173,17 @@ impl Lasting {
             received: AtomicU64::new(0),
             seen: AtomicU64::new(0),
             over: OnceLock::new(),
+            due_ms: AtomicU64::new(0),
             is_asking: AtomicBool::new(false),
         });
         let key = self.next.fetch_add(1, Ordering::Relaxed);
         self.running.lock().insert(key, running.clone());
         Place { of: self.clone(), key, running }
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Whether a request is known to last: it has taken its time already, or its answer is of a kind that does.
@@ -217,6 +240,18 @@ mod tests {
         place.running.end(Reason::IpBanned);
         place.running.end(Reason::SessionRevoked);
         assert_eq!(place.over(), Some(Reason::IpBanned));
+    }
+
+    #[test]
+    fn a_body_is_awaited_until_it_has_come() {
+        let place = Arc::new(Lasting::default()).enter(remembered()).unwrap();
+        assert!(!place.running.is_overdue(Duration::MAX));
+        place.expect_body(Some(Duration::from_secs(5)));
+        assert!(!place.running.is_overdue(Duration::from_millis(4999)));
+        assert!(place.running.is_overdue(Duration::from_secs(5)));
+        assert!(place.expects_body());
+        place.expect_body(None);
+        assert!(!place.expects_body() && !place.running.is_overdue(Duration::MAX));
     }
 
     #[test]

@@ -8,7 +8,6 @@ use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
 use vestibule_auth::sso::Rechecked;
 use vestibule_auth::{Reason, Standing};
-use vestibule_config::path::canonical;
 
 use super::lasting::Running;
 use crate::attempt::{self, Scene};
@@ -42,6 +41,9 @@ async fn look(state: &Arc<State>) {
 }
 
 fn look_at(state: &Arc<State>, live: &Arc<Live>, running: &Arc<Running>) {
+    if running.is_overdue(state.clock.elapsed()) {
+        return end(state, running, Reason::HeadTimeout);
+    }
     let route = match route(state, live, running) {
         Ok(route) => route,
         Err(reason) => return end(state, running, reason),
@@ -61,11 +63,7 @@ fn route(state: &State, live: &Live, running: &Running) -> Result<Arc<Route>, Re
         Found::Expired(..) => return Err(Reason::CircuitExpired),
         Found::Disabled(_) | Found::Unknown => return Err(Reason::CircuitNotFound),
     };
-    if !site.has_paths() {
-        return Ok(site.own.clone());
-    }
-    let found = canonical(path).and_then(|path| site.at(&path).cloned());
-    found.ok_or(Reason::MalformedRequest)
+    site.serving(path).map(|(_, route)| route.clone()).ok_or(Reason::MalformedRequest)
 }
 
 fn end(state: &State, running: &Running, reason: Reason) {
