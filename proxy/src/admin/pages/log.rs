@@ -10,9 +10,10 @@ use vestibule_logstore::{Histogram, Log, Page, Row};
 
 use super::address::Address;
 use super::chart::{BARS_MAX, Chart, Slot};
+use super::choices::{Choice, Head, chips, filters, head, modes, ranges};
 use super::columns::{self, Columns};
 use super::facets::{FacetView, TOP};
-use super::question::{OPERATORS, Question, RANGES, REFRESH, TIMES};
+use super::question::{Question, REFRESH, TIMES};
 use super::{Frame, html, parameters, see, value};
 use crate::admin::door::Call;
 use crate::admin::logs::{log_of, off_the_runtime};
@@ -58,23 +59,6 @@ struct LogPage {
     tail: String,
     /// Names of the table's fields, for the script.
     shown: String,
-}
-
-/// A link, and whether it is what the page shows already.
-struct Choice {
-    label: String,
-    link: String,
-    is_on: bool,
-}
-
-/// A column.
-struct Head {
-    field: &'static str,
-    /// Sorts by it, or the other way round.
-    link: String,
-    /// `ascending`, `descending`; empty: sorted by another one.
-    sorted: &'static str,
-    is_number: bool,
 }
 
 /// An entry, or a run of equal ones.
@@ -205,81 +189,6 @@ fn missing(page: &Page, histogram: &Histogram, facets: &Facets) -> &'static str 
     } else {
         ""
     }
-}
-
-fn chips(first: &Address, columns: &Columns) -> Vec<Choice> {
-    let (name, words) = columns.chips;
-    let all =
-        Choice { label: "all".to_owned(), link: first.without(&[name]).to_string(), is_on: first.get(name).is_none() };
-    let chip = |word: &&str| {
-        let is_on = first.has(name, word);
-        let link = if is_on { first.without_pair(name, word) } else { first.with(name, word) };
-        Choice { label: word.replace('_', " "), link: link.to_string(), is_on }
-    };
-    std::iter::once(all).chain(words.iter().map(chip)).collect()
-}
-
-fn ranges(first: &Address, question: &Question) -> Vec<Choice> {
-    let choice = |range: &str| Choice {
-        label: range.to_owned(),
-        link: first.without(&TIMES).and("range", range).to_string(),
-        is_on: question.asked.get("range") == Some(range),
-    };
-    RANGES.into_iter().map(choice).collect()
-}
-
-/// Other ways to look at the same entries.
-fn modes(first: &Address, question: &Question) -> Vec<Choice> {
-    let still = first.without(&["live", "refresh"]);
-    let is_live = first.get("live").is_some();
-    let live = if is_live { still.clone() } else { still.without(&["sort", "order"]).and("live", "1") };
-    let mut modes = vec![Choice { label: "live".to_owned(), link: live.to_string(), is_on: is_live }];
-    modes.extend(REFRESH.iter().map(|every| {
-        let is_on = first.get("refresh") == Some(every);
-        let link = if is_on { still.clone() } else { still.clone().and("refresh", every) };
-        Choice { label: format!("every {every} s"), link: link.to_string(), is_on }
-    }));
-    if question.sort() == "time" {
-        let is_on = question.is_folded();
-        let link = if is_on { first.with("fold", "false") } else { first.without(&["fold"]) };
-        modes.push(Choice { label: "equal ones folded".to_owned(), link: link.to_string(), is_on });
-    }
-    if question.log == Log::Access {
-        let is_on = first.get("view") == Some("events");
-        let link = if is_on { first.without(&["view"]) } else { first.with("view", "events") };
-        modes.push(Choice { label: "every event".to_owned(), link: link.to_string(), is_on });
-    }
-    modes
-}
-
-fn filters(first: &Address, question: &Question) -> Vec<Choice> {
-    let choice = |(name, held): &(String, String)| {
-        let operator = OPERATORS.iter().rev().find(|(end, _)| name.ends_with(end)).copied().unwrap_or(("", "is"));
-        let (end, word) = operator;
-        let field = name.strip_suffix(end).unwrap_or(name);
-        let held_shown = if held.is_empty() { "none" } else { held };
-        Choice {
-            label: value::cut(format!("{field} {word} {held_shown}"), 80),
-            link: first.without_pair(name, held).to_string(),
-            is_on: true,
-        }
-    };
-    question.filters().map(choice).collect()
-}
-
-fn head(question: &Question, field: &'static str) -> Head {
-    let is_sorted = question.sort() == field;
-    let ascending = question.is_ascending();
-    let address = question.address.without(&["cursor", "order", "sort", "fold"]);
-    let order = if is_sorted && !ascending { "asc" } else { "desc" };
-    let address =
-        if field == "time" && order == "desc" { address } else { address.and("sort", field).and("order", order) };
-    let sorted = match (is_sorted, ascending) {
-        (false, _) => "",
-        (true, true) => "ascending",
-        (true, false) => "descending",
-    };
-    Head { field, link: address.to_string(), sorted, is_number: columns::is_number(question.log, field) }
 }
 
 fn row_view(row: &Row, fields: &[&'static str]) -> RowView {

@@ -6,11 +6,13 @@
 mod address;
 pub(super) mod bans;
 mod chart;
+mod choices;
 pub(super) mod circuits;
 mod columns;
 pub(super) mod config;
 pub(super) mod entry;
 mod facets;
+mod frame;
 pub(super) mod integrity;
 pub(super) mod log;
 mod map;
@@ -31,14 +33,14 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, LOCATION, REFERRER_POLICY};
 use http::{HeaderValue, StatusCode};
-use vestibule_config::admin::{LogName, Role};
 
-use super::door::{Call, role_name};
+use super::door::Call;
 use super::problem::Problem;
 use super::{Answer, Route};
 use crate::login::form_pairs;
 use crate::pages::hash_source;
 use address::Address;
+use frame::{DONE, Frame, reads};
 
 /// As `admin.html` includes them: askama leaves out one newline at the end.
 const STYLE: &str = include_str!("admin.css").trim_ascii_end();
@@ -54,120 +56,6 @@ static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
     );
     HeaderValue::from_str(&policy).expect("base64 is visible ASCII")
 });
-
-/// What every page shows.
-pub(super) struct Frame {
-    /// Of the page.
-    title: String,
-    /// Absent before somebody signed in.
-    who: Option<Who>,
-    /// Seconds after which the browser loads it again.
-    refresh: Option<u32>,
-    /// The same for browsers without script, where the script would follow a log.
-    refresh_without_script: Option<u32>,
-    /// What was just done.
-    done: &'static str,
-}
-
-/// Who is signed in.
-struct Who {
-    name: String,
-    role: &'static str,
-    csrf: String,
-    tabs: Vec<Tab>,
-    may_change: bool,
-    may_export: bool,
-}
-
-/// The way to a page.
-struct Tab {
-    label: &'static str,
-    path: &'static str,
-    is_here: bool,
-}
-
-const TABS: [(&str, &str, Option<LogName>); 11] = [
-    ("Overview", "/", None),
-    ("Requests", "/logs/requests", Some(LogName::Requests)),
-    ("Access", "/logs/access", Some(LogName::Access)),
-    ("Audit", "/logs/audit", Some(LogName::Audit)),
-    ("People", "/people", Some(LogName::Access)),
-    ("Sessions", "/sessions", None),
-    ("Bans", "/bans", None),
-    ("Circuits", "/circuits", None),
-    ("Configuration", "/config", None),
-    ("Integrity", "/integrity", None),
-    ("Status", "/status", None),
-];
-
-impl Frame {
-    /// Of a page for who came in.
-    fn of(call: &Call, title: impl Into<String>) -> Self {
-        Self { who: Some(Who::of(call)), ..Self::outside(title, done(call)) }
-    }
-
-    /// Of a page for anybody.
-    fn outside(title: impl Into<String>, done: &'static str) -> Self {
-        Self { title: title.into(), who: None, refresh: None, refresh_without_script: None, done }
-    }
-
-    /// Whether forms that change something are shown; they are refused to others in any case.
-    fn may_change(&self) -> bool {
-        self.who.as_ref().is_some_and(|who| who.may_change)
-    }
-
-    fn may_export(&self) -> bool {
-        self.who.as_ref().is_some_and(|who| who.may_export)
-    }
-
-    /// What the page's forms carry.
-    fn csrf(&self) -> &str {
-        self.who.as_ref().map_or("", |who| &who.csrf)
-    }
-}
-
-impl Who {
-    fn of(call: &Call) -> Self {
-        let readable = |log: Option<LogName>| log.is_none_or(|log| reads(call, log));
-        let is_here = |path: &str| match path {
-            "/" => call.path == "/",
-            path => call.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
-        };
-        let tabs = TABS.iter().filter(|(.., log)| readable(*log));
-        Self {
-            name: call.actor.name.clone(),
-            role: role_name(call.pass.role),
-            csrf: call.pass.signed_in.as_ref().map_or_else(String::new, |signed_in| signed_in.csrf().to_owned()),
-            tabs: tabs.map(|(label, path, _)| Tab { label, path, is_here: is_here(path) }).collect(),
-            may_change: call.pass.is(Role::Admin),
-            may_export: call.pass.is(Role::Auditor),
-        }
-    }
-}
-
-/// Whether this token reads a log.
-fn reads(call: &Call, log: LogName) -> bool {
-    call.logs.as_ref().is_none_or(|logs| logs.contains(&log))
-}
-
-/// The parameter that says what a form has done, after its redirect.
-const DONE: &str = "done";
-
-/// Sentences for what forms do; others are not shown, so that a link says nothing in our name.
-const DEEDS: [(&str, &str); 7] = [
-    ("revoked", "The sessions are ended."),
-    ("banned", "The network is kept out from the next request on."),
-    ("unbanned", "The ban is lifted."),
-    ("unlocked", "The account is unlocked."),
-    ("reloaded", "The configuration was read again and is in force."),
-    ("unchanged", "The files have not changed; nothing was done."),
-    ("anchored", "The heads of the logs were sent to every place."),
-];
-
-fn done(call: &Call) -> &'static str {
-    let named = call.parameters.iter().find(|(name, _)| name == DONE);
-    named.and_then(|(_, deed)| DEEDS.iter().find(|(word, _)| word == deed)).map_or("", |(_, sentence)| sentence)
-}
 
 /// The parameters of a page, less what only says what was done.
 fn parameters(call: &Call) -> Vec<(String, String)> {

@@ -1,3 +1,4 @@
+use super::frame::DEEDS;
 use super::*;
 
 const TEMPLATES: [(&str, &str); 16] = [
