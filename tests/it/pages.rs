@@ -74,13 +74,18 @@ fn a_link_opens_the_pages_once_and_leaves_entries() {
         set.starts_with("vestibule-admin=") && set.contains("HttpOnly") && set.contains("SameSite=Strict"),
         "{set}"
     );
+    assert!(!set.contains("Secure"), "the browser said nothing of TLS: {set}");
     let reader = Reader { gateway: &house.gateway, cookie: cookie(&answer) };
+    let origin = format!("https://{}", house.gateway.admin_address());
+    let over_tls = house.gateway.admin_request("POST", "/sign-in").header("Origin", &origin);
+    let set = over_tls.form(&[("token", AUDITOR_TOKEN)]).send();
+    assert!(set.header("set-cookie").unwrap().contains("; Secure;"), "{set:?}");
     assert!(reader.page("/people").contains("· auditor"));
     assert_eq!(follow().status, 401, "it is used up");
-    let entries = house.gateway.logs_when("audit", "action.prefix=admin.l", 2);
+    let entries = house.gateway.logs_when("audit", "action.prefix=admin.l", 3);
     let told: Vec<_> =
         entries.iter().map(|entry| (entry["action"].as_str().unwrap(), entry["actor"].as_str().unwrap())).collect();
-    assert_eq!(told, [("admin.login", "audit"), ("admin.link", "audit")]);
+    assert_eq!(told, [("admin.login", "audit"), ("admin.login", "audit"), ("admin.link", "audit")]);
 
     assert_eq!(reader.send("/sign-out", &[]).header("location"), Some("/sign-in"));
     let answer = reader.ask("GET", "/people").send();

@@ -9,7 +9,7 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Query, Request};
 use axum::response::Response;
 use http::header::{
-    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, REFERRER_POLICY, USER_AGENT,
+    AUTHORIZATION, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderName, ORIGIN, REFERRER_POLICY, USER_AGENT,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::request::Parts;
@@ -83,6 +83,8 @@ pub(crate) struct Visitor {
     pub(crate) parameters: Vec<(String, String)>,
     /// As sent, at most [`BODY_BYTES`].
     pub(crate) body: Bytes,
+    /// Whether its cookie is for TLS alone.
+    pub(crate) is_secure: bool,
 }
 
 impl Pass {
@@ -260,19 +262,28 @@ async fn receive(port: &Arc<Port>, request: &Parts, body: Body, actor: &Actor) -
     if !host_is_ours(&port.state.live.load().settings.admin, &request.uri, &request.headers) {
         return Err(Problem::misdirected());
     }
-    must_come_from_here(port, request)?;
+    must_come_from_here(request)?;
     let parameters = parameters(&request.uri)?;
-    Ok(Visitor { port: port.clone(), actor: actor.clone(), parameters, body: read(body, BODY_BYTES).await? })
+    let is_secure = is_secure(&request.headers);
+    let body = read(body, BODY_BYTES).await?;
+    Ok(Visitor { port: port.clone(), actor: actor.clone(), parameters, body, is_secure })
 }
 
 /// Nothing is changed by a form of another site.
-fn must_come_from_here(port: &Port, request: &Parts) -> Result<(), Problem> {
+fn must_come_from_here(request: &Parts) -> Result<(), Problem> {
     let authority = request.uri.authority().map(Authority::as_str);
     let authority = authority.or_else(|| request.headers.get(HOST)?.to_str().ok()).unwrap_or_default();
-    if request.method == Method::GET || login::sent_from_here(&request.headers, port.is_secure(), authority) {
+    if request.method == Method::GET || login::sent_from_here(&request.headers, is_secure(&request.headers), authority)
+    {
         return Ok(());
     }
     Err(Problem::cross_site())
+}
+
+/// Whether the browser speaks TLS, with this port or with a proxy in front of it, as it says itself with every form. It
+/// decides on the browser's own cookie alone.
+pub(super) fn is_secure(headers: &HeaderMap) -> bool {
+    headers.get(ORIGIN).is_some_and(|origin| origin.as_bytes().starts_with(b"https://"))
 }
 
 /// Checks in this order, so that a foreign page learns nothing about tokens; the answer is the token and what it may
@@ -305,7 +316,7 @@ fn enter(
     };
     (actor.name, actor.kind) = (name.to_owned(), ActorKind::Token);
     if signed_in.is_some() {
-        must_come_from_here(port, request)?;
+        must_come_from_here(request)?;
     }
     let pass = Pass { name: name.to_owned(), hash: *token.hash.expose(), role: token.role, least, log, signed_in };
     if let Some(address) = actor.source_ip {

@@ -290,11 +290,6 @@ impl Port {
             sign_ins: Default::default(),
         }
     }
-
-    /// Whether browsers speak TLS with it.
-    fn is_secure(&self) -> bool {
-        false
-    }
 }
 
 fn router(port: Arc<Port>) -> Router {

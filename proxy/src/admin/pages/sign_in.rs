@@ -13,7 +13,7 @@ use vestibule_logstore::Unavailable;
 use super::sign_ins::{Holder, LINK_TTL, MAX_AGE};
 use super::{Frame, html, see};
 use crate::admin::change::Change;
-use crate::admin::door::{Call, Visitor, holder, role_name, wrong_token};
+use crate::admin::door::{Call, Visitor, holder, is_secure, role_name, wrong_token};
 use crate::admin::problem::Problem;
 use crate::admin::status::rfc3339;
 use crate::audit::{Act, Actor, ActorKind};
@@ -102,7 +102,7 @@ pub(in crate::admin) async fn sign_in(mut visitor: Visitor) -> Result<Response, 
     record(&visitor, "admin.login", &visitor.actor, &details).await?;
     let value = port.sign_ins.begin(holder.clone(), now);
     let mut response = see(return_path::checked(field("return").unwrap_or("/")));
-    let cookie = cookie::set_admin(&value, port.is_secure(), MAX_AGE);
+    let cookie = cookie::set_admin(&value, visitor.is_secure, MAX_AGE);
     response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
     Ok(response)
 }
@@ -148,7 +148,7 @@ pub(in crate::admin) async fn sign_out(call: Call) -> Result<Response, Problem> 
     };
     change.record(&call).await?;
     let mut response = see("/sign-in");
-    let cookie = cookie::clear_admin(call.port.is_secure());
+    let cookie = cookie::clear_admin(is_secure(&call.headers));
     response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
     Ok(response)
 }
