@@ -217,6 +217,14 @@ fn a_page_and_the_api_say_the_same() {
         reader.page(target);
     }
     assert!(reader.page("/people").contains(MAYA));
+    let url = "http://mem.localhost/";
+    let explained = house.gateway.admin_request("POST", "/api/v1/policy/explain").bearer(READER_TOKEN);
+    let explained = explained.json(&serde_json::json!({ "url": url, "user": "eve@example.net" })).send().json();
+    let page = reader.page(&format!("/why?url={}&user=eve%40example.net", harness::client::encode(url)));
+    for layer in explained["layers"].as_array().unwrap() {
+        assert!(page.contains(&format!("<td>{}</td>", layer["layer"].as_str().unwrap())), "{layer}: {page}");
+    }
+    assert!(page.contains(explained["decision"].as_str().unwrap()), "{explained}: {page}");
 }
 
 #[test]

@@ -142,6 +142,7 @@ pub(crate) const ROUTES: &[Route] = &[
     acts("/bans/remove", Role::Admin, |call| Box::pin(pages::bans::remove(call))),
     page("/circuits", |call| Box::pin(pages::circuits::page(call))),
     page("/circuits/{id}", |call| Box::pin(pages::circuits::one(call))),
+    page("/why", |call| Box::pin(ready(pages::why::page(&call)))),
     page("/config", |call| Box::pin(ready(pages::config::page(&call)))),
     acts("/config/reload", Role::Admin, |call| Box::pin(pages::config::reload(call))),
     page("/integrity", |call| Box::pin(pages::integrity::page(call))),

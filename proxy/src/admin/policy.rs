@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use axum::response::Response;
 use jiff::Timestamp;
 use serde::Deserialize;
+use serde_json::Value;
 use vestibule_config::scenario::Given;
 
 use super::change;
@@ -15,26 +16,31 @@ use super::status::json as answer;
 /// The body.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Question {
-    url: String,
-    method: Option<String>,
-    user: Option<String>,
+pub(super) struct Question {
+    pub(super) url: String,
+    pub(super) method: Option<String>,
+    pub(super) user: Option<String>,
     #[serde(default)]
-    groups: Vec<String>,
-    login: Option<String>,
-    ip: Option<String>,
-    at: Option<String>,
+    pub(super) groups: Vec<String>,
+    pub(super) login: Option<String>,
+    pub(super) ip: Option<String>,
+    pub(super) at: Option<String>,
 }
 
 /// Changes nothing: whoever reads the configuration may ask.
 pub(super) fn explain(call: &Call) -> Result<Response, Problem> {
     call.without_parameters()?;
     let example = r#"{"url": "https://wiki.example.net/", "user": "maya@example.net", "ip": "192.0.2.7"}"#;
-    let given = change::wanted::<Question>(call, "question", example)?.given()?;
+    let question = change::wanted(call, "question", example)?;
+    Ok(answer(ask(call, question)?.to_string()))
+}
+
+/// The answer, with each layer.
+pub(super) fn ask(call: &Call, question: Question) -> Result<Value, Problem> {
+    let given = question.given()?;
     let state = &call.port.state;
     let explained = state.live.load().explain(&given, &*state.clock, true);
-    let explained = explained.map_err(|bad| Problem::bad_parameter(bad.part, &bad.why))?;
-    Ok(answer(explained.to_json().to_string()))
+    explained.map(|explained| explained.to_json()).map_err(|bad| Problem::bad_parameter(bad.part, &bad.why))
 }
 
 impl Question {

@@ -177,6 +177,7 @@ POST   /bans                             303   303    403     403   400    400
 POST   /bans/remove                      303   303    403     403   400    400
 GET    /circuits                         303   303    200     200   200    200
 GET    /circuits/{id}                    303   303    404     404   404    404
+GET    /why                              303   303    200     200   200    200
 GET    /config                           303   303    200     200   200    200
 POST   /config/reload                    303   303    403     403   303    303
 GET    /integrity                        303   303    200     200   200    200

@@ -106,6 +106,8 @@ pub(in crate::admin) async fn one(call: Call) -> Result<Response, Problem> {
     let circuit = circuit.ok_or_else(|| Problem::not_found("no circuit of this name"))?;
     let members =
         circuit.as_object().into_iter().flatten().map(|(name, member)| (name.replace('_', " "), shown(member)));
+    let host = circuit.get("hosts").and_then(|hosts| hosts.get(0)).and_then(Value::as_str).unwrap_or_default();
+    let why = Address::new("/why", &[("url", &format!("https://{host}/"))]).to_string();
     let to = |path: &str, field: &str| Address::new(path, &[(field, &value::escaped(&name))]).to_string();
     let page = CircuitPage {
         frame: Frame::of(&call, format!("Circuit {name}")),
@@ -116,6 +118,7 @@ pub(in crate::admin) async fn one(call: Call) -> Result<Response, Problem> {
             ("Requests", to("/logs/requests", "circuit")),
             ("Attempts", to("/logs/access", "circuit")),
             ("Sessions", to("/sessions", "circuit")),
+            ("Why-tester", why),
         ],
         name,
     };

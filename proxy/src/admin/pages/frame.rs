@@ -35,7 +35,7 @@ pub(super) struct Tab {
     pub(super) is_here: bool,
 }
 
-const TABS: [(&str, &str, Option<LogName>); 11] = [
+const TABS: [(&str, &str, Option<LogName>); 12] = [
     ("Overview", "/", None),
     ("Requests", "/logs/requests", Some(LogName::Requests)),
     ("Access", "/logs/access", Some(LogName::Access)),
@@ -44,6 +44,7 @@ const TABS: [(&str, &str, Option<LogName>); 11] = [
     ("Sessions", "/sessions", None),
     ("Bans", "/bans", None),
     ("Circuits", "/circuits", None),
+    ("Why", "/why", None),
     ("Configuration", "/config", None),
     ("Integrity", "/integrity", None),
     ("Status", "/status", None),

@@ -25,6 +25,7 @@ pub(super) mod sign_ins;
 pub(super) mod status;
 mod table;
 mod value;
+pub(super) mod why;
 
 use std::sync::LazyLock;
 

@@ -1,7 +1,7 @@
 use super::frame::DEEDS;
 use super::*;
 
-const TEMPLATES: [(&str, &str); 16] = [
+const TEMPLATES: [(&str, &str); 17] = [
     ("admin", include_str!("admin.html")),
     ("admin_sign_in", include_str!("admin_sign_in.html")),
     ("bans", include_str!("bans.html")),
@@ -17,6 +17,7 @@ const TEMPLATES: [(&str, &str); 16] = [
     ("integrity", include_str!("integrity.html")),
     ("status", include_str!("status.html")),
     ("table", include_str!("table.html")),
+    ("why", include_str!("why.html")),
     ("sessions", include_str!("sessions.html")),
 ];
 
