@@ -5,7 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use rocksdb::{BlockBasedOptions, Cache, DB, Direction, IteratorMode, Options, WriteBatch};
+use rocksdb::{
+    BlockBasedOptions, BottommostLevelCompaction, Cache, CompactOptions, DB, Direction, IteratorMode, Options,
+    WriteBatch,
+};
 
 use crate::error::Error;
 
@@ -111,7 +114,10 @@ impl State {
         self.with(|db| {
             db.flush_wal(true)?;
             db.flush()?;
-            db.compact_range(None::<&[u8]>, None::<&[u8]>);
+            // What marks a row as deleted has its key, and goes only when everything is written anew.
+            let mut whole = CompactOptions::default();
+            whole.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
+            db.compact_range_opt(None::<&[u8]>, None::<&[u8]>, &whole);
             Ok(())
         })?;
         self.close_files_to_others();
