@@ -11,8 +11,8 @@ use harness::secrets::{ADMIN_TOKEN, OTHER_PASSWORD, PASSWORD, PIN, SHARED_PASSWO
 use harness::{House, client, until};
 use serde_json::{Value, json};
 
-const COMMON: &str =
-    "id seq time request_id source_ip country subdivision city asn user_agent revision event_count node";
+const COMMON: &str = "id seq time request_id source_ip country subdivision city asn user_agent revision event_count node \
+     erased";
 const ACCESS: &str = "attempt_id action status result reason auth_method provider email user_id session_id circuit project \
                       host policy rule duration_ms purpose";
 const REQUESTS: &str = "method host path query protocol status_code action origin reason would_block auth_method email \

@@ -256,7 +256,7 @@ fn the_keys_of_an_entry_are_those_of_the_contract_and_absent_ones_are_null() {
     };
     assert_eq!(
         row(&Entry::Access(&access)).to_json(),
-        r#"{"id":"00000000-0000-0000-0000-000000000000","seq":7,"time":"1970-01-01T00:00:00.000001Z","request_id":null,"source_ip":null,"country":null,"subdivision":null,"city":null,"asn":null,"user_agent":null,"revision":null,"event_count":1,"node":null,"attempt_id":null,"action":"login","status":"initiated","result":null,"reason":null,"auth_method":"none","provider":null,"email":null,"user_id":null,"session_id":null,"circuit":null,"project":null,"host":null,"policy":null,"rule":null,"duration_ms":0,"purpose":null}"#
+        r#"{"id":"00000000-0000-0000-0000-000000000000","seq":7,"time":"1970-01-01T00:00:00.000001Z","request_id":null,"source_ip":null,"country":null,"subdivision":null,"city":null,"asn":null,"user_agent":null,"revision":null,"event_count":1,"node":null,"attempt_id":null,"action":"login","status":"initiated","result":null,"reason":null,"auth_method":"none","provider":null,"email":null,"user_id":null,"session_id":null,"circuit":null,"project":null,"host":null,"policy":null,"rule":null,"duration_ms":0,"purpose":null,"erased":null}"#
     );
 }
 

@@ -66,7 +66,8 @@ fn an_unknown_parameter_field_or_value_is_named_with_what_to_write() {
         "colour=red",
         "colour: \"colour\" is not a field of the audit log; its fields are: id, seq, time, request_id, source_ip, \
          country, subdivision, city, asn, user_agent, revision, event_count, node, actor, actor_type, action_type, \
-         action, resource_type, resource, status, http_status, duration_ms, before, after, details",
+         action, resource_type, resource, status, http_status, duration_ms, before, after, details, \
+         erased",
     );
     assert!(ask(Audit, "fields=id,colour").unwrap_err().starts_with("fields: \"colour\" is not a field of the audit"));
     assert!(

@@ -12,7 +12,7 @@ use vestibule_logstore::{Log, Row, Store};
 use crate::engine;
 
 /// What follows from a row's place, and what the traffic leaves empty.
-const LEFT_OUT: [&str; 6] = ["id", "seq", "event_count", "node", "would_block", "metadata"];
+const LEFT_OUT: [&str; 7] = ["id", "seq", "event_count", "node", "would_block", "metadata", "erased"];
 
 /// Writes RFC 4180 with a header row; times are microseconds since 1970.
 pub(crate) fn write(store: &Store, path: &Path) {
