@@ -63,6 +63,9 @@ canaille || without sso_canaille_ "canaille from PyPI cannot be had"
 { have chromium && have chromedriver; } || apt_install chromium chromium-driver \
   || without chromium_ "chromium and chromedriver cannot be installed"
 
+{ have pebble && have pebble-challtestsrv && have curl; } || apt_install pebble curl \
+  || without acme_ "pebble, a test authority for certificates, cannot be installed"
+
 # The program first: the tests of the package `tests` start it as their users do.
 cargo build --release --locked -p vestibule-proxy --bin vestibule
 export VESTIBULE_BIN="$CARGO_TARGET_DIR/release/vestibule"

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod admin;
+pub mod certificate;
 pub mod circuit;
 pub mod cors;
 pub mod diff;
@@ -29,6 +30,7 @@ pub mod server;
 pub mod service_token;
 pub mod session;
 pub mod steps;
+pub mod tls;
 pub mod totp;
 pub mod units;
 pub mod user;
@@ -54,7 +56,6 @@ mod show;
 mod source;
 mod suggest;
 mod text;
-mod tls;
 mod tree;
 mod upstream;
 mod waiting;
@@ -121,6 +122,8 @@ pub struct Settings {
     pub login: Option<Arc<Circuit>>,
     /// What is kept and how.
     pub logs: logs::Logs,
+    /// Certificates of the listeners that speak TLS.
+    pub tls: tls::Tls,
     /// The auditor's and operator's port.
     pub admin: admin::Admin,
     /// Findings that do not refuse the file: an empty allowlist, an expired circuit, a plain-HTTP sign-in.

@@ -12,6 +12,8 @@ use crate::word::{Word, Wrong, words};
 
 /// Entries of one list in a configuration file; an `@set` counts as one.
 pub(crate) const LIST_MAX: usize = 200;
+/// A file of an IP set is not read beyond this.
+const FILE_BYTES_MAX: usize = 16 << 20;
 /// Networks in one file of an IP set.
 const FILE_LINES_MAX: usize = 100_000;
 
@@ -118,16 +120,8 @@ fn fold(network: IpNet) -> IpNet {
 
 /// One address or network a line; `#` starts a comment. The first wrong line is reported.
 fn read_file(name: &At<String>, reading: &mut Reading<'_>) -> Option<Vec<IpNet>> {
-    let path = reading.resolve(&name.value);
-    reading.files.push(path.clone());
-    let text = match reading.source.read(&path) {
-        Ok(text) => text,
-        Err(error) => {
-            reading.findings.error(name.span, format!("cannot read {:?}: {error}", path.display().to_string()));
-            return None;
-        }
-    };
-    reading.revision.add(&text);
+    let file = At { value: reading.resolve(&name.value), span: name.span };
+    let text = reading.text_of(&file, FILE_BYTES_MAX)?;
     let mut networks = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let entry = line.split('#').next().unwrap_or_default().trim();

@@ -29,7 +29,7 @@ use crate::service_token::{self, RawServiceToken, Tokens};
 use crate::session::{RawSessions, SessionLimits};
 use crate::shape::{At, Field, Named, Reading, Shape as _, Stage, shape};
 use crate::text::Span;
-use crate::tls::RawTls;
+use crate::tls::{RawTls, Served};
 use crate::user::{RawUser, User};
 
 shape! {
@@ -54,9 +54,9 @@ shape! {
         mail: RawMail,
         hooks: Named<Name, RawHook>,
         tests: Vec<At<RawScenario>>,
+        tls: RawTls,
     }
     later {
-        tls: RawTls => "speak TLS at a proxy in front, and name it in trusted_proxies",
         alerts: Named<Name, RawAlert> => "watch the metrics of the admin port",
         fleet: RawFleet => "run one node",
     }
@@ -112,8 +112,10 @@ impl RawFile {
             mail,
             hooks,
             tests,
+            tls,
         } = self;
-        let login_host = login_host(&server);
+        let (login_host, source) = (login_host(&server), reading.source);
+        let in_force = source.in_force();
         let server = check_server(server, root, reading);
         let has_geo = !geo.is_absent();
         let geo = geo.optional().and_then(|geo| geo.check(reading));
@@ -152,6 +154,7 @@ impl RawFile {
         };
         let tests = scenario::check_all(tests.or_default(), reading);
         warn_without_circuits(&circuits, root, reading);
+        let tls = RawTls::check(tls, &served(&circuits, login_host.as_ref(), server.as_ref(), in_force), reading);
         let circuits = check_circuits(circuits.or_default(), login_host.as_ref(), &around, reading);
         Some(Settings {
             revision: "".into(),
@@ -172,6 +175,7 @@ impl RawFile {
             login: login_host.map(|(host, _)| Arc::new(login::circuit(host, circuits.values(), sessions))),
             circuits,
             logs: logs.optional().map_or_else(Logs::default, RawLogs::check),
+            tls,
             admin,
             warnings: Vec::new(),
             files: Vec::new(),
@@ -284,6 +288,26 @@ fn check_circuits(
         }
     }
     checked
+}
+
+/// What certificates are for.
+fn served<'a>(
+    circuits: &Field<Named<Name, RawCircuit>>,
+    login_host: Option<&(Host, Span)>,
+    server: Option<&Server>,
+    in_force: Option<&'a Settings>,
+) -> Served<'a> {
+    let circuits = circuits.as_ref().into_iter().flat_map(|circuits| &circuits.0).filter_map(|(_, raw)| raw.as_ref());
+    let enabled = circuits.filter(|circuit| circuit.enabled.as_ref() != Some(&false));
+    let hosts = enabled.filter_map(|circuit| circuit.hosts.as_ref()).flatten().cloned();
+    let login = login_host.map(|(host, span)| At { value: host.clone(), span: *span });
+    let listeners = server.map_or(&[][..], |server| &server.listen);
+    Served {
+        hosts: login.into_iter().chain(hosts).collect(),
+        secure: listeners.iter().any(|listener| listener.tls),
+        plain: listeners.iter().any(|listener| !listener.tls),
+        in_force: in_force.map(|settings| &settings.tls),
+    }
 }
 
 fn warn_without_circuits(circuits: &Field<Named<Name, RawCircuit>>, root: Span, reading: &mut Reading<'_>) {

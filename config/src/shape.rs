@@ -97,6 +97,23 @@ impl<'a> Reading<'a> {
         self.folder.join(path)
     }
 
+    /// What a file says that the settings name; it belongs to them. Reports one that cannot be read or is longer than
+    /// `most` bytes.
+    pub(crate) fn text_of(&mut self, file: &At<PathBuf>, most: usize) -> Option<String> {
+        self.files.push(file.value.clone());
+        let shown = file.value.display().to_string();
+        let why = match self.source.read(&file.value) {
+            Ok(text) if text.len() <= most => {
+                self.revision.add(&text);
+                return Some(text);
+            }
+            Ok(_) => format!("{shown:?} is longer than {most} bytes"),
+            Err(error) => format!("cannot read {shown:?}: {error}"),
+        };
+        self.findings.error(file.span, why);
+        None
+    }
+
     /// The table being read, as messages name it: `[circuits.wiki]`.
     pub(crate) fn table(&self) -> String {
         if self.path.is_empty() { "the file".to_owned() } else { format!("[{}]", self.path.join(".")) }

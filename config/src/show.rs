@@ -17,6 +17,7 @@ use crate::provider::Provider;
 use crate::scenario::{Expectation, Given, Scenario};
 use crate::server::Server;
 use crate::service_token::{PreviousToken, ServiceToken};
+use crate::tls::Tls;
 use crate::units::display_duration;
 use crate::user::User;
 
@@ -57,6 +58,7 @@ impl Settings {
         self.circuits.values().for_each(|circuit| page.circuit(circuit));
         page.logs(&self.logs);
         page.admin(&self.admin);
+        page.tls(&self.tls);
         self.mail.iter().for_each(|mail| page.mail(mail));
         self.hooks.values().for_each(|hook| page.hook(hook));
         self.tests.iter().enumerate().for_each(|(at, test)| page.test(at, test));
@@ -95,6 +97,21 @@ impl Page<'_> {
         self.set("body_rate", text(limits.body_rate));
         self.set("write_timeout", text(display_duration(limits.write_timeout)));
         self.set("tunnels", limits.tunnels);
+    }
+
+    fn tls(&mut self, tls: &Tls) {
+        if let Some(acme) = &tls.acme {
+            self.table(&["tls", "acme"]);
+            self.set_some("email", acme.email.as_ref().map(text));
+            self.set("directory", text(&acme.directory));
+            self.set_some("ca", acme.ca.as_ref().map(|root| text(root.path.display())));
+        }
+        for own in tls.certificates.values() {
+            self.table(&["tls", "certificates", own.name.as_str()]);
+            self.set("hosts", list(&own.hosts));
+            self.set("cert", text(own.file.display()));
+            self.set("key", text(HIDDEN));
+        }
     }
 
     fn provider(&mut self, provider: &Provider) {

@@ -36,6 +36,8 @@ impl Source for Memory<'_> {
             Some("toml") => self.0.to_owned(),
             Some("secret") => "a secret of many letters".to_owned(),
             Some("totp") => "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ".to_owned(),
+            Some("pem") => include_str!("../cases/tls/corp.pem").to_owned(),
+            Some("key") => include_str!("../cases/tls/corp.key").to_owned(),
             Some("smtp") => "smtps://name:password@mail.example.net".to_owned(),
             _ => String::new(),
         })
@@ -144,7 +146,7 @@ fn every_key_that_waits_is_refused() {
         }
         assert!(waits || !refused.contains(&number), "line {number}: {line}");
     }
-    let sections = ["tls", "alerts", "fleet"];
+    let sections = ["alerts", "fleet"];
     let below = ["logs.anchors"];
     assert_eq!(headers, sections.len() + below.len());
 }

@@ -13,7 +13,11 @@ struct Text<'a>(&'a str);
 
 impl Source for Text<'_> {
     fn read(&self, path: &Path) -> io::Result<String> {
-        if path == Path::new("vestibule.toml") { Ok(self.0.to_owned()) } else { Err(io::ErrorKind::NotFound.into()) }
+        match path.to_str() {
+            Some("vestibule.toml") => Ok(self.0.to_owned()),
+            Some("corp.pem") => Ok(include_str!("../cases/tls/corp.pem").to_owned()),
+            _ => Err(io::ErrorKind::NotFound.into()),
+        }
     }
     fn glob(&self, _pattern: &Path) -> Vec<PathBuf> {
         Vec::new()
@@ -21,13 +25,14 @@ impl Source for Text<'_> {
     fn env(&self, name: &str) -> Option<String> {
         let secret = match name {
             "TOTP" => "hunter2hunter2hunter2hunter2",
+            "TLS_KEY" => include_str!("../cases/tls/corp.key"),
             "SMTP" => "smtps://me:hunter2@mail.example.net",
             _ => "hunter2 and hunter2",
         };
         Some(secret.to_owned())
     }
     fn now(&self) -> Timestamp {
-        Timestamp::UNIX_EPOCH
+        "2026-11-23T12:00:00Z".parse().unwrap()
     }
 }
 
@@ -90,6 +95,7 @@ fn the_page_can_be_read_again() {
     let first = everything().show(false);
     let whole = first.replace("client_secret = \"[hidden]\"", "client_secret = { env = \"SECRET\" }");
     let whole = whole.replace("\nsecret = \"[hidden]\"", "\nsecret = { env = \"SECRET\" }");
+    let whole = whole.replace("\nkey = \"[hidden]\"", "\nkey = { env = \"TLS_KEY\" }");
     let whole = whole.replace("totp = \"[hidden]\"", "totp = { env = \"TOTP\" }");
     let whole = whole.replace("smtp = \"[hidden]\"", "smtp = { env = \"SMTP\" }");
     let whole = whole.replace("_hash = \"[hidden]\"", &format!("_hash = \"{hash}\""));

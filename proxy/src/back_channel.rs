@@ -1,4 +1,4 @@
-//! The way to identity providers: every wait and every body has a bound, no redirect is followed.
+//! The way to identity providers and to the authority that makes certificates: every wait and every body has a bound, no redirect is followed.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -15,8 +15,10 @@ const BODY_BYTES: usize = 1 << 20;
 /// Requests at the same time, over all providers; one more waits for its turn within its own time.
 const IN_FLIGHT: usize = 64;
 
-/// One client for all providers.
+/// One client for all providers, and one for each authority that makes certificates.
 pub(crate) struct Network {
+    /// PEM of roots that are trusted beside the system's.
+    roots: Option<String>,
     https: OnceLock<Option<reqwest::Client>>,
     http: OnceLock<Option<reqwest::Client>>,
     turns: tokio::sync::Semaphore,
@@ -24,19 +26,30 @@ pub(crate) struct Network {
 
 impl Default for Network {
     fn default() -> Self {
-        Self { https: OnceLock::new(), http: OnceLock::new(), turns: tokio::sync::Semaphore::new(IN_FLIGHT) }
+        Self::trusting(None)
     }
 }
 
 impl Network {
+    /// Trusts these roots (PEM) beside the system's.
+    pub(crate) fn trusting(roots: Option<&str>) -> Self {
+        let turns = tokio::sync::Semaphore::new(IN_FLIGHT);
+        Self { roots: roots.map(str::to_owned), https: OnceLock::new(), http: OnceLock::new(), turns }
+    }
+
     /// The system's certificates are asked for where they are needed only; a small container has none.
     fn client(&self, secure: bool) -> Option<&reqwest::Client> {
         let made = if secure { &self.https } else { &self.http };
         let client = made.get_or_init(|| {
             let client = reqwest::Client::builder().redirect(Policy::none()).referer(false);
-            let client = if secure { client } else { client.tls_certs_only([]).no_proxy() };
+            let roots = self.roots.as_ref().map(|roots| reqwest::Certificate::from_pem_bundle(roots.as_bytes()));
+            let client = match (secure, roots) {
+                (false, _) => client.tls_certs_only([]).no_proxy(),
+                (true, None) => client,
+                (true, Some(roots)) => client.tls_certs_merge(roots.unwrap_or_default()),
+            };
             let built = client.connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).build();
-            built.inspect_err(|error| tracing::error!(%error, "no HTTP client for identity providers")).ok()
+            built.inspect_err(|error| tracing::error!(%error, "no HTTP client for those whom the program asks")).ok()
         });
         client.as_ref()
     }

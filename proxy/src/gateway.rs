@@ -62,6 +62,12 @@ impl Gateway {
         }
     }
 
+    /// What the authority that makes certificates asks by plain HTTP, whatever the circuit says: it knows the question.
+    fn challenged(&self, request: &Request) -> Option<Reply> {
+        let challenges = &self.state.certificates.acme.challenges;
+        challenges.answer(&request.head.method, request.head.uri.path()).filter(|_| request.tls.is_none())
+    }
+
     async fn own_page(&self, session: &mut Session, request: &mut Request, fields: &HeaderMap) -> Reply {
         let body = match answer::read_own_body(session).await {
             Ok(body) => body,
@@ -171,6 +177,10 @@ impl ProxyHttp for Gateway {
 
     async fn request_filter(&self, session: &mut Session, context: &mut Context) -> Result<bool> {
         let Context { request: Some(request), fields, .. } = context else { return missing_record() };
+        if let Some(reply) = self.challenged(request) {
+            answer::write(session, request, reply).await?;
+            return Ok(true);
+        }
         let reply = match self.step(request, fields).await {
             Step::Forward => {
                 self.await_body(session, request, fields)?;

@@ -58,6 +58,7 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
     let listeners = bind_all(&settings.server.listen)?;
     let admin_listener = bind(settings.admin.listen)?;
     let state = Arc::new(open(settings, config_path, clock)?);
+    state.certificates.refresh(&state.live);
 
     let key = state.signer.public_key().print(&checkpoint::name(state.store.uuid()));
     tracing::info!(key, "heads of the logs are signed; keep this key elsewhere, for vestibule verify --key");

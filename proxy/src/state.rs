@@ -34,7 +34,7 @@ pub(crate) struct State {
     pub(crate) signer: Signer,
     /// How sending them elsewhere goes; `Anchoring::default()`.
     pub(crate) anchoring: Anchoring,
-    /// What handshakes are answered with; `Arc::default()` before the first configuration.
+    /// What handshakes are answered with; `Arc::default()`, and `refresh` once a configuration is in force.
     pub(crate) certificates: Arc<Certificates>,
     /// Refusals that came in floods; `Flood::default()`, kept going by [`crate::edge::run_flood`] and emptied by
     /// [`Flood::flush`] before the store is closed.

@@ -150,6 +150,12 @@ impl Connection {
         self.stream.read_exact(into)
     }
 
+    /// The first certificate that the other side showed, in DER.
+    pub fn certificate(&self) -> Vec<u8> {
+        let shown = self.stream.get_ref().conn.peer_certificates().and_then(|chain| chain.first());
+        shown.map(|certificate| certificate.to_vec()).unwrap_or_default()
+    }
+
     /// What was agreed on: version, cipher suite, key exchange, and protocol.
     pub fn agreed(&self) -> (String, String, String, String) {
         let tls = &self.stream.get_ref().conn;

@@ -4,6 +4,8 @@
 #![expect(clippy::panic, reason = "an unexpected answer fails the test")]
 #![expect(clippy::indexing_slicing, reason = "an answer of unexpected shape fails the test")]
 
+// Certificates that an authority makes.
+mod acme;
 // Client address, country, and the rules about them.
 mod address;
 // The admin port.
@@ -14,6 +16,8 @@ mod assertion;
 mod config_change;
 // Networks that are kept out, accounts that are let in again.
 mod bans;
+// Own certificates.
+mod certificates;
 // People in a real browser.
 mod chromium;
 // The command line.

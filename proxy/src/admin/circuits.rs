@@ -10,6 +10,7 @@ use vestibule_config::{Access, AllowEntry, Circuit, CircuitPath, Rewrite};
 use super::door::Call;
 use super::list;
 use super::problem::Problem;
+use crate::certificates;
 use crate::state::Live;
 
 /// `GET /api/v1/circuits`.
@@ -21,10 +22,17 @@ pub(super) fn list(call: &Call) -> Result<Response, Problem> {
 
 /// Every circuit, by name.
 pub(super) fn rows(call: &Call, live: &Live) -> Vec<Value> {
-    live.settings.circuits.values().map(|circuit| describe(circuit, call.actor.started)).collect()
+    let (certificates, now) = (&call.port.state.certificates, call.actor.started);
+    let rows = live.settings.circuits.values().map(|circuit| {
+        let mut row = describe(circuit, now);
+        let certificates = certificates::of_circuit(certificates, &live.settings.tls, circuit, now);
+        merge(&mut row, json!({ "certificates": certificates }));
+        row
+    });
+    rows.collect()
 }
 
-const COLUMNS: [&str; 27] = [
+const COLUMNS: [&str; 28] = [
     "name",
     "project",
     "hosts",
@@ -52,6 +60,7 @@ const COLUMNS: [&str; 27] = [
     "log",
     "rate_limits",
     "paths",
+    "certificates",
 ];
 
 fn describe(circuit: &Circuit, now: Timestamp) -> Value {

@@ -11,6 +11,7 @@ use vestibule_logstore::Log;
 use super::door::Call;
 use super::logs::off_the_runtime;
 use super::problem::Problem;
+use crate::certificates;
 use crate::metrics::Held;
 use crate::reload::{Last, Outcome, Unwritable, problems};
 
@@ -85,6 +86,7 @@ pub(super) async fn state(call: &Call) -> Result<Value, Problem> {
         "queue": store.queue_depth,
         "tree_heads": heads.collect::<serde_json::Map<_, _>>(),
         "anchor_age_seconds": state.anchoring.age(now),
+        "certificates": certificates::of_all(&state.certificates, &live.settings.tls, now),
     }))
 }
 

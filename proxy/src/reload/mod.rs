@@ -254,6 +254,7 @@ async fn put_in_force(
     state.metrics.expect(&live.settings);
     live.forget_other_tokens(&state.auth);
     state.live.store(Arc::new(live));
+    take_certificates(state).await;
     tracing::info!(cause = cause.code(), %before, %after, warnings, "configuration reloaded");
     for key in &needs_restart {
         tracing::warn!(key, "changed, but needs a restart; the old value stays in force");
@@ -300,6 +301,13 @@ async fn build(state: &Arc<State>, settings: Settings, now: Timestamp) -> Result
         Ok((live, difference))
     });
     built.await.expect("building gates and routes from checked settings does not panic")
+}
+
+/// Those of the configuration that is in force now; off the runtime: they are files.
+async fn take_certificates(state: &Arc<State>) {
+    let state = state.clone();
+    let taken = tokio::task::spawn_blocking(move || state.certificates.refresh(&state.live));
+    taken.await.expect("reading certificates does not panic");
 }
 
 async fn refuse(state: &Arc<State>, cause: Cause, actor: &Actor, report: Report) -> Outcome {

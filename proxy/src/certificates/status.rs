@@ -1,0 +1,71 @@
+//! What is told of certificates: in the status, with their circuits, and as a metric.
+
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use vestibule_config::certificate::Certificate;
+use vestibule_config::tls::Tls;
+use vestibule_config::{Circuit, Host};
+
+use super::Certificates;
+use super::acme::Held;
+
+/// Every certificate of the configuration in force: own ones first, then one row for each host that an authority is
+/// asked for.
+pub(crate) fn of_all(certificates: &Certificates, tls: &Tls, now: Timestamp) -> Vec<Value> {
+    let own = tls.certificates.values().map(|own| {
+        let hosts: Vec<_> = own.hosts.iter().map(ToString::to_string).collect();
+        row(&hosts, "file", Some(&own.certificate), None, now)
+    });
+    let ordered = tls.acme.iter().flat_map(|acme| &acme.hosts);
+    own.chain(ordered.map(|host| ordered_row(certificates, host, now))).collect()
+}
+
+/// Those of a circuit's hosts, one row for each host. A host without one has none to come either.
+pub(crate) fn of_circuit(certificates: &Certificates, tls: &Tls, circuit: &Circuit, now: Timestamp) -> Vec<Value> {
+    let of_host = |host: &Host| match tls.own(host.as_str()) {
+        Some(own) => Some(row(&[host.to_string()], "file", Some(&own.certificate), None, now)),
+        None => tls.acme.as_ref()?.hosts.contains(host).then(|| ordered_row(certificates, host, now)),
+    };
+    circuit.hosts.iter().filter_map(of_host).collect()
+}
+
+fn ordered_row(certificates: &Certificates, host: &Host, now: Timestamp) -> Value {
+    let hosts = [host.to_string()];
+    let told = certificates.acme.held(host, |held| row(&hosts, "acme", held.certificate.as_ref(), Some(held), now));
+    told.unwrap_or_else(|| row(&hosts, "acme", None, None, now))
+}
+
+fn row(
+    hosts: &[String],
+    source: &str,
+    certificate: Option<&Certificate>,
+    held: Option<&Held>,
+    now: Timestamp,
+) -> Value {
+    json!({
+        "hosts": hosts,
+        "source": source,
+        "state": state(certificate, now),
+        "issuer": certificate.map(|certificate| &*certificate.issuer),
+        "serial": certificate.map(|certificate| &*certificate.serial),
+        "not_before": certificate.map(|certificate| seconds(certificate.not_before)),
+        "not_after": certificate.map(|certificate| seconds(certificate.not_after)),
+        "next_renewal": held.and_then(Held::due).map(seconds),
+        "last_error": held.and_then(|held| held.failure.as_ref()).map(|failure| &failure.why),
+    })
+}
+
+/// Nobody plans by less.
+fn seconds(time: Timestamp) -> String {
+    format!("{time:.0}")
+}
+
+/// `pending`: none was made yet.
+fn state(certificate: Option<&Certificate>, now: Timestamp) -> &'static str {
+    match certificate {
+        None => "pending",
+        Some(certificate) if certificate.not_after <= now => "expired",
+        Some(certificate) if now < certificate.not_before => "not_yet_valid",
+        Some(_) => "valid",
+    }
+}
