@@ -1,5 +1,6 @@
 //! Counters and gauges of the metrics page; their names are part of the contract.
 
+mod certificates;
 mod expected;
 mod lasting;
 
@@ -35,6 +36,7 @@ pub(crate) struct Metrics {
     disabled: Family<CircuitLabels, Counter>,
     refused_connections: Counter,
     handshakes: Counter,
+    certificate_expiry: certificates::Expiry,
     failed_handshakes: Counter,
     admin_refused: Family<ReasonLabels, Counter>,
     admin_streams: Family<KindLabels, Gauge>,
@@ -220,6 +222,7 @@ impl Metrics {
             disabled: Family::default(),
             refused_connections: Counter::default(),
             handshakes: Counter::default(),
+            certificate_expiry: certificates::Expiry::default(),
             failed_handshakes: Counter::default(),
             admin_refused: Family::default(),
             admin_streams: Family::default(),
@@ -361,6 +364,8 @@ impl Metrics {
         add(to, "rate_limited", "Requests and attempts over a limit", &self.rate_limited);
         add(to, "disabled_requests", "Requests for circuits that are switched off", &self.disabled);
         add(to, "connections_refused", "Connections over a cap", &self.refused_connections);
+        let left = "Seconds until a host's certificate is over; below zero since then";
+        add(to, "certificate_expiry_seconds", left, &self.certificate_expiry);
         add(to, "tls_handshakes", "Connections to TLS listeners", &self.handshakes);
         add(to, "tls_handshakes_failed", "Connections on which TLS was not agreed on", &self.failed_handshakes);
         add(to, "admin_refused", "Requests that the admin port refused", &self.admin_refused);

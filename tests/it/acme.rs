@@ -64,6 +64,9 @@ fn acme_orders_for_every_host_and_keeps_what_it_got_over_a_restart() {
         .collect();
     assert_eq!(of_circuits, ["valid", "valid"]);
 
+    let left = gateway.metric("vestibule_certificate_expiry_seconds", &["wiki.example.net"]);
+    assert!(left > 0.0 && left <= 3600.0, "{left}");
+
     let before = authority.orders();
     gateway.stop();
     gateway.launch();

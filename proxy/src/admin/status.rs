@@ -20,6 +20,8 @@ pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
     call.without_parameters()?;
     let state = &call.port.state;
     state.metrics.lasting(state.lasting.tunnels(), state.lasting.others());
+    let live = state.live.load();
+    state.metrics.certificates(certificates::seconds_left(&state.certificates, &live.settings.tls, state.clock.now()));
     let page = state.metrics.encode(&Held {
         store: &state.store.figures(),
         auth: &state.auth.figures(),

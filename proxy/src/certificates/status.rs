@@ -1,5 +1,7 @@
 //! What is told of certificates: in the status, with their circuits, and as a metric.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use vestibule_config::certificate::Certificate;
@@ -27,6 +29,20 @@ pub(crate) fn of_circuit(certificates: &Certificates, tls: &Tls, circuit: &Circu
         None => tls.acme.as_ref()?.hosts.contains(host).then(|| ordered_row(certificates, host, now)),
     };
     circuit.hosts.iter().filter_map(of_host).collect()
+}
+
+/// Until the certificate of each host is over; below zero since then.
+pub(crate) fn seconds_left(certificates: &Certificates, tls: &Tls, now: Timestamp) -> BTreeMap<String, i64> {
+    let left = |certificate: &Certificate| certificate.not_after.duration_since(now).as_secs();
+    let own = tls.certificates.values().flat_map(|own| {
+        let left = left(&own.certificate);
+        own.hosts.iter().map(move |host| (host.to_string(), left))
+    });
+    let ordered = tls.acme.iter().flat_map(|acme| &acme.hosts).filter_map(|host| {
+        let left = certificates.acme.held(host, |held| held.certificate.as_ref().map(left))??;
+        Some((host.to_string(), left))
+    });
+    own.chain(ordered).collect()
 }
 
 fn ordered_row(certificates: &Certificates, host: &Host, now: Timestamp) -> Value {
