@@ -5,9 +5,10 @@ use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
 
 use crate::access::AllowEntry;
+use crate::certificate::{self, Certificate};
 use crate::name::{Host, Name};
-use crate::secret::{SecretReference, TokenHash};
-use crate::shape::{At, Named, Reading, shape};
+use crate::secret::{Secret, TokenHash};
+use crate::shape::{At, Field, Named, Reading, shape};
 use crate::text::Span;
 use crate::word::spellings;
 
@@ -20,6 +21,17 @@ pub struct Admin {
     pub hosts: Vec<String>,
     /// By name.
     pub tokens: BTreeMap<Name, AdminToken>,
+    /// Absent: in clear, on loopback.
+    pub tls: Option<AdminTls>,
+}
+
+/// `tls` in `[admin]`: shown to whoever connects.
+#[derive(Debug, Clone)]
+pub struct AdminTls {
+    /// Where the chain was read.
+    pub file: PathBuf,
+    /// What was read.
+    pub certificate: Certificate,
 }
 
 /// `[admin.tokens.NAME]`.
@@ -64,10 +76,10 @@ shape! {
         listen: At<SocketAddr>,
         hosts: Vec<Host>,
         tokens: Named<Name, RawToken>,
+        tls: RawTls,
     }
     later {
         operators: RawOperators => "give each operator a token in [admin.tokens]",
-        tls: RawTls => "leave it out and listen on a loopback address",
     }
 }
 
@@ -90,9 +102,9 @@ shape! {
 
 shape! {
     /// What `tls` may say.
-    pub(crate) unread struct RawTls {
-        cert: PathBuf,
-        key: SecretReference,
+    pub(crate) struct RawTls {
+        cert: At<PathBuf>,
+        key: At<Secret>,
     }
 }
 
@@ -102,18 +114,19 @@ const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST,
 impl RawAdmin {
     /// `root` is where a missing `[admin]` is reported; `listened` is what `[server]` listens on.
     pub(crate) fn check(admin: Option<Self>, listened: &[SocketAddr], root: Span, reading: &mut Reading<'_>) -> Admin {
-        let (table, listen, hosts, tokens) = match admin {
-            Some(Self { table, listen, hosts, tokens }) => {
-                (table, listen.optional(), hosts.or_default(), tokens.or_default())
+        let (table, listen, hosts, tokens, tls) = match admin {
+            Some(Self { table, listen, hosts, tokens, tls }) => {
+                (table, listen.optional(), hosts.or_default(), tokens.or_default(), tls)
             }
-            None => (root, None, Vec::new(), Named::default()),
+            None => (root, None, Vec::new(), Named::default(), Field::Absent),
         };
         if tokens.0.is_empty() {
             let finding = reading.findings.warning(table, "no admin token: nobody can read the logs or the metrics");
             finding.help("write [admin.tokens.NAME] with role and hash");
         }
         let span = listen.as_ref().map_or(table, |listen| listen.span);
-        let listen = check_listen(listen, reading);
+        let listen = check_listen(listen, !tls.is_absent(), reading);
+        let tls = tls.optional().and_then(|tls| tls.check(reading));
         if listened.iter().any(|other| take_the_same(*other, listen)) {
             let finding = reading.findings.error(span, format!("[server] listens on \"{listen}\" already"));
             finding.help("write listen = \"127.0.0.1:PORT\" with a port that nothing else uses");
@@ -124,7 +137,18 @@ impl RawAdmin {
                 checked.insert(name.value, token);
             }
         }
-        Admin { listen, hosts: hosts.iter().map(ToString::to_string).collect(), tokens: checked }
+        Admin { listen, hosts: hosts.iter().map(ToString::to_string).collect(), tokens: checked, tls }
+    }
+}
+
+impl RawTls {
+    fn check(self, reading: &mut Reading<'_>) -> Option<AdminTls> {
+        let Self { table, cert, key } = self;
+        let cert = cert.required("cert", "\"/etc/vestibule/tls/admin.pem\"", table, reading);
+        let key = key.required("key", "{ file = \"/etc/vestibule/tls/admin.key\" }", table, reading);
+        let (cert, key) = (cert?, key?);
+        let certificate = certificate::read_files(&cert, &key, reading)?;
+        Some(AdminTls { file: cert.value, certificate })
     }
 }
 
@@ -143,11 +167,13 @@ fn take_the_same(first: SocketAddr, second: SocketAddr) -> bool {
     first.port() == second.port() && first.port() != 0 && (first.ip() == second.ip() || unspecified_takes)
 }
 
-fn check_listen(listen: Option<At<SocketAddr>>, reading: &mut Reading<'_>) -> SocketAddr {
+fn check_listen(listen: Option<At<SocketAddr>>, has_tls: bool, reading: &mut Reading<'_>) -> SocketAddr {
     let Some(At { value, span }) = listen else { return LISTEN };
-    if !value.ip().to_canonical().is_loopback() {
-        let message = format!("\"{value}\" is not on loopback, which needs [admin] tls, not available yet");
-        reading.findings.error(span, message).help(format!("write \"127.0.0.1:{}\"", value.port()));
+    if !value.ip().to_canonical().is_loopback() && !has_tls {
+        let message = format!("\"{value}\" is not on loopback, which needs [admin] tls: tokens would go in clear");
+        let help =
+            format!("write \"127.0.0.1:{}\", or tls = {{ cert = \"…\", key = {{ file = \"…\" }} }}", value.port());
+        reading.findings.error(span, message).help(help);
     }
     value
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::IpAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -11,6 +12,9 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
+
+use crate::secret::Secret;
+use crate::shape::{At, Reading};
 
 /// A chain is not read beyond this; one of four certificates takes some 8 KiB.
 pub(crate) const CHAIN_BYTES_MAX: usize = 256 * 1024;
@@ -113,6 +117,20 @@ impl Certificate {
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Certificate({})", self.serial)
+    }
+}
+
+/// The pair that settings name; reports what is wrong with it.
+pub(crate) fn read_files(cert: &At<PathBuf>, key: &At<Secret>, reading: &mut Reading<'_>) -> Option<Certificate> {
+    let text = reading.text_of(cert, CHAIN_BYTES_MAX)?;
+    match Certificate::read(&text, key.value.expose()) {
+        Ok(certificate) => Some(certificate),
+        Err(unusable) => {
+            let about_key = matches!(unusable, Unusable::NoKey | Unusable::KeyUnknown);
+            let message = format!("this certificate is of no use: {unusable}");
+            reading.findings.error(if about_key { key.span } else { cert.span }, message);
+            None
+        }
     }
 }
 

@@ -73,7 +73,7 @@ pub use circuit::{
     AddressRules, Circuit, CircuitPath, HostHeader, IdentityHeaders, Rewrite, Upstream, UpstreamAddress,
 };
 pub use hook::Hook;
-pub use load::{FileSource, Source, admin_listen, discover, load, load_text};
+pub use load::{FileSource, Source, admin_url, discover, load, load_text};
 pub use name::{CountryCode, Email, Host, Name};
 pub use origin::Origins;
 pub use problem::{Place, Problem, Related, Report, Severity};

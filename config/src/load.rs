@@ -81,10 +81,18 @@ pub fn load_text(text: &str, now: Timestamp) -> Result<Settings, Report> {
     load(Path::new(TextSource::NAME), &TextSource { text, now })
 }
 
-/// What `[admin] listen` says in a file that may have mistakes elsewhere, for commands that talk to a running server.
-pub fn admin_listen(text: &str) -> Option<String> {
+/// Where `[admin]` is to be found, by a file that may have mistakes elsewhere, for commands that talk to a running
+/// server. With `tls` by the first of its `hosts`, as the certificate is for names.
+pub fn admin_url(text: &str) -> Option<String> {
     let file: toml::Table = text.parse().ok()?;
-    Some(file.get("admin")?.get("listen")?.as_str()?.to_owned())
+    let admin = file.get("admin")?;
+    let listen = admin.get("listen").and_then(toml::Value::as_str).unwrap_or("127.0.0.1:9180");
+    if admin.get("tls").is_none() {
+        return Some(format!("http://{listen}"));
+    }
+    let host = admin.get("hosts").and_then(|hosts| hosts.get(0)?.as_str());
+    let named = host.and_then(|host| Some(format!("{host}:{}", listen.rsplit_once(':')?.1)));
+    Some(format!("https://{}", named.as_deref().unwrap_or(listen)))
 }
 
 impl Settings {
@@ -189,9 +197,12 @@ mod tests {
 
     #[test]
     fn a_file_with_mistakes_still_says_where_the_admin_port_is() {
-        let at = Some("127.0.0.1:9999".to_owned());
-        assert_eq!(admin_listen("unknown = 1\n[admin]\nlisten = \"127.0.0.1:9999\"\nhots = []"), at);
-        assert_eq!(admin_listen("[admin]\nhosts = []"), None);
-        assert_eq!(admin_listen("[admin\nlisten = \"127.0.0.1:9999\""), None);
+        let check = |text: &str, url: Option<&str>| assert_eq!(admin_url(text).as_deref(), url, "{text}");
+        check("unknown = 1\n[admin]\nlisten = \"127.0.0.1:9999\"\nhots = []", Some("http://127.0.0.1:9999"));
+        check("[admin]\nhosts = []", Some("http://127.0.0.1:9180"));
+        check("[admin\nlisten = \"127.0.0.1:9999\"", None);
+        let tls = "[admin]\nlisten = \"[::]:9443\"\ntls = {}\n";
+        check(&format!("{tls}hosts = [\"logs.example.net\"]"), Some("https://logs.example.net:9443"));
+        check(tls, Some("https://[::]:9443"));
     }
 }

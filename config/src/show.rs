@@ -6,7 +6,7 @@ use std::fmt::Display;
 
 use crate::Settings;
 use crate::access::AllowEntry;
-use crate::admin::Admin;
+use crate::admin::{Admin, AdminTls};
 use crate::failed_answers::FailedAnswers;
 use crate::hook::Hook;
 use crate::limit::{LoginLimits, RateLimit};
@@ -193,6 +193,8 @@ impl Page<'_> {
     fn admin(&mut self, admin: &Admin) {
         self.table(&["admin"]);
         self.set("listen", text(admin.listen));
+        let tls = |tls: &AdminTls| format!("{{ cert = {}, key = {} }}", text(tls.file.display()), text(HIDDEN));
+        self.set_some("tls", admin.tls.as_ref().map(tls));
         self.set("hosts", list(&admin.hosts));
         for (name, token) in &admin.tokens {
             self.table(&["admin", "tokens", name.as_str()]);

@@ -237,16 +237,7 @@ impl RawCertificate {
                 reading.findings.error(host.span, message).help("keep it in one of them");
             }
         }
-        let text = reading.text_of(&cert, CHAIN_BYTES_MAX)?;
-        let certificate = match Certificate::read(&text, key.value.expose()) {
-            Ok(certificate) => certificate,
-            Err(unusable) => {
-                let about_key = matches!(unusable, certificate::Unusable::NoKey | certificate::Unusable::KeyUnknown);
-                let message = format!("this certificate is of no use: {unusable}");
-                reading.findings.error(if about_key { key.span } else { cert.span }, message);
-                return None;
-            }
-        };
+        let certificate = certificate::read_files(&cert, &key, reading)?;
         check_names(&hosts, &certificate, reading);
         let is_in_force = in_force.is_some_and(|in_force| in_force.certificate.is_same(&certificate));
         check_times(&certificate, cert.span, is_in_force, reading);

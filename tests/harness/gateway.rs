@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::client::{Request, Response};
+use crate::tls::Pair;
 use crate::{geo, port, secrets, until};
 
 /// A start or a stop takes at most this long, on a machine that is busy with other tests.
@@ -46,6 +47,8 @@ pub struct Setup {
     server: String,
     body: String,
     data_dir: Option<PathBuf>,
+    /// A line of `[admin]`.
+    admin: String,
     /// Of each listener beside the plain one: what stands beside its address.
     listeners: Vec<String>,
 }
@@ -54,7 +57,7 @@ impl Setup {
     /// TOML of everything but `[server]`, `[geo]` and `[admin]`, which the harness writes.
     pub fn new(body: &str) -> Self {
         let server = "trusted_proxies = [\"127.0.0.1\"]\nshutdown_grace = \"10s\"".to_owned();
-        Self { server, body: body.to_owned(), data_dir: None, listeners: Vec::new() }
+        Self { server, body: body.to_owned(), data_dir: None, admin: String::new(), listeners: Vec::new() }
     }
 
     /// Other lines for `[server]` than a trusted loopback and a grace of ten seconds.
@@ -68,6 +71,13 @@ impl Setup {
     #[must_use]
     pub fn listener(mut self, with: &str) -> Self {
         self.listeners.push(with.to_owned());
+        self
+    }
+
+    /// An admin port with TLS; the harness's own requests to it are in clear.
+    #[must_use]
+    pub fn admin_tls(mut self, pair: &Pair) -> Self {
+        self.admin = format!("tls = {{ cert = {:?}, key = {{ file = {:?} }} }}", pair.cert, pair.key);
         self
     }
 
@@ -311,8 +321,9 @@ impl Gateway {
         let data_dir = self.data_dir();
         let text = format!(
             "[server]\ndata_dir = {data_dir:?}\nlisten = [{{ address = \"{proxy}\" }}{others}]\n{}\n\n[geo]\ndatabase = \
-             \"{folder}/geo.mmdb\"\n\n[admin]\nlisten = \"{admin}\"\n{}\n{}\n",
+             \"{folder}/geo.mmdb\"\n\n[admin]\nlisten = \"{admin}\"\n{}\n{}\n{}\n",
             setup.server,
+            setup.admin,
             secrets::ADMIN_TOKENS,
             setup.body,
         );

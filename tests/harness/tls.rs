@@ -43,6 +43,8 @@ impl Authority {
     /// One that nobody knows.
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
+        // Another name than that of what it signs, which would pass for signed by itself.
+        params.distinguished_name.push(rcgen::DnType::CommonName, "Authority of the tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let folder = tempfile::Builder::new().prefix("vestibule-ca-").tempdir().unwrap();
@@ -150,10 +152,12 @@ impl Connection {
         self.stream.read_exact(into)
     }
 
-    /// The first certificate that the other side showed, in DER.
-    pub fn certificate(&self) -> Vec<u8> {
-        let shown = self.stream.get_ref().conn.peer_certificates().and_then(|chain| chain.first());
-        shown.map(|certificate| certificate.to_vec()).unwrap_or_default()
+    /// What comes until the other side closes, as text.
+    pub fn read_to_end(&mut self) -> String {
+        let mut read = Vec::new();
+        // An end without TLS's own is an end too.
+        drop(self.stream.read_to_end(&mut read));
+        String::from_utf8_lossy(&read).into_owned()
     }
 
     /// What was agreed on: version, cipher suite, key exchange, and protocol.
@@ -167,6 +171,12 @@ impl Connection {
             named(tls.negotiated_key_exchange_group().map(|group| format!("{:?}", group.name()))),
             protocol,
         )
+    }
+
+    /// What the other side has shown, in DER.
+    pub fn certificate(&self) -> Vec<u8> {
+        let chain = self.stream.get_ref().conn.peer_certificates();
+        chain.and_then(<[_]>::first).map(|leaf| leaf.to_vec()).unwrap_or_default()
     }
 
     /// For the address of the other side.

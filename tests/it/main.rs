@@ -112,3 +112,5 @@ mod tail;
 mod user;
 // Requests that last.
 mod tunnels;
+// TLS, HTTP/2, PROXY headers, the way to https.
+mod tls;

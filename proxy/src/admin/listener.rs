@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::door::Peer;
-use super::{Port, router};
+use super::{Port, router, secure};
 use crate::state::State;
 
 /// Open connections; further ones wait in the kernel's queue.
@@ -135,6 +135,7 @@ async fn serve(port: &Arc<Port>, listener: tokio::net::TcpListener, mut stopped:
     port.refusals.flush(&port.state, true);
 }
 
+/// With TLS where the settings have it.
 fn attend(router: &Router, stream: TcpStream, peer: Peer, graceful: &GracefulShutdown, counted: Counted) {
     let inner = TowerToHyperService::new(router.clone());
     let service = service_fn(move |mut request: http::Request<Incoming>| {
@@ -143,10 +144,12 @@ fn attend(router: &Router, stream: TcpStream, peer: Peer, graceful: &GracefulShu
     });
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+    let watcher = graceful.watcher();
     tokio::spawn(async move {
-        // A client that breaks off is no event of ours.
-        let _ = connection.await;
+        if let Some(stream) = secure::agreed(&counted.state, stream, HEAD_TIMEOUT).await {
+            // A client that breaks off is no event of ours.
+            let _ = watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await;
+        }
         drop(counted);
     });
 }

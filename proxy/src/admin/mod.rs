@@ -22,6 +22,7 @@ mod people;
 mod policy;
 mod problem;
 mod refusals;
+mod secure;
 mod seen;
 mod sessions;
 mod stats;

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::ctrl_c;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::timeout;
-use vestibule_config::admin_listen;
+use vestibule_config::admin_url;
 
 use super::failure::Failure;
 use super::{Global, files};
@@ -219,7 +219,7 @@ impl Answer {
 /// What was said, else what the file says, else the default. The file may be broken otherwise: `reload` is asked for
 /// to learn how.
 fn base(global: &Global) -> String {
-    let configured = || admin_listen(&fs::read_to_string(files::path(global).ok()?).ok()?);
-    let listen = configured().unwrap_or_else(|| "127.0.0.1:9180".to_owned());
-    global.admin_url.clone().unwrap_or_else(|| format!("http://{listen}"))
+    let configured = || admin_url(&fs::read_to_string(files::path(global).ok()?).ok()?);
+    let said = global.admin_url.clone().or_else(configured);
+    said.unwrap_or_else(|| "http://127.0.0.1:9180".to_owned())
 }

@@ -16,12 +16,10 @@ use super::proxy_header::{self, From, Missing};
 use super::refusal::Refused;
 use super::tls::{self, Failure};
 use super::wire::Wire;
-use super::{Counted, Edge, stopped};
+use super::{Counted, Edge, LAST_MOMENT, stopped};
 
 /// From the connection's begin to the end of its PROXY header.
 const PROXY_HEADER_TIMEOUT: Duration = Duration::from_secs(5);
-/// What has begun when we stop has this long to become a request.
-const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// Why a connection serves nothing. Nobody is answered: nothing is agreed on in which that could be said.
 enum End {

@@ -18,7 +18,7 @@ use vestibule_config::server::Limits;
 
 use super::head::{Fault, h2};
 use super::refusal::Refused;
-use super::{Edge, Tls, stopped};
+use super::{Edge, LAST_MOMENT, Tls, stopped};
 use crate::gateway::Gateway;
 use crate::tunnel::until_cut;
 
@@ -57,6 +57,7 @@ impl Edge {
         let mut streams = JoinSet::new();
         let (mut stop, mut is_stopping, mut refused) = (stopping.clone(), false, 0);
         while refused <= REFUSED_MAX {
+            let patience = if is_stopping { LAST_MOMENT } else { limits.idle_timeout };
             let accepted = tokio::select! {
                 biased;
                 () = stopped(&mut stop), if !is_stopping => {
@@ -66,7 +67,7 @@ impl Edge {
                 }
                 accepted = HttpSession::from_h2_conn(&mut connection, digest.clone()) => accepted,
                 Some(_) = streams.join_next() => continue,
-                () = sleep(limits.idle_timeout), if streams.is_empty() => break,
+                () = sleep(patience), if streams.is_empty() => break,
             };
             match accepted {
                 Ok(Some(H2Accept::Session(session))) => {

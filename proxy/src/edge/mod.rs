@@ -19,6 +19,7 @@ mod wire;
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use pingora::apps::HttpServerApp;
 use pingora::listeners::tls::Acceptor;
@@ -35,6 +36,9 @@ use crate::client_address::is_trusted;
 use crate::gateway::Gateway;
 use crate::metrics::Metrics;
 use crate::state::State;
+
+/// What has begun when we stop has this long to become a request, and a connection of HTTP/2 without requests to end.
+const LAST_MOMENT: Duration = Duration::from_secs(1);
 
 /// The application behind all listeners.
 pub(crate) struct Edge {

@@ -21,5 +21,10 @@ pub(super) fn keep(new: &mut Settings, running: &Settings) -> Vec<&'static str> 
         new.admin.listen = running.admin.listen;
         waiting.push("admin.listen");
     }
+    // Else a port that is open to others could come to speak in clear.
+    if new.admin.tls.is_some() != running.admin.tls.is_some() {
+        new.admin.tls.clone_from(&running.admin.tls);
+        waiting.push("admin.tls");
+    }
     waiting
 }

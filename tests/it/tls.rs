@@ -1,0 +1,415 @@
+//! TLS, HTTP/2, PROXY headers, and the way to https.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use harness::client::encode;
+use harness::h2::{self, GOAWAY, HEADERS, RST_STREAM};
+use harness::house::{MAYA, plan};
+use harness::secrets::PASSWORD;
+use harness::{Authority, Gateway, House, Setup, Upstream, until};
+
+/// Hosts of the standard house that have a certificate; `pub` has two certificates' worth of names.
+const HOSTS: [&str; 2] = ["pub.localhost", "mem.localhost"];
+
+/// The standard house with a TLS listener, and who signs its certificates.
+struct Secure {
+    house: House,
+    authority: Authority,
+}
+
+impl Secure {
+    fn start() -> Self {
+        Self::with("trusted_proxies = [\"127.0.0.1\"]\nshutdown_grace = \"10s\"", &["tls = true"])
+    }
+
+    /// Other lines in `[server]`, other listeners.
+    fn with(server: &str, listeners: &[&str]) -> Self {
+        let (upstream, authority) = (Upstream::start(), Authority::new());
+        let body = plan(&upstream) + &authority.certificate("house", &HOSTS);
+        let setup = listeners.iter().fold(Setup::new(&body).server(server), |setup, with| setup.listener(with));
+        Self { house: House { upstream, gateway: setup.start() }, authority }
+    }
+
+    fn tls(&self) -> SocketAddr {
+        self.house.gateway.listener(0)
+    }
+
+    fn gateway(&self) -> &Gateway {
+        &self.house.gateway
+    }
+
+    /// An answer of HTTP/1 over TLS; the handshake is for the host of the request.
+    fn get(&self, host: &str, target: &str) -> harness::Response {
+        self.authority.send(self.tls(), host, &self.house.get(host, target)).unwrap()
+    }
+
+    /// A connection of HTTP/2 that has begun.
+    fn h2(&self, host: &str) -> harness::tls::Connection {
+        let mut connection = self.authority.connect(self.tls(), host, &["h2"]).unwrap();
+        connection.write(&h2::begin()).unwrap();
+        connection
+    }
+
+    /// What curl prints, with these arguments in front of the address.
+    fn curl(&self, arguments: &[&str], host: &str, target: &str) -> String {
+        let port = self.tls().port();
+        let output = Command::new("curl")
+            .args(["-sS", "--max-time", "20", "--resolve", &format!("{host}:{port}:127.0.0.1"), "--cacert"])
+            .arg(self.authority.file())
+            .args(arguments)
+            .arg(format!("https://{host}:{port}{target}"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    }
+}
+
+#[test]
+fn hosts_are_served_over_tls_with_what_is_strongest() {
+    let secure = Secure::start();
+    let mut connection = secure.authority.connect(secure.tls(), "pub.localhost", &["h2", "http/1.1"]).unwrap();
+    let (version, suite, group, protocol) = connection.agreed();
+    assert_eq!((version.as_str(), group.as_str(), protocol.as_str()), ("TLSv1_3", "X25519MLKEM768", "h2"));
+    assert!(suite.starts_with("TLS13_"), "{suite}");
+    connection.write(&h2::begin()).unwrap();
+    connection.write(&h2::get(1, "pub.localhost", "/over-h2?a=1", &[])).unwrap();
+    assert_eq!(h2::status(&h2::read_one_of(&mut connection, &[HEADERS]).unwrap()), 200);
+    let arrived = secure.house.upstream.last();
+    assert_eq!((arrived.target.as_str(), arrived.header("host")), ("/over-h2?a=1", Some("pub.localhost")));
+    assert_eq!(arrived.header("x-forwarded-proto"), Some("https"));
+
+    let answer = secure.get("pub.localhost", "/over-h1");
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.header("strict-transport-security"), None, "only where it is wanted");
+    let entry = secure.gateway().entry_of(&answer);
+    let tls = entry["tls"].as_str().unwrap();
+    assert!(tls.starts_with("TLSv1.3 TLS13_"), "{tls}");
+    assert_eq!(entry["protocol"], "HTTP/1.1");
+    let entries = secure.gateway().logs_when("requests", "path=/over-h2", 1);
+    assert_eq!((&entries[0]["protocol"], &entries[0]["query"]), (&"HTTP/2".into(), &"a=1".into()));
+}
+
+#[test]
+fn a_session_over_tls_has_the_cookie_that_no_plain_page_can_set() {
+    let secure = Secure::with("hsts = \"1y\"", &["tls = true"]);
+    let form = format!("email={}&password={}", encode(MAYA), encode(PASSWORD));
+    let printed = secure.curl(&["-i", "--http2", "--data", &form], "mem.localhost", "/.vestibule/login");
+    let head = printed.to_lowercase();
+    assert!(head.starts_with("http/2 303"), "{printed}");
+    assert!(head.contains("strict-transport-security: max-age=31536000"), "{printed}");
+    let cookie = head.lines().find(|line| line.starts_with("set-cookie: __host-vestibule=")).unwrap();
+    for attribute in ["secure", "httponly", "samesite=lax", "path=/"] {
+        assert!(cookie.contains(attribute), "{cookie}");
+    }
+    let cookie = printed.lines().find_map(|line| line.strip_prefix("set-cookie: ")).unwrap();
+    let pair = cookie.split(';').next().unwrap();
+    // Browsers send each cookie as a field of its own on HTTP/2.
+    let mut connection = secure.h2("mem.localhost");
+    let crumbs: [(&str, &[u8]); 3] = [("cookie", b"a=1"), ("cookie", pair.as_bytes()), ("cookie", b"b=2")];
+    connection.write(&h2::get(1, "mem.localhost", "/crumbs", &crumbs)).unwrap();
+    assert_eq!(h2::status(&h2::read_one_of(&mut connection, &[HEADERS]).unwrap()), 200);
+    assert_eq!(secure.house.upstream.last().header("cookie"), Some("a=1; b=2"));
+    assert!(secure.curl(&["-i"], "pub.localhost", "/").contains("max-age=31536000"), "the upstream's answers too");
+    let plain = secure.house.get("pub.localhost", "/").send();
+    assert_eq!(plain.header("strict-transport-security"), None);
+}
+
+#[test]
+fn a_name_without_certificate_ends_the_handshake_and_leaves_an_entry() {
+    let secure = Secure::start();
+    for name in ["nowhere.test", "list.localhost"] {
+        assert!(secure.authority.connect(secure.tls(), name, &[]).is_err(), "{name}");
+        let entry = &secure.gateway().logs_when("requests", &format!("host={name}"), 1)[0];
+        assert_eq!((&entry["reason"], &entry["origin"]), (&"circuit_not_found".into(), &"no_route".into()), "{entry}");
+        assert_eq!((&entry["status_code"], &entry["source_ip"]), (&0.into(), &"127.0.0.1".into()), "{entry}");
+    }
+    let mut stream = TcpStream::connect(secure.tls()).unwrap();
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: pub.localhost\r\n\r\n").unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    drop(stream.read_to_end(&mut Vec::new()));
+    secure.gateway().logs_when("requests", "reason=malformed_request&status_code=0", 1);
+    assert_eq!(secure.gateway().metric("vestibule_tls_handshakes_failed_total", &[]) as u64, 3);
+    assert_eq!(secure.get("pub.localhost", "/").status, 200);
+}
+
+#[test]
+fn a_connection_for_one_circuit_is_not_for_another() {
+    let secure = Secure::start();
+    let other = secure.house.get("mem.localhost", "/");
+    let answer = secure.authority.send(secure.tls(), "pub.localhost", &other).unwrap();
+    assert_eq!((answer.status, answer.reason().as_str()), (421, "misdirected"));
+    assert_eq!(answer.header("x-vestibule"), Some("no_route"));
+    assert_eq!(secure.gateway().entry_of(&answer)["reason"], "misdirected");
+    let mut connection = secure.h2("pub.localhost");
+    connection.write(&h2::get(1, "mem.localhost", "/coalesced", &[])).unwrap();
+    h2::read_one_of(&mut connection, &[HEADERS]).unwrap();
+    let entry = &secure.gateway().logs_when("requests", "path=/coalesced", 1)[0];
+    assert_eq!((&entry["status_code"], &entry["reason"]), (&421.into(), &"misdirected".into()));
+    connection.write(&h2::get(3, "pub.localhost", "/own", &[])).unwrap();
+    assert_eq!(h2::status(&h2::read_one_of(&mut connection, &[HEADERS]).unwrap()), 200, "the connection goes on");
+    assert_eq!(secure.house.upstream.count(), 1);
+    let unknown = secure.house.get("nowhere.localhost", "/");
+    assert_eq!(secure.authority.send(secure.tls(), "pub.localhost", &unknown).unwrap().status, 404);
+}
+
+/// Names and values.
+type Fields<'a> = &'a [(&'a str, &'a [u8])];
+
+#[test]
+fn streams_that_are_no_requests_reach_nobody_and_have_an_entry_each() {
+    let secure = Secure::start();
+    let long = "x".repeat(17 << 10);
+    let many: Vec<(String, &[u8])> = (0..101).map(|number| (format!("x-{number}"), b"1".as_slice())).collect();
+    let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+    let target = format!("/{}", "x".repeat(9000));
+    let cases: [(&str, &str, &str, Fields<'_>); 10] = [
+        ("malformed_request", "pub.localhost", "x", &[]),
+        ("malformed_request", "pub.localhost", "*", &[]),
+        ("malformed_request", "pub.localhost", "https://mem.localhost/", &[]),
+        ("malformed_request", "pub.localhost", "/", &[("host", b"mem.localhost")]),
+        ("malformed_request", "a,b", "/", &[]),
+        ("malformed_request", "pub.localhost", "/", &[("content-length", b"0"), ("content-length", b"0")]),
+        ("malformed_request", "pub.localhost", "/", &[("content-length", b"+0")]),
+        ("head_too_large", "pub.localhost", "/", &[("x-long", long.as_bytes())]),
+        ("head_too_large", "pub.localhost", "/", &many),
+        ("head_too_large", "pub.localhost", &target, &[]),
+    ];
+    let mut told = Vec::new();
+    for (number, (reason, host, path, more)) in cases.iter().enumerate() {
+        let mut connection = secure.h2("pub.localhost");
+        connection.write(&h2::get(1, host, path, more)).unwrap();
+        // The library ends what it does not understand; all else is answered, and told in an entry.
+        let Ok(answer) = h2::read_one_of(&mut connection, &[HEADERS, RST_STREAM, GOAWAY]) else { continue };
+        if answer.kind == HEADERS {
+            assert_ne!(h2::status(&answer), 200, "case {number}");
+            told.push(*reason);
+            let wanted = told.iter().filter(|one| *one == reason).count();
+            let entries = secure.gateway().logs_when("requests", &format!("reason={reason}&protocol=HTTP/2"), wanted);
+            assert_eq!(entries.len(), wanted, "case {number}");
+            connection.write(&h2::get(3, "nowhere.localhost", "/", &[])).unwrap();
+            let next = h2::read_one_of(&mut connection, &[HEADERS]).unwrap();
+            assert_eq!(h2::status(&next), 404, "case {number}: the connection goes on");
+        }
+    }
+    assert!(told.len() > 5, "{told:?}");
+    // What the library refuses by itself.
+    let by_library: [Fields<'_>; 7] = [
+        &[("Upper", b"x")],
+        &[("connection", b"close")],
+        &[("transfer-encoding", b"chunked")],
+        &[("te", b"gzip")],
+        &[("x-break", b"a\r\nx-evil: 1")],
+        &[("x-null", b"a\0b")],
+        &[(":path", b"/again")],
+    ];
+    for more in by_library {
+        let mut connection = secure.h2("pub.localhost");
+        connection.write(&h2::get(1, "pub.localhost", "/", more)).unwrap();
+        let answer = h2::read_one_of(&mut connection, &[HEADERS, RST_STREAM, GOAWAY]);
+        assert!(answer.as_ref().map_or(true, |frame| h2::status(frame) != 200), "{more:?}: {answer:?}");
+    }
+    for method in ["CONNECT", "TRACE"] {
+        let line: [(&str, &[u8]); 4] =
+            [(":method", method.as_bytes()), (":scheme", b"https"), (":authority", b"pub.localhost"), (":path", b"/")];
+        let mut connection = secure.h2("pub.localhost");
+        let flags = h2::END_HEADERS | h2::END_STREAM;
+        connection.write(&h2::frame(HEADERS, flags, 1, &h2::fields(&line))).unwrap();
+        let answer = h2::read_one_of(&mut connection, &[HEADERS, RST_STREAM, GOAWAY]).unwrap();
+        assert_ne!(h2::status(&answer), 200, "{method}");
+    }
+    assert_eq!(secure.house.upstream.count(), 0);
+}
+
+#[test]
+fn what_is_no_request_over_tls_is_told_so() {
+    let secure = Secure::with("hsts = \"1y\"", &["tls = true"]);
+    for (head, status) in [
+        ("GET / HTTP/1.1\r\nHost: pub.localhost\r\nHost: pub.localhost\r\n\r\n", "400"),
+        ("POST / HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: 5, 5\r\n\r\nhello", "400"),
+        ("GET / HTTP/1.1\nHost: pub.localhost\n\n", "400"),
+        ("TRACE / HTTP/1.1\r\nHost: pub.localhost\r\n\r\n", "405"),
+    ] {
+        let mut connection = secure.authority.connect(secure.tls(), "pub.localhost", &["http/1.1"]).unwrap();
+        connection.write(head.as_bytes()).unwrap();
+        let answer = connection.read_to_end();
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head:?}: {answer}");
+        assert!(answer.to_lowercase().contains("strict-transport-security: max-age=31536000"), "{answer}");
+    }
+    let entries = secure.gateway().logs_when("requests", "reason=malformed_request", 4);
+    assert!(entries.iter().all(|entry| entry["tls"].as_str().is_some_and(|tls| tls.starts_with("TLSv1.3"))));
+    assert_eq!(secure.house.upstream.count(), 0);
+}
+
+#[test]
+fn floods_of_frames_end_the_connection_and_nothing_else() {
+    let secure = Secure::start();
+    let resets: Vec<u8> = (0..1000)
+        .flat_map(|number| {
+            let stream = number * 2 + 1;
+            [h2::get(stream, "pub.localhost", "/", &[("x", &[0; 1])]), h2::frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])]
+                .concat()
+        })
+        .collect();
+    let line: [(&str, &[u8]); 1] = [(":method", b"GET")];
+    let mut continued = h2::frame(HEADERS, h2::END_STREAM, 1, &h2::fields(&line));
+    for number in 0..20_000 {
+        continued.extend(h2::frame(h2::CONTINUATION, 0, 1, &h2::fields(&[(&format!("x-{number}"), &[b'x'; 64])])));
+    }
+    let empty: Vec<u8> = (0..50_000).flat_map(|_| h2::frame(h2::CONTINUATION, 0, 1, &[])).collect();
+    let empty = [h2::frame(HEADERS, h2::END_STREAM, 1, &h2::fields(&line)), empty].concat();
+    for (what, flood) in [("resets", resets), ("continuations", continued), ("empty continuations", empty)] {
+        let mut connection = secure.h2("pub.localhost");
+        // The other side ends it while we still write.
+        drop(connection.write(&flood));
+        let end = h2::read_one_of(&mut connection, &[GOAWAY]);
+        assert!(end.as_ref().map_or(true, |frame| frame.kind == GOAWAY), "{what}: {end:?}");
+    }
+    assert_eq!(secure.get("pub.localhost", "/").status, 200);
+}
+
+#[test]
+fn a_plain_listener_leads_to_https_and_nowhere_else() {
+    let secure = Secure::with("trusted_proxies = []", &["tls = true", "redirect_to_https = true"]);
+    let (tls, plain) = (secure.tls().port(), secure.gateway().listener(1));
+    let ask = |method: &str, host: &str, target: &str| harness::Request::new(plain, method, host, target).send();
+    let led = ask("GET", &format!("pub.localhost:{}", plain.port()), "/a//b?c=%2F&d");
+    assert_eq!(led.status, 308);
+    let location = format!("https://pub.localhost:{tls}/a//b?c=%2F&d");
+    assert_eq!((led.header("location"), led.header("x-vestibule")), (Some(location.as_str()), Some("rule")));
+    assert_eq!(ask("POST", "PUB.localhost", "/x").header("location"), Some("https://pub.localhost/x"));
+    assert_eq!(ask("GET", "mem.localhost", "/.vestibule/login").status, 308);
+    let nowhere = ask("GET", "nowhere.localhost", "/");
+    assert_eq!((nowhere.status, nowhere.header("location")), (404, None));
+    let entry = secure.gateway().entry_of(&led);
+    assert_eq!((&entry["status_code"], &entry["circuit"]), (&308.into(), &"pub".into()));
+    assert_eq!(secure.house.upstream.count(), 0);
+}
+
+/// Sends bytes as they are; what came back until the other side closed.
+fn raw(to: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+    drop(stream.write_all(bytes));
+    let mut answer = Vec::new();
+    drop(stream.read_to_end(&mut answer));
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+const CLOSING: &[u8] = b"GET /named HTTP/1.1\r\nHost: pub.localhost\r\nConnection: close\r\n\r\n";
+
+#[test]
+fn a_proxy_header_names_the_client_in_clear_and_before_tls() {
+    let secure = Secure::with(
+        "trusted_proxies = [\"127.0.0.1\"]",
+        &["tls = true, proxy_protocol = true", "proxy_protocol = true"],
+    );
+    let plain = secure.gateway().listener(1);
+    let v1 = b"PROXY TCP4 203.0.113.7 10.0.0.1 4660 443\r\n".as_slice();
+    let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x08\x0a\0\0\x01\x12\x34\x01\xbb".as_slice();
+    let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".as_slice();
+    for (header, client) in [(v1, "203.0.113.7"), (v2, "203.0.113.8"), (local, "127.0.0.1")] {
+        let answer = raw(plain, &[header, CLOSING].concat());
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        assert_eq!(secure.house.upstream.last().header("x-forwarded-for"), Some(client));
+
+        let mut stream = TcpStream::connect(secure.tls()).unwrap();
+        stream.write_all(header).unwrap();
+        let mut connection = secure.authority.shake_hands(stream, "pub.localhost", &[]).unwrap();
+        assert_eq!(connection.send(&secure.house.get("pub.localhost", "/")).unwrap().status, 200);
+        assert_eq!(secure.house.upstream.last().header("x-real-ip"), Some(client));
+    }
+    // Whom the header names is no trusted proxy: what it says of itself is not believed.
+    let forged = b"GET /named HTTP/1.1\r\nHost: pub.localhost\r\nX-Forwarded-For: 6.6.6.6\r\nConnection: close\r\n\r\n";
+    raw(plain, &[v1, forged].concat());
+    assert_eq!(secure.house.upstream.last().header("x-forwarded-for"), Some("203.0.113.7"));
+    let entries = secure.gateway().logs_when("requests", "path=/named&source_ip=203.0.113.7", 2);
+    assert_eq!(entries.len(), 2);
+    let printed = secure.curl(&["--haproxy-protocol", "-o", "/dev/null", "-w", "%{http_code}"], "pub.localhost", "/");
+    assert_eq!(printed, "200");
+
+    let before = secure.house.upstream.count();
+    assert_eq!(raw(plain, CLOSING), "");
+    assert_eq!(raw(secure.tls(), b"PROXY TCP4 nobody\r\n"), "");
+    assert_eq!(secure.gateway().logs_when("requests", "reason=malformed_request", 2)[0]["status_code"], 0);
+    assert_eq!(secure.house.upstream.count(), before);
+}
+
+#[test]
+fn nobody_but_a_trusted_proxy_may_name_a_client() {
+    let secure = Secure::with("trusted_proxies = [\"10.0.0.0/8\"]", &["proxy_protocol = true"]);
+    assert_eq!(raw(secure.tls(), &[b"PROXY TCP4 203.0.113.7 10.0.0.1 4660 443\r\n", CLOSING].concat()), "");
+    let entry = &secure.gateway().logs_when("requests", "reason=ip_restricted", 1)[0];
+    assert_eq!((&entry["source_ip"], &entry["origin"]), (&"127.0.0.1".into(), &"rule".into()));
+    assert_eq!(secure.house.upstream.count(), 0);
+}
+
+#[test]
+fn what_is_not_said_in_time_is_cut() {
+    let server = "trusted_proxies = []\n[server.limits]\nheader_timeout = \"1s\"\nidle_timeout = \"1s\"";
+    let secure = Secure::with(server, &["tls = true"]);
+    let start = Instant::now();
+    let silent = TcpStream::connect(secure.tls()).unwrap();
+    let mut begun = TcpStream::connect(secure.tls()).unwrap();
+    begun.write_all(&[0x16, 3, 1, 2, 0, 1, 0, 1, 0xfc]).unwrap();
+    let no_preface = secure.authority.connect(secure.tls(), "pub.localhost", &["h2"]).unwrap();
+    let mut idle = secure.h2("pub.localhost");
+    for mut stream in [silent, begun, no_preface.socket().try_clone().unwrap()] {
+        stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
+        // An alert may come before the end.
+        drop(stream.read_to_end(&mut Vec::new()));
+    }
+    while h2::read(&mut idle).is_ok() {}
+    assert!(start.elapsed() < Duration::from_secs(4), "{:?}", start.elapsed());
+    assert_eq!(secure.gateway().logs_when("requests", "reason=head_timeout", 2).len(), 2, "begun, and no preface");
+}
+
+#[test]
+fn a_stop_lets_requests_over_tls_end_and_nothing_hold_it_up() {
+    let mut secure = Secure::start();
+    let mut idle = secure.h2("pub.localhost");
+    h2::read(&mut idle).unwrap();
+    let mut silent = TcpStream::connect(secure.tls()).unwrap();
+    let mut running = secure.h2("pub.localhost");
+    running.write(&h2::get(1, "pub.localhost", "/slow/1500", &[])).unwrap();
+    until(Duration::from_secs(5), "the request's start", || (secure.house.upstream.count() == 1).then_some(()));
+    let start = Instant::now();
+    secure.gateway().signal("TERM");
+    assert_eq!(h2::status(&h2::read_one_of(&mut running, &[HEADERS]).unwrap()), 200);
+    assert!(h2::read_one_of(&mut idle, &[GOAWAY]).is_ok());
+    drop(silent.read_to_end(&mut Vec::new()));
+    assert!(secure.house.gateway.wait().success());
+    assert!(start.elapsed() < Duration::from_secs(5), "{:?}", start.elapsed());
+}
+
+#[test]
+fn the_admin_port_with_tls_shows_the_certificate_that_is_there_now() {
+    let authority = Authority::new();
+    let pair = authority.pair("admin", &["localhost"]);
+    let mut gateway = Setup::new("").admin_tls(&pair).prepare();
+    gateway.spawn();
+    let ask = || {
+        let request = gateway.admin_request("GET", "/livez");
+        authority.send(gateway.admin_address(), "localhost", &request).ok()
+    };
+    assert_eq!(until(Duration::from_secs(30), "the admin port", ask).status, 200);
+    let shown = || {
+        let connection = authority.connect(gateway.admin_address(), "localhost", &[]).unwrap();
+        connection.certificate()
+    };
+    let first = shown();
+    authority.pair("admin", &["localhost"]);
+    until(Duration::from_secs(10), "the new certificate", || (shown() != first).then_some(()));
+    let clear = gateway.admin_request("GET", "/livez").try_send();
+    assert!(clear.is_err(), "{clear:?}");
+    let told = harness::command(&["healthcheck", "-c"])
+        .arg(gateway.config())
+        .args(["--admin-url", &format!("https://localhost:{}", gateway.admin_address().port())])
+        .env("SSL_CERT_FILE", authority.file())
+        .output()
+        .unwrap();
+    assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+}
