@@ -74,6 +74,19 @@ fn curl_from(address: &str, to: SocketAddr) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
+/// The code of a program that is to end by itself; it is ended where it does not.
+fn until_ended(child: &mut std::process::Child) -> Option<i32> {
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(20) {
+        if let Some(status) = child.try_wait().unwrap() {
+            return status.code();
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    child.kill().unwrap();
+    child.wait().unwrap().code()
+}
+
 /// Binds a port, and becomes the program with it as systemd would: perl is there wherever Debian is.
 const ACTIVATE: &str = r#"
 use Socket;
@@ -101,9 +114,11 @@ fn sockets_of_systemd_are_taken_by_their_names() {
         command.arg(harness::gateway::program()).args(["run", "-c"]).arg(gateway.config());
         command
     };
-    let refused = activate("other").output().unwrap();
-    let text = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(refused.status.code() == Some(1) && text.contains("\"web\""), "{text}");
+    let mut refused = activate("other").stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut text = String::new();
+    let ended = until_ended(&mut refused);
+    refused.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+    assert!(ended == Some(1) && text.contains("\"web\""), "{ended:?}: {text}");
     let mut running = activate("web").spawn().unwrap();
     // Once the port is bound, the kernel has the connection before the program is there.
     let bound = || gateway.get("pub.localhost", "/").try_send().ok();
