@@ -6,10 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::name::Name;
-use crate::secret::Secret;
+use crate::secret::{self, Secret};
 use crate::shape::{At, Field, Named, Reading, shape};
-use crate::web_address;
-use crate::word::{Word, Wrong, spellings, words};
+use crate::web_address::WebAddress;
+use crate::word::{Word as _, spellings};
 
 /// One hook, which circuits name.
 #[derive(Debug, Clone)]
@@ -37,14 +37,10 @@ pub enum OnFailure {
 
 spellings!(pub OnFailure { "deny" => Deny, "allow" => Allow });
 
-/// `url` as written.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Url(Arc<str>);
-
 shape! {
     /// What `[hooks.NAME]` may say.
     pub(crate) struct RawHook {
-        url: Url,
+        url: WebAddress,
         secret: At<Secret>,
         timeout: At<Duration>,
         on_failure: OnFailure,
@@ -54,8 +50,6 @@ shape! {
 /// Absent where an error was reported, so that nothing is said about circuits that name the hook.
 pub(crate) type Hooks = BTreeMap<Name, Option<Arc<Hook>>>;
 
-/// A shorter secret could be guessed from one signature.
-const SECRET_BYTES_LEAST: usize = 16;
 const TIMEOUT: Duration = Duration::from_secs(4);
 const TIMEOUTS: RangeInclusive<Duration> = Duration::from_secs(3)..=Duration::from_secs(5);
 
@@ -71,13 +65,10 @@ pub(crate) fn check_all(hooks: Named<Name, RawHook>, reading: &mut Reading<'_>) 
 impl RawHook {
     fn check(self, name: &Name, reading: &mut Reading<'_>) -> Option<Hook> {
         let Self { table, url, secret, timeout, on_failure } = self;
-        let url = url.required("url", "\"https://approval.example.net/\"", table, reading);
+        let url = url.required("url", WebAddress::EXAMPLE, table, reading);
         let secret = secret.required("secret", "{ file = \"…\" }", table, reading);
-        if let Some(At { value, span }) = &secret
-            && value.expose().len() < SECRET_BYTES_LEAST
-        {
-            let finding = reading.findings.error(*span, "this secret is too short to sign with");
-            finding.help("make one of 32 random bytes, such as \"openssl rand -hex 32\" prints");
+        if let Some(secret) = &secret {
+            secret::must_sign(secret, reading);
         }
         let timeout = check_timeout(timeout, reading);
         Some(Hook {
@@ -98,17 +89,3 @@ fn check_timeout(timeout: Field<At<Duration>>, reading: &mut Reading<'_>) -> Dur
     }
     value
 }
-
-impl Word for Url {
-    const EXAMPLE: &str = "\"https://approval.example.net/\"";
-
-    fn parse(text: &str) -> Result<Self, Wrong> {
-        let wrong = |what| {
-            Wrong::new(format!("this is not the address of a hook: {what}"))
-                .help(format!("write one such as {}", Self::EXAMPLE))
-        };
-        web_address::parse(text).map(|_| Self(text.into())).map_err(wrong)
-    }
-}
-
-words!(Url);

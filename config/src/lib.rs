@@ -6,6 +6,8 @@
 
 pub mod access;
 pub mod admin;
+pub mod alert;
+pub mod anchors;
 pub mod certificate;
 pub mod circuit;
 pub mod cors;
@@ -45,7 +47,6 @@ mod identity;
 mod login;
 mod mask;
 mod network;
-mod notice;
 mod origin;
 mod phc;
 mod render;
@@ -69,6 +70,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 pub use access::{Access, AllowEntry, SharedSecret, SignInWay};
+pub use alert::Alert;
 pub use circuit::{
     AddressRules, Circuit, CircuitPath, HostHeader, IdentityHeaders, Rewrite, Upstream, UpstreamAddress,
 };
@@ -113,6 +115,8 @@ pub struct Settings {
     pub hooks: BTreeMap<Name, Arc<Hook>>,
     /// `[[tests]]`, in the file's order.
     pub tests: Vec<scenario::Scenario>,
+    /// `[alerts]`
+    pub alerts: BTreeMap<Name, Arc<Alert>>,
     /// Absent: no message is ever sent.
     pub mail: Option<Arc<mail::Mail>>,
     /// Circuits by name, disabled and expired ones too.

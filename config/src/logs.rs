@@ -1,12 +1,10 @@
 //! `[logs]`.
 
 use std::collections::BTreeSet;
-use std::num::NonZeroU32;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::secret::SecretReference;
-use crate::shape::{Field, shape};
+use crate::anchors::{Anchors, RawAnchors};
+use crate::shape::{Field, Reading, shape};
 use crate::units::{self, ByteSize};
 use crate::word::{Word, Wrong, spellings, words};
 
@@ -27,24 +25,6 @@ pub struct Logs {
     pub audit: Kept,
     /// `[logs.anchors]`
     pub anchors: Anchors,
-}
-
-/// When the heads of the logs go elsewhere, and where to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Anchors {
-    /// At the latest after this time.
-    pub every: Duration,
-    /// And after so many entries of all logs.
-    pub entries: NonZeroU32,
-    /// Empty: nowhere, and none are made.
-    pub to: Vec<AnchorPlace>,
-}
-
-/// A place that anchors go to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum AnchorPlace {
-    /// A folder, `file:///…`.
-    Folder(PathBuf),
 }
 
 /// How long one log is kept. Whole segments go, the oldest first.
@@ -132,45 +112,10 @@ shape! {
     }
 }
 
-shape! {
-    /// What `[logs.anchors]` may say.
-    pub(crate) struct RawAnchors {
-        every: Duration,
-        entries: NonZeroU32,
-        to: Vec<AnchorPlace>,
-    }
-    later {
-        s3: RawBucket => "write to = [\"file:///…\"], a folder on another machine",
-    }
-}
-
-shape! {
-    /// What `[logs.anchors.s3]` may say.
-    pub(crate) unread struct RawBucket {
-        endpoint: String,
-        region: String,
-        access_key: SecretReference,
-        secret_key: SecretReference,
-        mode: ObjectLock,
-        retain: Duration,
-    }
-}
-
-/// `mode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum ObjectLock {
-    Compliance,
-}
-
-spellings!(read ObjectLock { "compliance" => Compliance });
-
 const DAY: Duration = Duration::from_secs(24 * 3600);
 const ACCESS: Kept = Kept { keep: DAY.saturating_mul(400), max_bytes: None };
 const REQUESTS: Kept = Kept { keep: DAY.saturating_mul(30), max_bytes: Some(ByteSize(20 << 30)) };
 const AUDIT: Kept = Kept { keep: DAY.saturating_mul(400), max_bytes: None };
-
-const ANCHOR_EVERY: Duration = Duration::from_secs(3600);
-const ANCHOR_ENTRIES: NonZeroU32 = NonZeroU32::new(10_000).expect("it is not zero");
 
 /// `sync`: from 1 ms to 10 s.
 #[derive(Debug, Clone, Copy)]
@@ -199,7 +144,7 @@ const REDACTED: &[&str] = &[
 const ALWAYS_REDACTED: &[&str] = &["code", "state", "id_token"];
 
 impl RawLogs {
-    pub(crate) fn check(self) -> Logs {
+    pub(crate) fn check(self, reading: &mut Reading<'_>) -> Logs {
         let Self { table: _unused, sync, on_full, redact_query, access, requests, audit, anchors } = self;
         let kept = |kept: Field<RawKept>, default: Kept| kept.optional().map_or(default, |kept| kept.check(default));
         let default = Logs::default();
@@ -214,7 +159,7 @@ impl RawLogs {
             access: kept(access, default.access),
             requests: kept(requests, default.requests),
             audit: kept(audit, default.audit),
-            anchors: anchors.optional().map_or(default.anchors, RawAnchors::check),
+            anchors: anchors.optional().map_or(default.anchors, |anchors| anchors.check(reading)),
         }
     }
 }
@@ -223,46 +168,6 @@ impl RawKept {
     fn check(self, default: Kept) -> Kept {
         let Self { table: _unused, keep, max_bytes } = self;
         Kept { keep: keep.or(default.keep), max_bytes: max_bytes.optional().or(default.max_bytes) }
-    }
-}
-
-impl RawAnchors {
-    fn check(self) -> Anchors {
-        let Self { table: _unused, every, entries, to } = self;
-        let default = Anchors::default();
-        Anchors {
-            every: every.or(default.every),
-            entries: entries.or(default.entries),
-            to: to.optional().unwrap_or(default.to),
-        }
-    }
-}
-
-impl Default for Anchors {
-    fn default() -> Self {
-        Self { every: ANCHOR_EVERY, entries: ANCHOR_ENTRIES, to: Vec::new() }
-    }
-}
-
-impl AnchorPlace {
-    /// As it is written.
-    pub fn to_text(&self) -> String {
-        match self {
-            Self::Folder(folder) => format!("file://{}", folder.display()),
-        }
-    }
-}
-
-impl Word for AnchorPlace {
-    const EXAMPLE: &str = "\"file:///var/lib/vestibule-anchors\"";
-
-    fn parse(text: &str) -> Result<Self, Wrong> {
-        let help = "write \"file://\" and the absolute path of a folder";
-        if text.starts_with("s3://") {
-            return Err(Wrong::new("anchors in S3 are not available yet").help(help));
-        }
-        let folder = text.strip_prefix("file://").map(PathBuf::from).filter(|folder| folder.is_absolute());
-        folder.map(Self::Folder).ok_or_else(|| Wrong::new(format!("{text:?} is no place for anchors")).help(help))
     }
 }
 
@@ -307,4 +212,4 @@ impl Word for SyncEvery {
     }
 }
 
-words!(SyncEvery, AnchorPlace);
+words!(SyncEvery);

@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use crate::Settings;
 use crate::access::SignInWay;
 use crate::admin::RawAdmin;
+use crate::alert::{self, RawAlert};
 use crate::circuit::{self, Circuit, RawCircuit, Surroundings};
 use crate::failed_answers::RawFailedAnswers;
 use crate::fleet::RawFleet;
@@ -20,7 +21,6 @@ use crate::logs::{Logs, RawLogs};
 use crate::mail::RawMail;
 use crate::name::{Email, Host, Name};
 use crate::network::IpSet;
-use crate::notice::RawAlert;
 use crate::project::{Project, RawProject};
 use crate::provider::{self, RawProvider};
 use crate::scenario::{self, RawScenario};
@@ -54,10 +54,10 @@ shape! {
         mail: RawMail,
         hooks: Named<Name, RawHook>,
         tests: Vec<At<RawScenario>>,
+        alerts: Named<Name, RawAlert>,
         tls: RawTls,
     }
     later {
-        alerts: Named<Name, RawAlert> => "watch the metrics of the admin port",
         fleet: RawFleet => "run one node",
     }
 }
@@ -112,6 +112,7 @@ impl RawFile {
             mail,
             hooks,
             tests,
+            alerts,
             tls,
         } = self;
         let (login_host, source) = (login_host(&server), reading.source);
@@ -170,11 +171,12 @@ impl RawFile {
             login_limits: login_limits.optional().map(|limits| limits.check(reading)).unwrap_or_default(),
             failed_answers,
             hooks: hooks.into_iter().filter_map(|(name, hook)| Some((name, hook?))).collect(),
+            alerts: alert::check_all(alerts.or_default(), reading),
             mail,
             tests,
             login: login_host.map(|(host, _)| Arc::new(login::circuit(host, circuits.values(), sessions))),
             circuits,
-            logs: logs.optional().map_or_else(Logs::default, RawLogs::check),
+            logs: logs.optional().map_or_else(Logs::default, |logs| logs.check(reading)),
             tls,
             admin,
             warnings: Vec::new(),

@@ -47,7 +47,8 @@ impl fmt::Debug for TokenHash {
 pub struct Secret(Zeroizing<String>);
 
 impl Secret {
-    pub(crate) fn new(text: Zeroizing<String>) -> Self {
+    /// From the outside, such as the environment of a command.
+    pub fn new(text: Zeroizing<String>) -> Self {
         Self(text)
     }
 
@@ -69,6 +70,9 @@ pub(crate) struct SecretReference;
 
 /// A secret file is not read beyond this; a hash or key takes a fraction of it.
 const FILE_BYTES_MAX: usize = 64 * 1024;
+
+/// Of a secret that signs.
+const SIGNING_BYTES_LEAST: usize = 16;
 
 shape! {
     /// Where a secret stands that is not in the file.
@@ -140,6 +144,14 @@ impl Shape for Secret {
 
     fn schema() -> serde_json::Value {
         RawReference::schema()
+    }
+}
+
+/// Reports one that is too short to sign with: it could be guessed from one signature.
+pub(crate) fn must_sign(secret: &At<Secret>, reading: &mut Reading<'_>) {
+    if secret.value.expose().len() < SIGNING_BYTES_LEAST {
+        let finding = reading.findings.error(secret.span, "this secret is too short to sign with");
+        finding.help("make one of 32 random bytes, such as \"openssl rand -hex 32\" prints");
     }
 }
 

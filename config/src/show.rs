@@ -7,11 +7,13 @@ use std::fmt::Display;
 use crate::Settings;
 use crate::access::AllowEntry;
 use crate::admin::{Admin, AdminTls};
+use crate::alert::Alert;
+use crate::anchors::AnchorPlace;
 use crate::failed_answers::FailedAnswers;
 use crate::hook::Hook;
 use crate::limit::{LoginLimits, RateLimit};
 use crate::listener::Listener;
-use crate::logs::{AnchorPlace, Logs};
+use crate::logs::Logs;
 use crate::mail::Mail;
 use crate::provider::Provider;
 use crate::scenario::{Expectation, Given, Scenario};
@@ -62,6 +64,7 @@ impl Settings {
         self.mail.iter().for_each(|mail| page.mail(mail));
         self.hooks.values().for_each(|hook| page.hook(hook));
         self.tests.iter().enumerate().for_each(|(at, test)| page.test(at, test));
+        self.alerts.values().for_each(|alert| page.alert(alert));
         page.text
     }
 }
@@ -188,6 +191,15 @@ impl Page<'_> {
         self.set("every", text(display_duration(logs.anchors.every)));
         self.set("entries", logs.anchors.entries);
         self.set("to", list(logs.anchors.to.iter().map(AnchorPlace::to_text)));
+        if let Some(s3) = &logs.anchors.s3 {
+            self.table(&["logs", "anchors", "s3"]);
+            self.set("endpoint", text(&s3.endpoint));
+            self.set("region", text(&s3.region));
+            self.set("access_key", text(HIDDEN));
+            self.set("secret_key", text(HIDDEN));
+            self.set("mode", text("compliance"));
+            self.set("retain", text(display_duration(s3.retain)));
+        }
     }
 
     fn admin(&mut self, admin: &Admin) {
@@ -241,6 +253,13 @@ impl Page<'_> {
             circuit.as_ref().map(|circuit| ("circuit", text(circuit))),
         ];
         self.set("expect", inline(expect));
+    }
+
+    fn alert(&mut self, alert: &Alert) {
+        self.table(&["alerts", alert.name.as_str()]);
+        self.set("url", text(&alert.url));
+        self.set("secret", text(HIDDEN));
+        self.set("on", list(alert.on.iter().map(|on| on.as_str())));
     }
 
     fn table(&mut self, path: &[&str]) {

@@ -1,8 +1,29 @@
 //! Addresses of others that the program calls.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use http::uri::{Scheme, Uri};
+
+use crate::word::{Word, Wrong, words};
+
+/// Where somebody is told or asked, as written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct WebAddress(pub(crate) Arc<str>);
+
+impl Word for WebAddress {
+    const EXAMPLE: &str = "\"https://hooks.example.net/vestibule\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        let wrong = |what| {
+            Wrong::new(format!("this is not an address to call: {what}"))
+                .help(format!("write one such as {}", Self::EXAMPLE))
+        };
+        parse(text).map(|_| Self(text.into())).map_err(wrong)
+    }
+}
+
+words!(WebAddress);
 
 /// An address over `https`, or over `http` on this machine, where nobody between can read or answer. What is wrong is
 /// said without the text: it may hold a password.
