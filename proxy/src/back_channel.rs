@@ -1,4 +1,5 @@
-//! The way to identity providers and to the authority that makes certificates: every wait and every body has a bound, no redirect is followed.
+//! The way to others, such as identity providers and the authority that makes certificates: every wait and every body has a
+//! bound, no redirect is followed.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -12,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 /// A longer answer is none.
 const BODY_BYTES: usize = 1 << 20;
-/// Requests at the same time, over all providers; one more waits for its turn within its own time.
+/// Requests at the same time, over all of them; one more waits for its turn within its own time.
 const IN_FLIGHT: usize = 64;
 
 /// One client for all providers, and one for each authority that makes certificates.

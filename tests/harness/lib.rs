@@ -23,6 +23,7 @@ pub mod port;
 pub mod postbox;
 pub mod provider;
 pub mod real_provider;
+pub mod s3;
 pub mod secrets;
 pub mod tls;
 pub mod totp;

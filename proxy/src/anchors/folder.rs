@@ -6,6 +6,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use anyhow::{Context as _, bail};
+use vestibule_logstore::anchor;
+
+use super::Read;
 
 /// Writes a file that must not be there yet; the same file again is no mistake.
 ///
@@ -33,6 +36,23 @@ pub(super) fn put(folder: &Path, name: &str, text: &str) -> anyhow::Result<()> {
         }
         written => written.with_context(|| format!("writing {}", path.display())),
     }
+}
+
+/// All anchors in the folder whose names begin so.
+///
+/// # Errors
+/// When it cannot be read.
+pub(super) fn read_all(folder: &Path, named: &str) -> anyhow::Result<Read> {
+    let mut read = Read::default();
+    for file in fs::read_dir(folder)? {
+        let path = file?.path();
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        if anchor::is_name(&name) && name.starts_with(named) {
+            let text = fs::read_to_string(&path).with_context(|| format!("reading {name}"))?;
+            read.texts.push((name, text));
+        }
+    }
+    Ok(read)
 }
 
 #[cfg(test)]

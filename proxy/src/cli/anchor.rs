@@ -4,10 +4,11 @@ use clap::Subcommand;
 use http::Method;
 use serde_json::Value;
 
-use super::Global;
 use super::client::Client;
 use super::failure::Failure;
-use super::output::Output;
+use super::output::{Output, remark, say};
+use super::{Global, places};
+use crate::anchors::Read;
 
 /// Anchors of one answer.
 const PAGE: usize = 100;
@@ -24,18 +25,25 @@ enum Act {
     /// Make one and send it
     Now,
     /// Those that were made, oldest first
-    List,
+    List(List),
 }
 
-/// Asks the running server.
+#[derive(Debug, clap::Args)]
+struct List {
+    /// Those that are in a place, read there and not asked of the server
+    #[arg(long, value_name = "DIR|s3://…")]
+    at: Option<String>,
+}
+
+/// Asks the running server, or looks at a place.
 pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(), Failure> {
-    let client = Client::new(global)?;
-    match args.act {
+    match &args.act {
         Act::Now => {
-            let made = client.send(Method::POST, "/api/v1/integrity/anchors", &[])?.json()?;
+            let made = Client::new(global)?.send(Method::POST, "/api/v1/integrity/anchors", &[])?.json()?;
             line(&made, output)
         }
-        Act::List => list(&client, output),
+        Act::List(List { at: Some(place) }) => in_place(place, global, output),
+        Act::List(List { at: None }) => list(&Client::new(global)?, output),
     }
 }
 
@@ -50,6 +58,21 @@ fn list(client: &Client, output: &mut Output) -> Result<(), Failure> {
             return Ok(());
         }
     }
+}
+
+fn in_place(place: &str, global: &Global, output: &mut Output) -> Result<(), Failure> {
+    let Read { mut texts, unlocked } = places::read(place, "", global)?;
+    texts.sort();
+    for (name, text) in &texts {
+        match serde_json::from_str(text) {
+            Ok(anchor) => line(&anchor, output)?,
+            Err(_) => say(global, &format!("{name} is not an anchor")),
+        }
+    }
+    if unlocked > 0 {
+        remark(global, &format!("{unlocked} of {} are not locked, or not any more", texts.len()));
+    }
+    Ok(())
 }
 
 fn line(anchor: &Value, output: &mut Output) -> Result<(), Failure> {
