@@ -291,14 +291,15 @@ impl Attempts {
     }
 
     /// It was not. When this returns the count outlives the process, and a lock the power too: killing the process
-    /// gives nobody another try.
-    pub(crate) async fn failed(&self, admitted: Admitted, state: &Arc<State>) {
-        let Some(locked) = admitted.attempt.map(Attempt::fail) else { return };
+    /// gives nobody another try. Whether it locked the account for the address.
+    pub(crate) async fn failed(&self, admitted: Admitted, state: &Arc<State>) -> bool {
+        let Some(locked) = admitted.attempt.map(Attempt::fail) else { return false };
         let (failures, state) = (self.history.failures.clone(), state.clone());
         let write = move || failures.flush().and_then(|()| if locked { state.sync() } else { Ok(()) });
         if let Ok(Err(error)) = tokio::task::spawn_blocking(write).await {
             tracing::error!(error = &error as &dyn std::error::Error, "failed attempt cannot be stored");
         }
+        locked
     }
 }
 

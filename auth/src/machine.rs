@@ -285,7 +285,7 @@ impl Gate {
         }
         // Whose a wrong key is nobody knows.
         let user_id = (shown.token.is_some() || wrong.is_none()).then(|| identity.user_id.clone());
-        let sign_in = SignIn { email: None, user_id, method: shown.method, provider: None, rule: None };
+        let sign_in = SignIn { email: None, user_id, method: shown.method, provider: None, rule: None, locked: false };
         let machine = Some(Machine { sign_in, record, came });
         let location = outside.location.clone();
         Decision { verdict, location, session: None, budget, machine, recheck: false, observed }

@@ -72,6 +72,8 @@ pub struct SignIn {
     pub provider: Option<Arc<str>>,
     /// What let the person in where the circuit's own policy would not: `grants.ID`.
     pub rule: Option<Arc<str>>,
+    /// This failure locked the account for the address.
+    pub locked: bool,
 }
 
 impl From<&Session> for SignIn {
@@ -82,6 +84,7 @@ impl From<&Session> for SignIn {
             method: session.method,
             provider: session.provider.clone(),
             rule: None,
+            locked: false,
         }
     }
 }
@@ -180,8 +183,8 @@ impl Gate {
         Outcome::Verified(Box::new(Verified::new(sign_in, &self.core, draft)))
     }
 
-    async fn fail(&self, sign_in: SignIn, admitted: crate::attempts::Admitted, reason: Reason) -> Outcome {
-        self.attempts.failed(admitted, &self.core.state).await;
+    async fn fail(&self, mut sign_in: SignIn, admitted: crate::attempts::Admitted, reason: Reason) -> Outcome {
+        sign_in.locked = self.attempts.failed(admitted, &self.core.state).await;
         let key = if sign_in.email.is_some() { "login" } else { "shared" };
         Outcome::Failed(sign_in, self.refuse(reason, Kind::SignIn, key))
     }
@@ -208,11 +211,11 @@ impl Gate {
             None => Some(format!("shared:{}", self.name).into()),
             Some(_) => user.map(|user| format!("local:{}", user.email).into()),
         };
-        SignIn { email: account.cloned(), user_id, method, provider: None, rule: None }
+        SignIn { email: account.cloned(), user_id, method, provider: None, rule: None, locked: false }
     }
 
     pub(crate) fn draft(&self, sign_in: &SignIn, fingerprint: String, request: &RequestView<'_>) -> Draft {
-        let SignIn { email, user_id, method, provider: _, rule: _ } = sign_in;
+        let SignIn { email, user_id, method, provider: _, rule: _, locked: _ } = sign_in;
         let (cookie, id) = self.core.sessions.store.new_cookie();
         let source_ip: IpAddr = request.client;
         Draft {

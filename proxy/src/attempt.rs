@@ -18,14 +18,17 @@ use std::time::Duration;
 use http::HeaderMap;
 use http::header::USER_AGENT;
 use moka::sync::Cache;
+use serde_json::json;
 use vestibule_auth::sso::Step;
 use vestibule_auth::{Kind, Location, Method, Reason, Refusal, Session, SessionId, SignIn, Verified};
+use vestibule_config::alert::Occasion;
 use vestibule_config::{Access, Circuit};
 use vestibule_logstore::entry::Common;
 use vestibule_logstore::{AccessEntry, Entry, Unavailable};
 
+use crate::alerts;
 use crate::exceeded::{self, Over};
-use crate::personal::Disguise;
+use crate::personal::{self, Disguise};
 use crate::state::State;
 use crate::visit::Visit;
 
@@ -209,6 +212,17 @@ pub(crate) async fn failed(
     who: &SignIn,
     refusal: &Refusal,
 ) -> Result<(), Unavailable> {
+    if who.locked {
+        let account = who.email.as_deref().map(|email| personal::name(&state.auth, scene.circuit, email.into()));
+        let details = json!({
+            "circuit": scene.circuit.name.as_str(),
+            "account": account.as_deref(),
+            "source_ip": personal::address(scene.circuit, scene.source_ip),
+            "country": scene.location.country.as_deref(),
+            "request_id": scene.request_id,
+        });
+        alerts::raise(state, Occasion::LockOut, scene.circuit.name.as_str(), details);
+    }
     commit(state, scene, &Decided::sign_in(who, FAILED, Some(refusal))).await
 }
 

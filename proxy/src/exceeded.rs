@@ -9,13 +9,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::Serialize;
-use vestibule_auth::{Budget, Reason};
+use serde_json::json;
+use vestibule_auth::{Budget, LOGIN_LIMITS, Reason};
+use vestibule_config::alert::Occasion;
 use vestibule_logstore::entry::Common;
 use vestibule_logstore::{AuditEntry, Entry, Store};
 
 use crate::attempt::Scene;
-use crate::personal;
 use crate::state::State;
+use crate::{alerts, personal};
 
 /// From the first refusal on, everything of one key is one entry.
 const WINDOW_US: i64 = 60_000_000;
@@ -46,6 +48,19 @@ pub(crate) struct Exceeded {
 pub(crate) fn note(state: &State, scene: &Scene<'_>, over: &Over<'_>) {
     state.metrics.rate_limited(&scene.circuit.name.shared(), &over.budget.limit);
     let key = Key { limit: over.budget.limit.clone(), key: shown(state, scene, over) };
+    // What it is locked for was told when it was.
+    if LOGIN_LIMITS.contains(&&*key.limit) && over.reason != Reason::UserLocked {
+        let circuit = scene.circuit.name.as_str();
+        let details = json!({
+            "circuit": circuit,
+            "limit": &*key.limit,
+            "key": &*key.key,
+            "source_ip": personal::address(scene.circuit, scene.source_ip),
+            "country": scene.location.country.as_deref(),
+            "request_id": scene.request_id,
+        });
+        alerts::raise(state, Occasion::BruteForce, &format!("{circuit} {}", key.limit), details);
+    }
     state.exceeded.count(key, scene);
 }
 

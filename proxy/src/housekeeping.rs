@@ -14,7 +14,7 @@ use vestibule_logstore::Keep;
 
 use crate::audit::{Act, Actor};
 use crate::state::State;
-use crate::{anchors, attempt, certificates, edge, exceeded, mail, tunnel};
+use crate::{alerts, anchors, attempt, certificates, edge, exceeded, mail, tunnel};
 
 /// Sessions that are over are taken away, keys that are old give way.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -129,6 +129,7 @@ impl BackgroundService for Housekeeping {
             exceeded::run(self.state.clone()),
             edge::run_flood(self.state.clone()),
             mail::run(self.state.clone()),
+            alerts::run(self.state.clone()),
             certificates::acme::run(self.state.clone()),
             tunnel::run(self.state.clone())
         );

@@ -47,6 +47,7 @@ pub(crate) struct Metrics {
     admin_connections: Gauge,
     reload_successful: Gauge,
     mails: Family<ResultLabels, Counter>,
+    alerts: Family<ResultLabels, Counter>,
     hook_calls: Family<HookLabels, Counter>,
     lasting: lasting::LastingRequests,
     snapshot: Snapshot,
@@ -74,6 +75,8 @@ pub(crate) struct Held<'a> {
     pub(crate) anchor_failures: u64,
     /// Messages that wait to be sent.
     pub(crate) waiting_mails: u64,
+    /// Deliveries of alerts that are not done.
+    pub(crate) waiting_alerts: u64,
 }
 
 /// Numbers that others keep and that are copied in when the page is asked for.
@@ -92,6 +95,7 @@ struct Snapshot {
     pending_sign_ins: Gauge,
     running_hooks: Gauge,
     waiting_mails: Gauge,
+    waiting_alerts: Gauge,
     wanted_sign_ins: Gauge,
     hand_over_codes: Gauge,
     counted_returns: Gauge,
@@ -233,6 +237,7 @@ impl Metrics {
             admin_connections: Gauge::default(),
             reload_successful: Gauge::default(),
             mails: Family::default(),
+            alerts: Family::default(),
             hook_calls: Family::default(),
             lasting: lasting::LastingRequests::default(),
             snapshot: Snapshot::default(),
@@ -333,6 +338,11 @@ impl Metrics {
         self.admin_connections.dec();
     }
 
+    /// One delivery of an alert is done.
+    pub(crate) fn alert(&self, result: &'static str) {
+        self.alerts.get_or_create(&ResultLabels { result }).inc();
+    }
+
     /// What became of a message; one of [`crate::mail::RESULTS`].
     pub(crate) fn mail(&self, result: &'static str) {
         self.mails.get_or_create(&ResultLabels { result }).inc();
@@ -377,6 +387,7 @@ impl Metrics {
         add(to, "admin_connections", "Clients connected to the admin port", &self.admin_connections);
         add(to, "config_last_reload_successful", "1 while the last reload was good", &self.reload_successful);
         add(to, "mails", "Messages to people", &self.mails);
+        add(to, "alerts", "Alerts, for each of their receivers", &self.alerts);
         add(to, "hook_calls", "Questions to hooks", &self.hook_calls);
         self.lasting.register(to);
         let kept = &self.snapshot;
@@ -393,6 +404,7 @@ impl Metrics {
         add(to, "sign_ins_pending", "Sign-ins that wait for a code or a purpose in memory", &kept.pending_sign_ins);
         add(to, "hooks_running", "Questions to hooks without an answer yet", &kept.running_hooks);
         add(to, "mails_waiting", "Messages that wait to be sent", &kept.waiting_mails);
+        add(to, "alerts_waiting", "Deliveries of alerts that are not done", &kept.waiting_alerts);
         add(to, "sign_ins_wanted", "Browsers sent to the login host, in memory", &kept.wanted_sign_ins);
         add(to, "hand_over_codes", "Codes for the way back to a circuit, in memory", &kept.hand_over_codes);
         add(to, "returns_counted", "Browsers whose returns without a session are counted", &kept.counted_returns);
@@ -427,6 +439,7 @@ impl Snapshot {
             anchor_age,
             anchor_failures,
             waiting_mails,
+            waiting_alerts,
         } = *held;
         self.log_queue_depth.set(signed(store.queue_depth));
         self.log_quarantined.set(signed(store.quarantined));
@@ -449,6 +462,7 @@ impl Snapshot {
         self.pending_sign_ins.set(signed(auth.pending_sign_ins));
         self.running_hooks.set(signed(auth.running_hooks));
         self.waiting_mails.set(signed(waiting_mails));
+        self.waiting_alerts.set(signed(waiting_alerts));
         self.wanted_sign_ins.set(signed(auth.wanted_sign_ins));
         self.hand_over_codes.set(signed(auth.hand_over_codes));
         self.counted_returns.set(signed(auth.counted_returns));

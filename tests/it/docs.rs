@@ -28,7 +28,10 @@ fn blocks(text: &str) -> Vec<String> {
 }
 
 /// What the texts name by `env`.
-const SECRETS: [(&str, &str); 3] = [
+const SECRETS: [(&str, &str); 6] = [
+    ("ANCHOR_ACCESS_KEY", "access key"),
+    ("ANCHOR_SECRET_KEY", "secret key"),
+    ("ALERT_SECRET", "0123456789abcdef0123456789abcdef"),
     ("MAYA_TOTP", harness::totp::SECRET),
     ("HOOK_SECRET", "0123456789abcdef0123456789abcdef"),
     ("SMTP_URL", "smtps://vestibule:secret@mail.example.net"),

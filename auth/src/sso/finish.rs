@@ -100,7 +100,7 @@ impl Gate {
     /// bounded by the back channel.
     pub async fn finish_sso(&self, started: Started, callback: Callback<'_>, request: &RequestView<'_>) -> Finished {
         let provider = Some(started.provider.clone());
-        let mut who = SignIn { email: None, user_id: None, method: Method::Sso, provider, rule: None };
+        let mut who = SignIn { email: None, user_id: None, method: Method::Sso, provider, rule: None, locked: false };
         let closed = self.closed().or_else(|| self.address_rules_refuse(request));
         let provider = self.provider(&started.provider);
         let (Some(provider), None) = (provider, &closed) else {

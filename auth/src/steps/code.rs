@@ -52,8 +52,14 @@ impl Gate {
             return None;
         }
         let account = fold(email);
-        let who =
-            SignIn { email: Some(account.clone()), user_id: None, method: Method::Code, provider: None, rule: None };
+        let who = SignIn {
+            email: Some(account.clone()),
+            user_id: None,
+            method: Method::Code,
+            provider: None,
+            rule: None,
+            locked: false,
+        };
         if let Some(refusal) = self.closed().or_else(|| self.address_rules_refuse(request)) {
             return Some(CodeAsked::Forbidden(who, refusal));
         }

@@ -252,8 +252,8 @@ impl Gate {
                 Checked::Good(self.went_on(unfinished, request))
             }
             Err(refusal) if refusal.kind == Kind::SignIn => {
-                self.attempts.failed(admitted, &self.core.state).await;
-                Checked::Wrong(unfinished.who().clone(), refusal, unfinished.tried())
+                let locked = self.attempts.failed(admitted, &self.core.state).await;
+                Checked::Wrong(SignIn { locked, ..unfinished.who().clone() }, refusal, unfinished.tried())
             }
             Err(refusal) => {
                 admitted.forgive();

@@ -11,6 +11,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
 use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
+use vestibule_config::alert::Occasion;
 use vestibule_logstore::query::moment;
 use vestibule_logstore::verify::{self, Extent, LogReport, Progress, Report};
 use vestibule_logstore::{Error, Log, checkpoint};
@@ -20,8 +21,8 @@ use super::logs::{QUEUED, off_the_runtime};
 use super::problem::Problem;
 use super::status::{json as answer, rfc3339_us};
 use super::stream::{Feed, Gone};
-use crate::anchors;
 use crate::audit::Act;
+use crate::{alerts, anchors};
 
 /// A verification reads everything there is; one more waits up to [`QUEUED`], then gets 503.
 pub(super) const VERIFICATIONS_AT_ONCE: usize = 1;
@@ -57,7 +58,14 @@ pub(super) async fn known(call: &Call) -> Result<Value, Problem> {
             .into_iter()
             .map(|it| json!({ "log": it.log.name(), "first": it.first, "last": it.last, "fault": it.fault }))
             .collect();
+        let live = state.live.load();
+        let places = live.settings.logs.anchors.to.iter().map(|place| {
+            let place = place.to_text();
+            let next = state.store.next_anchor_of(&place).map_err(|error| Problem::internal(&error))?;
+            Ok(json!({ "error": state.anchoring.error(&place), "anchors": next, "place": place }))
+        });
         Ok(json!({
+            "anchors": places.collect::<Result<Vec<_>, Problem>>()?,
             "sound": quarantined.is_empty(),
             "quarantined": quarantined,
             "key": key.print(&checkpoint::name(store)),
@@ -256,6 +264,10 @@ pub(super) async fn verify_beside(call: Call) -> Result<(), Problem> {
 
 /// Whoever verifies the logs leaves an entry, and what is wrong is an alert.
 async fn record(call: &Call, report: &Report, shown: &Value) {
+    if !report.is_valid() {
+        let details = json!({ "problem": "not valid", "report": shown });
+        alerts::raise(&call.port.state, Occasion::Verification, "logs", details);
+    }
     let details = shown.to_string();
     let act = Act {
         actor: &call.actor,

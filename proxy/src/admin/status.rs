@@ -33,6 +33,7 @@ pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
         anchor_age: state.anchoring.age(state.clock.now()),
         anchor_failures: state.anchoring.failures(),
         waiting_mails: state.mailer.waiting(),
+        waiting_alerts: state.alerts.waiting(),
     });
     let mut response = Response::new(Body::from(page));
     let openmetrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");

@@ -113,7 +113,7 @@ fn code(query: Option<&str>) -> String {
 }
 
 async fn unknown(visit: &Visit<'_>, refusal: &Refusal) -> Answer {
-    let who = SignIn { email: None, user_id: None, method: Method::None, provider: None, rule: None };
+    let who = SignIn { email: None, user_id: None, method: Method::None, provider: None, rule: None, locked: false };
     let reply = respond::failure(refusal.reason, &asked(visit, "/"));
     // Nothing can be guessed here: who only opens addresses cannot buy disk time.
     if !visit.state.opened.is_recorded(visit.request.client) {

@@ -176,7 +176,7 @@ fn failed(visit: &Visit<'_>, refusal: &Refusal, back: &str) -> Reply {
 }
 
 fn nobody(provider: Option<Arc<str>>) -> SignIn {
-    SignIn { email: None, user_id: None, method: Method::Sso, provider, rule: None }
+    SignIn { email: None, user_id: None, method: Method::Sso, provider, rule: None, locked: false }
 }
 
 /// Of the host that serves the sign-in, with the port that the client named; the scheme's own port stands in no address.

@@ -205,7 +205,7 @@ fn again(visit: &Visit<'_>, ticket: &Ticket, mut left: Unfinished) {
 
 /// No sign-in waits under this ticket in this browser. Guessing is limited as callbacks of providers are.
 async fn unknown(visit: &Visit<'_>, refusal: &Refusal) -> Answer {
-    let who = SignIn { email: None, user_id: None, method: Method::None, provider: None, rule: None };
+    let who = SignIn { email: None, user_id: None, method: Method::None, provider: None, rule: None, locked: false };
     if let Err(limit) = visit.gate.admit_callback(&visit.request) {
         attempt::limited(visit.state, &Scene::of(visit), &who, &limit);
         return sign_in::answered(&who, respond::refusal(&limit, &asked(visit, "/")), limit.reason);

@@ -13,7 +13,7 @@ use super::{
     ReasonLabels, ResultLabels,
 };
 use crate::admin::{REASONS, STREAMS};
-use crate::mail;
+use crate::{alerts, mail};
 
 impl Metrics {
     /// Begins the counters of a configuration's circuits. Those of circuits that are gone stay.
@@ -34,6 +34,7 @@ impl Metrics {
     pub(super) fn expect_what_is_of_no_circuit(&self) {
         self.expect_denials(&Arc::default());
         REASONS.into_iter().for_each(|reason| begin(&self.admin_refused, ReasonLabels { reason }));
+        alerts::RESULTS.into_iter().for_each(|result| begin(&self.alerts, ResultLabels { result }));
         mail::RESULTS.into_iter().for_each(|result| begin(&self.mails, ResultLabels { result }));
         STREAMS.into_iter().for_each(|kind| begin(&self.admin_streams, KindLabels { kind }));
     }

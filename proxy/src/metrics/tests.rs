@@ -21,6 +21,7 @@ fn what_was_never_counted_is_zero_from_the_start() {
             anchor_age: None,
             anchor_failures: 0,
             waiting_mails: 0,
+            waiting_alerts: 0,
         })
     };
     let empty = page(&metrics);
@@ -83,6 +84,8 @@ const PROMISED: &[&str] = &[
     "vestibule_sign_ins_pending 0",
     "vestibule_hooks_running 0",
     "vestibule_mails_waiting 6",
+    "vestibule_alerts_waiting 5",
+    "vestibule_alerts_total{result=\"dropped\"} 0",
     "vestibule_mails_total{result=\"failed\"} 0",
     "vestibule_sign_in_pages_open 0",
     "vestibule_attempts_unrecorded_total 0",
@@ -142,6 +145,7 @@ fn the_page_has_every_promised_name() {
         anchor_age: Some(6),
         anchor_failures: 7,
         waiting_mails: 6,
+        waiting_alerts: 5,
     };
     let page = metrics.encode(&held);
     for line in PROMISED {
