@@ -188,6 +188,15 @@ impl Auth {
         self.core.sweep()
     }
 
+    /// A copy of the state database as it is now, in a folder that is not there yet; the latest uses of sessions, which
+    /// are in memory, are not in it. Blocks.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the database is closed.
+    pub fn copy_state_to(&self, dir: &Path) -> Result<(), Error> {
+        self.core.state.copy_to(dir)
+    }
+
     /// Writes what is only in memory (last use of sessions, failure counters) and closes the database, also for the
     /// clones: from then on no session opens anything. A second call does nothing.
     ///

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, CompactOptions, DB, Direction, IteratorMode, Options,
     WriteBatch,
@@ -122,6 +123,14 @@ impl State {
         })?;
         self.close_files_to_others();
         Ok(())
+    }
+
+    /// A copy of what is stored now, in a folder that is not there yet.
+    pub(crate) fn copy_to(&self, dir: &Path) -> Result<(), Error> {
+        self.with(|db| {
+            db.flush_wal(true)?;
+            Checkpoint::new(db)?.create_checkpoint(dir)
+        })
     }
 
     pub(crate) fn close(&self) -> Result<(), Error> {

@@ -13,7 +13,7 @@ use crate::column::Column;
 use crate::database::column;
 use crate::entry::Log;
 use crate::error::Error;
-use crate::note::{NoteError, PublicKey};
+use crate::note::{self, NoteError, PublicKey, Signer};
 use crate::shared::Shared;
 use crate::tree::{Hash, sha256};
 
@@ -34,7 +34,7 @@ pub struct Anchor {
     pub time: Timestamp,
     /// SHA-256 of the one before, in hexadecimal; absent in the first.
     pub previous: Option<String>,
-    /// Why it was made: `time`, `entries`, `start`, `stop` or `asked`.
+    /// Why it was made: `time`, `entries`, `start`, `stop`, `asked` or `restore`.
     pub cause: String,
     /// Of each log its signed head.
     pub heads: Heads,
@@ -116,7 +116,12 @@ impl Anchor {
 
     /// A name for it, which sorts as the numbers do.
     pub fn name(store: Uuid, number: u64) -> String {
-        format!("vestibule-{store}-{number:010}.json")
+        format!("{}{number:010}.json", Self::names(store))
+    }
+
+    /// With which the names of all anchors of a store begin.
+    pub fn names(store: Uuid) -> String {
+        format!("vestibule-{store}-")
     }
 }
 
@@ -162,12 +167,78 @@ fn hash(text: &str) -> String {
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Makes the next one of the latest heads, which were just signed; none if a log has no head yet.
-pub(crate) fn make(shared: &Shared, now: Timestamp, cause: &str) -> Result<Option<Kept>, Error> {
+/// Heads that are lost: they were anchored before the log was restored from a backup that had less.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost {
+    /// Of which log.
+    pub log: Log,
+    /// Position of the first entry that was anchored and is gone.
+    pub first: u64,
+    /// Position of the last that is known of.
+    pub last: u64,
+    /// The anchor that declares it.
+    pub anchor: u64,
+    /// When that was made.
+    pub time: Timestamp,
+}
+
+/// The heads of a log in anchors that [`check`] found sound which must be in the log, and what was declared lost.
+pub(crate) fn heads(anchors: &[Anchor], log: Log) -> (Vec<String>, Vec<Lost>) {
+    let (mut heads, mut lost) = (Vec::new(), Vec::<Lost>::new());
+    let mut declared: Option<(u64, &Anchor)> = None;
+    for anchor in anchors.iter().rev() {
+        let note = anchor.heads.of(log);
+        let size: u64 = note.lines().nth(1).and_then(|size| size.parse().ok()).unwrap_or(0);
+        match declared {
+            Some((kept, by)) if size > kept => match lost.last_mut().filter(|lost| lost.anchor == by.number) {
+                Some(lost) => lost.last = lost.last.max(size - 1),
+                None => lost.push(Lost { log, first: kept, last: size - 1, anchor: by.number, time: by.time }),
+            },
+            Some(_) | None => heads.push(note.to_owned()),
+        }
+        if let Some(kept) = note::restored(note).filter(|kept| declared.is_none_or(|(before, _)| *kept < before)) {
+            declared = Some((kept, anchor));
+        }
+    }
+    (heads, lost)
+}
+
+/// What anchors that [`check`] found sound declare lost, of all logs.
+pub fn lost(anchors: &[Anchor]) -> Vec<Lost> {
+    Log::ALL.into_iter().flat_map(|log| heads(anchors, log).1).collect()
+}
+
+/// Takes anchors that are younger than the store, which was restored from before them; they follow its own.
+pub(crate) fn adopt(shared: &Shared, anchors: &[Kept]) -> Result<(), Error> {
+    let slot = shared.db.read();
+    let Some(db) = slot.as_ref() else { return Ok(()) };
+    let mut batch = WriteBatch::default();
+    anchors.iter().for_each(|kept| batch.put_cf(&column(db, Column::Note), name(kept.number), &kept.text));
+    db.write(batch)?;
+    Ok(db.flush_wal(true)?)
+}
+
+/// Makes the next one of the latest heads, which were just signed; none if a log has no head yet. That of a restored
+/// store declares what each log kept.
+pub(crate) fn make(
+    shared: &Shared,
+    now: Timestamp,
+    cause: &str,
+    restored: Option<(&Signer, [u64; 3])>,
+) -> Result<Option<Kept>, Error> {
     let slot = shared.db.read();
     let Some(db) = slot.as_ref() else { return Ok(None) };
     let [access, requests, audit] = Log::ALL.map(|log| checkpoint::last(db, log));
     let (Some(access), Some(requests), Some(audit)) = (access?, requests?, audit?) else { return Ok(None) };
+    let [access, requests, audit] = [access.note, requests.note, audit.note];
+    let [access, requests, audit] = match restored {
+        None => [access, requests, audit],
+        Some((signer, [of_access, of_requests, of_audit])) => [
+            declared(signer, access, of_access),
+            declared(signer, requests, of_requests),
+            declared(signer, audit, of_audit),
+        ],
+    };
     let last = last(db)?;
     let anchor = Anchor {
         store: shared.store.to_string(),
@@ -175,12 +246,17 @@ pub(crate) fn make(shared: &Shared, now: Timestamp, cause: &str) -> Result<Optio
         time: now,
         previous: last.map(|last| hash(&last.text)),
         cause: cause.to_owned(),
-        heads: Heads { access: access.note, requests: requests.note, audit: audit.note },
+        heads: Heads { access, requests, audit },
     };
     let kept = Kept { number: anchor.number, text: anchor.to_text() };
     db.put_cf(&column(db, Column::Note), name(kept.number), &kept.text)?;
     db.flush_wal(true)?;
     Ok(Some(kept))
+}
+
+/// The same head, with what its log kept.
+fn declared(signer: &Signer, note: String, kept: u64) -> String {
+    signer.public_key().open(&note).map_or(note, |head| signer.sign_restored(&head, kept))
 }
 
 fn name(number: u64) -> [u8; 9] {
@@ -299,5 +375,38 @@ mod tests {
             check(&chain(1), Uuid::max(), &signer().public_key()).unwrap_err(),
             [Broken::OtherStore { number: 0 }]
         );
+    }
+
+    #[test]
+    fn what_a_restoring_declared_lost_is_not_looked_for() {
+        let anchor = |number: u64, size: u64, kept: Option<u64>| {
+            let head = |log: Log| {
+                let head = Checkpoint { origin: crate::checkpoint::origin(Uuid::nil(), log), size, root: [0; 32] };
+                kept.map_or_else(|| signer().sign(&head), |kept| signer().sign_restored(&head, kept))
+            };
+            let [access, requests, audit] = Log::ALL.map(head);
+            let (store, previous, cause) = (Uuid::nil().to_string(), None, String::new());
+            let heads = Heads { access, requests, audit };
+            Anchor { store, number, time: Timestamp::UNIX_EPOCH, previous, cause, heads }
+        };
+        // Backed up at 15, restored twice: anchor 5 declares what 4 had, too.
+        let anchors = [
+            anchor(0, 10, None),
+            anchor(1, 20, None),
+            anchor(2, 30, None),
+            anchor(3, 17, Some(15)),
+            anchor(4, 40, None),
+            anchor(5, 13, Some(12)),
+            anchor(6, 50, None),
+        ];
+        let (kept, lost) = heads(&anchors, Log::Audit);
+        let sizes: Vec<_> = kept.iter().filter_map(|note| note.lines().nth(1)).collect();
+        assert_eq!(sizes, ["50", "13", "10"]);
+        let time = Timestamp::UNIX_EPOCH;
+        assert_eq!(lost, [Lost { log: Log::Audit, first: 12, last: 39, anchor: 5, time }]);
+        assert_eq!(super::lost(&anchors).len(), 3);
+        // A line that nobody signed declares nothing: such a note is not believed.
+        let forged = anchors[1].heads.audit.replacen("\n\n", "\nrestored 1\n\n", 1);
+        assert!(note::restored(&forged).is_some() && signer().public_key().open(&forged).is_err());
     }
 }

@@ -16,6 +16,9 @@ const ED25519_NOTE: u8 = 1;
 /// Bytes of a seed, and of a public key.
 pub const KEY_LEN: usize = 32;
 
+/// Begins the line after a checkpoint that says how many entries a restored log kept.
+const RESTORED: &str = "restored ";
+
 /// Signs checkpoints.
 pub struct Signer {
     key: Ed25519KeyPair,
@@ -75,7 +78,16 @@ impl Signer {
 
     /// The note of a checkpoint.
     pub fn sign(&self, checkpoint: &Checkpoint) -> String {
-        let text = checkpoint.text();
+        self.sign_text(checkpoint, checkpoint.text())
+    }
+
+    /// The note of a checkpoint of a log that was restored, and held `kept` entries then: heads of it that were signed
+    /// before and have more are of entries that are gone.
+    pub fn sign_restored(&self, checkpoint: &Checkpoint, kept: u64) -> String {
+        self.sign_text(checkpoint, format!("{}{RESTORED}{kept}\n", checkpoint.text()))
+    }
+
+    fn sign_text(&self, checkpoint: &Checkpoint, text: String) -> String {
         let id = self.public_key().id(&checkpoint.origin);
         let signature = [&id, self.key.sign(text.as_bytes()).as_ref()].concat();
         format!("{text}\n\u{2014} {} {}\n", checkpoint.origin, BASE64_STANDARD.encode(signature))
@@ -152,6 +164,12 @@ impl Checkpoint {
         let number: u64 = size.parse().ok()?;
         (number.to_string() == size).then_some(Self { origin, size: number, root })
     }
+}
+
+/// How many entries a log kept when it was restored, if a note says that it was. It is of worth in a note that
+/// [`PublicKey::open`] believes.
+pub fn restored(note: &str) -> Option<u64> {
+    note.lines().nth(3)?.strip_prefix(RESTORED)?.parse().ok()
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use rocksdb::checkpoint::Checkpoint;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 use uuid::Uuid;
@@ -42,6 +43,9 @@ const COMMIT_DISK: Duration = Duration::from_secs(10);
 
 /// An append that may wait waits this long for room in its lane.
 const APPEND_ROOM: Duration = Duration::from_secs(5);
+
+/// Ids of requests that a restored store leaves out: more than it gave out since its backup.
+const LEFT_OUT: u64 = 1 << 36;
 
 thread_local! {
     static ENCODED: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
@@ -230,7 +234,48 @@ impl Store {
     /// When the disk refuses.
     pub fn anchor(&self, signer: &Signer, now: Timestamp, cause: &str) -> Result<Option<anchor::Kept>, Error> {
         self.sign(signer, now)?;
-        anchor::make(&self.handle.shared, now, cause)
+        anchor::make(&self.handle.shared, now, cause, None)
+    }
+
+    /// A copy of what is stored now, in a folder that is not there yet: files that never change are shared with it where
+    /// the file system can. Blocks for as long as it takes to write out what is in memory.
+    ///
+    /// # Errors
+    /// When the disk refuses, or the store is being opened again.
+    pub fn copy_to(&self, dir: &Path) -> Result<(), Error> {
+        let slot = self.handle.shared.db.read();
+        let db = slot.as_ref().ok_or(Error::Damaged { what: "the log store is not open" })?;
+        db.flush_wal(true)?;
+        Ok(Checkpoint::new(db)?.create_checkpoint(dir)?)
+    }
+
+    /// After a store was restored from a backup: takes the anchors that were made since, so that the next one follows
+    /// them, and leaves out request ids that may have been given out since. Nothing else may be written yet.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn adopt(&self, younger: &[anchor::Kept]) -> Result<(), Error> {
+        let shared = &self.handle.shared;
+        anchor::adopt(shared, younger)?;
+        let slot = shared.db.read();
+        slot.as_ref().map_or(Ok(()), |db| {
+            Ok(database::reserve_requests(db, shared.request_ids.counter().saturating_add(LEFT_OUT))?)
+        })
+    }
+
+    /// As [`Self::anchor`], of a store that was restored with so many entries of each log: heads with more that were
+    /// anchored before are lost, and this says so.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn anchor_restored(
+        &self,
+        signer: &Signer,
+        now: Timestamp,
+        kept: [u64; 3],
+    ) -> Result<Option<anchor::Kept>, Error> {
+        self.sign(signer, now)?;
+        anchor::make(&self.handle.shared, now, "restore", Some((signer, kept)))
     }
 
     /// The latest anchor.

@@ -124,6 +124,37 @@ impl Act<'_> {
     }
 }
 
+/// What a command did to the data of a server that does not run.
+pub(crate) fn of_command<'a>(action: &'a str, resource: &'a str, now: Timestamp, details: &'a str) -> AuditEntry<'a> {
+    AuditEntry {
+        common: Common {
+            time: now.as_microsecond(),
+            request_id: None,
+            source_ip: None,
+            country: None,
+            subdivision: None,
+            city: None,
+            asn: None,
+            user_agent: None,
+            revision: None,
+            event_count: None,
+            node: None,
+        },
+        actor: Some("vestibule"),
+        actor_type: "system",
+        action_type: "admin",
+        action,
+        resource_type: "system",
+        resource: Some(resource),
+        status: "success",
+        http_status: None,
+        duration_ms: None,
+        before: None,
+        after: None,
+        details: Some(details),
+    }
+}
+
 /// What an entry borrows besides the act.
 struct Surroundings {
     location: Location,

@@ -11,11 +11,13 @@
 
 mod admin;
 mod admit;
+mod alerts;
 mod anchors;
 mod answer;
 mod attempt;
 mod audit;
 mod back_channel;
+mod backup;
 mod certificates;
 mod classify;
 pub mod cli;
@@ -23,6 +25,7 @@ mod client_address;
 mod context;
 mod cookie;
 mod demo;
+mod digest;
 mod drain;
 mod edge;
 mod exceeded;

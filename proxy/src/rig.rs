@@ -16,8 +16,10 @@ use vestibule_config::FileSource;
 use vestibule_logstore::note::Signer;
 use vestibule_logstore::{Log, Options, Query, Store};
 
+use crate::alerts::Alerts;
 use crate::anchors::Anchoring;
 use crate::attempt::{Opened, Refused};
+use crate::back_channel::Network;
 use crate::edge::Flood;
 use crate::exceeded::Exceeded;
 use crate::mail::Mailer;
@@ -59,6 +61,8 @@ pub(crate) fn example() -> String {
 impl Rig {
     /// Opens everything on this file.
     pub(crate) fn new(text: &str) -> Self {
+        // Whoever was first has made it the process's own.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("vestibule.toml");
         fs::write(&file, text).unwrap();
@@ -80,6 +84,7 @@ impl Rig {
             signer: Signer::from_seed(&[7; 32]).unwrap(),
             anchoring: Anchoring::default(),
             clock: clock.clone(),
+            data_dir: folder.path().to_owned(),
             config_path: file.clone(),
             reloads: Reloads::default(),
             refused: Refused::default(),
@@ -88,6 +93,8 @@ impl Rig {
             exceeded: Exceeded::default(),
             lasting: Arc::default(),
             mailer: Mailer::default(),
+            alerts: Alerts::default(),
+            network: Arc::new(Network::default()),
             serving: true.into(),
             stopping: watch::Sender::new(false),
         });

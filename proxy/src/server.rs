@@ -18,10 +18,12 @@ use vestibule_config::{FileSource, Settings};
 use vestibule_logstore::{Options, Store, checkpoint};
 
 use crate::admin;
+use crate::alerts::{self, Alerts};
 use crate::anchors::{self, Anchoring};
 use crate::attempt::{Opened, Refused};
 use crate::audit::{Act, Actor};
 use crate::back_channel::Network;
+use crate::backup;
 use crate::drain::Drain;
 use crate::edge::{Edge, Flood, Listening, Socket, bind, bind_all};
 use crate::exceeded::Exceeded;
@@ -69,6 +71,7 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
 
     state.exceeded.flush_all(&state.store);
     state.flood.flush(&state, true);
+    alerts::give_up(&state);
     let noted = note(&state, "system.stop");
     admin.stop();
     let signed = state.store.sign(&state.signer, state.clock.now()).context("signing the logs");
@@ -90,14 +93,21 @@ fn send_last_heads(state: &Arc<State>) {
     }
 }
 
+/// The log store of a data folder.
+pub(crate) fn open_logs(data_dir: &Path, sync: Duration) -> Result<Store, vestibule_logstore::Error> {
+    let options = Options { sync, queue_entries: QUEUE_ENTRIES, queue_bytes: QUEUE_BYTES };
+    Store::open(&data_dir.join("logs"), options)
+}
+
 fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyhow::Result<State> {
     let data_dir = settings.server.data_dir.clone();
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data_dir);
     made.with_context(|| format!("data folder {data_dir:?} cannot be made"))?;
-    let options = Options { sync: settings.logs.sync, queue_entries: QUEUE_ENTRIES, queue_bytes: QUEUE_BYTES };
-    let store = Store::open(&data_dir.join("logs"), options)?;
+    backup::look_after(&data_dir)?;
+    let store = open_logs(&data_dir, settings.logs.sync)?;
     store.set_keep(housekeeping::keep(&settings.logs));
-    let auth = Auth::open(&data_dir, clock.clone(), Arc::new(Network::default()))?;
+    let network = Arc::new(Network::default());
+    let auth = Auth::open(&data_dir, clock.clone(), network.clone())?;
     let live = Live::new(settings, &auth, None, clock.now());
     let failed = explain::failures(&live, &*clock);
     if !failed.is_empty() {
@@ -118,11 +128,14 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
         exceeded: Exceeded::default(),
         lasting: Arc::default(),
         mailer: Mailer::default(),
+        alerts: Alerts::default(),
+        network,
         request_ids: store.request_ids(),
         signer: signing::load_or_make(&data_dir)?,
         anchoring: Anchoring::default(),
         store,
         clock,
+        data_dir,
         config_path: config_path.to_owned(),
         reloads: Reloads::default(),
         serving: false.into(),

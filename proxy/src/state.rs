@@ -6,11 +6,13 @@ use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
+use vestibule_auth::sso::BackChannel;
 use vestibule_auth::{Auth, Clock, Policy};
 use vestibule_config::Settings;
 use vestibule_logstore::note::Signer;
 use vestibule_logstore::{RequestIds, Store};
 
+use crate::alerts::Alerts;
 use crate::anchors::Anchoring;
 use crate::attempt::{Opened, Refused, Turns};
 use crate::certificates::Certificates;
@@ -54,10 +56,16 @@ pub(crate) struct State {
     pub(crate) lasting: Arc<Lasting>,
     /// Messages to people; `Mailer::default()`, sent by [`crate::mail::run`].
     pub(crate) mailer: Mailer,
+    /// What somebody outside is told of; `Alerts::default()`, sent by [`crate::alerts::run`].
+    pub(crate) alerts: Alerts,
+    /// The way to others.
+    pub(crate) network: Arc<dyn BackChannel>,
     /// Names of requests.
     pub(crate) request_ids: RequestIds,
     /// The one clock.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Where the databases are.
+    pub(crate) data_dir: PathBuf,
     /// The main file, for reloads.
     pub(crate) config_path: PathBuf,
     /// Serialises reloads and remembers how the last one went.

@@ -10,10 +10,16 @@ mod acme;
 mod address;
 // The admin port.
 mod admin;
+// Who is told when something happens that should not.
+mod alerts;
+// Heads of the logs in buckets.
+mod anchors_s3;
 // What upstreams can verify.
 mod assertion;
 // The configuration's change from afar.
 mod config_change;
+// The data folder elsewhere and back.
+mod backup;
 // Networks that are kept out, accounts that are let in again.
 mod bans;
 // Own certificates.

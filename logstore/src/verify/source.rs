@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rocksdb::DB;
 
-use crate::anchor::Anchor;
+use crate::anchor::{self, Anchor};
 use crate::checkpoint::{self, Signed};
 use crate::database::OpenedToRead;
 use crate::entry::Log;
@@ -67,9 +67,9 @@ impl<'a> Source<'a> {
         Ok(Self { log, first: contents.first, view, extent, subtrees, checkpoints, outside: Vec::new(), shared: None })
     }
 
-    /// With heads that were kept elsewhere.
+    /// With heads that were kept elsewhere, but those of entries that a restoring declared lost.
     pub(super) fn and(mut self, anchors: &[Anchor]) -> Self {
-        self.outside = anchors.iter().map(|anchor| anchor.heads.of(self.log).to_owned()).collect();
+        self.outside = anchor::heads(anchors, self.log).0;
         self
     }
 

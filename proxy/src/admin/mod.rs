@@ -1,5 +1,7 @@
 //! The auditor's and operator's port: one table of routes, one door before all of them.
 
+mod alerts;
+mod backups;
 mod bans;
 mod change;
 mod circuits;
@@ -90,6 +92,9 @@ pub(crate) const ROUTES: &[Route] = &[
     changes(Method::POST, "/api/v1/integrity/anchors", |call| Box::pin(integrity::anchor(call))),
     changes(Method::POST, "/api/v1/integrity/erase", |call| Box::pin(ready(erase::erase(call)))),
     token(Method::POST, "/api/v1/integrity/verify", None, Role::Auditor, |call| Box::pin(integrity::verify(call))),
+    log("/api/v1/alerts", LogName::Audit, |call| Box::pin(ready(alerts::list(&call)))),
+    changes(Method::POST, "/api/v1/backups", |call| Box::pin(backups::create(call))),
+    changes(Method::DELETE, "/api/v1/backups", |call| Box::pin(backups::release(call))),
     reads("/api/v1/tokens", |call| Box::pin(ready(tokens::list(&call)))),
     reads("/api/v1/sessions", |call| Box::pin(sessions::list(call))),
     reads("/api/v1/sessions/{id}", |call| Box::pin(sessions::one(call))),

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use vestibule_logstore::{BadParameter, QueryError, Unavailable};
 
 /// Every [`Problem::reason`].
-pub(crate) const REASONS: [&str; 19] = [
+pub(crate) const REASONS: [&str; 20] = [
+    "backup_running",
     "unauthorized",
     "forbidden",
     "misdirected",

@@ -6,6 +6,7 @@
 
 mod admin_link;
 mod anchor;
+mod backup;
 mod ban;
 mod bar;
 mod check;
@@ -26,6 +27,7 @@ mod line;
 mod list;
 mod logs;
 mod output;
+mod places;
 mod prove;
 mod reload;
 mod replay;
@@ -136,6 +138,8 @@ enum Command {
     Prove(prove::Args),
     /// Print a link that opens the web pages once, within five minutes
     AdminLink,
+    /// Copy the data folder, or put a copy back
+    Backup(backup::Args),
     /// Ask the running server whether it is ready
     Healthcheck,
     /// Print a completion script for a shell
@@ -178,6 +182,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::Verify(args) => verify::run(&args, global, output),
         Command::Anchor(args) => anchor::run(&args, global, output),
         Command::Erase(args) => erase::run(&args, global, output),
+        Command::Backup(args) => backup::run(&args, global, output),
         Command::Prove(args) => prove::run(&args, global, output),
         Command::AdminLink => admin_link::run(global, output),
         Command::Healthcheck => healthcheck::run(global, output),

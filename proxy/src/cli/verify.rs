@@ -8,10 +8,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::ValueEnum;
 use http::Method;
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 use vestibule_auth::{Clock as _, SystemClock};
-use vestibule_logstore::anchor::{self, Anchor};
+use vestibule_logstore::anchor::{self, Anchor, Lost};
 use vestibule_logstore::note::PublicKey;
 use vestibule_logstore::query::moment;
 use vestibule_logstore::verify::{self, Extent, Progress};
@@ -21,8 +21,9 @@ use super::bar::Bar;
 use super::client::{Body, Client};
 use super::failure::Failure;
 use super::output::{Output, remark, say};
-use super::{Global, files};
+use super::{Global, files, places};
 use crate::admin::shown_report;
+use crate::anchors::Read;
 use crate::signing;
 
 /// Between two looks how far it is.
@@ -41,10 +42,11 @@ pub(super) struct Args {
     /// beside the logs is taken, which whoever changed them may have changed too
     #[arg(long, value_name = "KEY|FILE")]
     key: Option<String>,
-    /// A folder with anchors, the heads that went elsewhere: only they tell of a tail that was cut. They are compared
-    /// with a folder: that of --data, or the configured one
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["url", "proof"])]
-    anchors: Option<PathBuf>,
+    /// A place with anchors, the heads that went elsewhere: only they tell of a tail that was cut. They are compared
+    /// with a folder: that of --data, or the configured one. A bucket is reached as [logs.anchors.s3] says, or
+    /// AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_ENDPOINT_URL
+    #[arg(long, value_name = "DIR|s3://…", conflicts_with_all = ["url", "proof"])]
+    anchors: Option<String>,
     /// A proof of one entry, made by `vestibule prove`; needs --key
     #[arg(long, value_name = "FILE", requires = "key")]
     proof: Option<PathBuf>,
@@ -89,12 +91,16 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
         Form::Json => output.line(&report.to_string())?,
         Form::Line => page(&report, output)?,
     }
-    let is_valid = report.get("valid").and_then(Value::as_bool).unwrap_or_default();
-    if is_valid { Ok(()) } else { Err(Failure::Unsound) }
+    if is_valid(&report) { Ok(()) } else { Err(Failure::Unsound) }
+}
+
+/// Whether a report has found nothing wrong.
+pub(super) fn is_valid(report: &Value) -> bool {
+    report.get("valid").and_then(Value::as_bool).unwrap_or_default()
 }
 
 /// As printed, or a file with it.
-fn key(text: &str) -> Result<PublicKey, Failure> {
+pub(super) fn key(text: &str) -> Result<PublicKey, Failure> {
     if let Ok(key) = PublicKey::parse(text) {
         return Ok(key);
     }
@@ -107,10 +113,11 @@ fn configured(global: &Global) -> Result<PathBuf, Failure> {
     Ok(files::load(&files::path(global)?).map_err(Failure::Invalid)?.server.data_dir)
 }
 
-fn of_folder(
+/// Verifies a data folder, or the logs in one, against a place with anchors too.
+pub(super) fn of_folder(
     folder: &Path,
     key: Option<PublicKey>,
-    anchors: Option<&Path>,
+    anchors: Option<&str>,
     since: Option<&str>,
     global: &Global,
 ) -> Result<Value, Failure> {
@@ -138,35 +145,35 @@ fn of_folder(
     });
     bar.clear();
     let report = report.with_context(unreadable)?;
-    Ok(shown_report(&report))
+    let mut shown = shown_report(&report);
+    if let Some(shown) = shown.as_object_mut().filter(|_| !anchors.is_empty()) {
+        shown.insert("lost".to_owned(), anchor::lost(&anchors).iter().map(of_lost).collect());
+    }
+    Ok(shown)
 }
 
-/// The anchors in a folder, if nothing is wrong with them.
-fn sound(folder: &Path, store: Uuid, key: &PublicKey, global: &Global) -> Result<Vec<Anchor>, Failure> {
-    let unreadable = || format!("reading the anchors in {}", folder.display());
-    let mut texts = Vec::new();
-    for file in fs::read_dir(folder).with_context(unreadable)? {
-        let path = file.with_context(unreadable)?.path();
-        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        if anchor::is_name(&name) {
-            texts.push((name, fs::read_to_string(&path).with_context(unreadable)?));
-        }
-    }
+fn of_lost(lost: &Lost) -> Value {
+    let Lost { log, first, last, anchor, time } = lost;
+    json!({ "log": log.name(), "first": first, "last": last, "anchor": anchor, "time": time })
+}
+
+/// The anchors of a store in a place, if nothing is wrong with them.
+fn sound(place: &str, store: Uuid, key: &PublicKey, global: &Global) -> Result<Vec<Anchor>, Failure> {
+    let Read { texts, unlocked } = places::read(place, &Anchor::names(store), global)?;
     let anchors = anchor::check(&texts, store, key).map_err(|broken| {
         broken.iter().for_each(|broken| say(global, &format!("error: {broken}")));
         Failure::Unsound
     })?;
-    if anchors.is_empty() {
-        return Err(Failure::NotProven(format!("there are no anchors in {}", folder.display())));
+    let Some(last) = anchors.iter().map(|anchor| anchor.number).max() else {
+        return Err(Failure::NotProven(format!("there are no anchors of this store in {place}")));
+    };
+    remark(global, &format!("{} anchors follow each other up to number {last}", anchors.len()));
+    if unlocked > 0 {
+        remark(
+            global,
+            &format!("{unlocked} of them are not locked, or not any more: whoever owns the place could remove them"),
+        );
     }
-    remark(
-        global,
-        &format!(
-            "{} anchors follow each other up to number {}",
-            anchors.len(),
-            anchors.iter().map(|anchor| anchor.number).max().unwrap_or_default()
-        ),
-    );
     Ok(anchors)
 }
 
@@ -222,7 +229,8 @@ async fn last_line(mut body: Body, bar: &mut Bar) -> Result<Value, Failure> {
     Err(Failure::failed("the server's report broke off"))
 }
 
-fn page(report: &Value, output: &mut Output) -> Result<(), Failure> {
+/// For people.
+pub(super) fn page(report: &Value, output: &mut Output) -> Result<(), Failure> {
     let logs = report.get("logs").and_then(Value::as_object);
     for (name, log) in logs.into_iter().flatten() {
         let number = |name: &str| log.get(name).and_then(Value::as_u64).unwrap_or_default();
@@ -247,6 +255,18 @@ fn page(report: &Value, output: &mut Output) -> Result<(), Failure> {
             let kind = finding.get("kind").and_then(Value::as_str).unwrap_or("?");
             output.line(&format!("          {kind}: entries {} to {}", number("first"), number("last")))?;
         }
+    }
+    for lost in report.get("lost").and_then(Value::as_array).into_iter().flatten() {
+        let number = |name: &str| lost.get(name).and_then(Value::as_u64).unwrap_or_default();
+        let text = |name: &str| lost.get(name).and_then(Value::as_str).unwrap_or("?");
+        output.line(&format!(
+            "{:<9} RESTORED from a backup, says anchor {} of {}: entries {} to {} were anchored before, and are lost",
+            text("log"),
+            number("anchor"),
+            text("time"),
+            number("first"),
+            number("last"),
+        ))?;
     }
     Ok(())
 }
