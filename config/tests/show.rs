@@ -95,6 +95,7 @@ fn the_page_can_be_read_again() {
     let first = everything().show(false);
     let whole = first.replace("client_secret = \"[hidden]\"", "client_secret = { env = \"SECRET\" }");
     let whole = whole.replace("\nsecret = \"[hidden]\"", "\nsecret = { env = \"SECRET\" }");
+    let whole = whole.replace("_key = \"[hidden]\"", "_key = { env = \"SECRET\" }");
     let whole = whole.replace("key = \"[hidden]\"", "key = { env = \"TLS_KEY\" }");
     let whole = whole.replace("totp = \"[hidden]\"", "totp = { env = \"TOTP\" }");
     let whole = whole.replace("smtp = \"[hidden]\"", "smtp = { env = \"SMTP\" }");

@@ -381,7 +381,7 @@ mod tests {
     fn what_a_restoring_declared_lost_is_not_looked_for() {
         let anchor = |number: u64, size: u64, kept: Option<u64>| {
             let head = |log: Log| {
-                let head = Checkpoint { origin: crate::checkpoint::origin(Uuid::nil(), log), size, root: [0; 32] };
+                let head = Checkpoint { origin: checkpoint::origin(Uuid::nil(), log), size, root: [0; 32] };
                 kept.map_or_else(|| signer().sign(&head), |kept| signer().sign_restored(&head, kept))
             };
             let [access, requests, audit] = Log::ALL.map(head);

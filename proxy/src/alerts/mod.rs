@@ -149,7 +149,7 @@ impl Alerts {
     pub(crate) fn list(&self, now: Duration, time: Timestamp) -> Vec<Value> {
         let kept = self.kept.lock();
         let mut all: Vec<_> = kept.waiting.iter().chain(&kept.done).collect();
-        all.sort_by(|a, b| b.time.cmp(&a.time));
+        all.sort_by_key(|delivery| std::cmp::Reverse(delivery.time));
         all.into_iter().map(|delivery| delivery.shown(now, time)).collect()
     }
 

@@ -77,7 +77,7 @@ async fn an_alert_is_tried_at_0_1_5_and_15_minutes_under_one_id() {
     {
         rig.clock.advance(Duration::from_secs(minutes * 60).saturating_sub(Duration::from_secs(1)));
         if minutes > 0 {
-            assert_eq!(receiver.round(&rig, &[]).await, [], "not yet");
+            assert!(receiver.round(&rig, &[]).await.is_empty(), "not yet");
             rig.clock.advance(Duration::from_secs(1));
         }
         let arrived = receiver.round(&rig, &[status]).await;
@@ -108,7 +108,7 @@ async fn equal_alerts_are_one_and_the_next_says_how_many_there_were() {
     // Raised by one round, sent by the same.
     assert_eq!(receiver.round(&rig, &[204]).await[0].1["data"], json!({ "account": "ines", "count": 2 }));
     rig.clock.advance(QUIET);
-    assert_eq!(receiver.round(&rig, &[]).await, []);
+    assert!(receiver.round(&rig, &[]).await.is_empty());
     assert_eq!(listed(&rig).iter().filter(|row| row["state"] == "delivered").count(), 2);
     let raised = || rig.entries(Log::Audit, &[("action", "alert.raise"), ("status", "alert")]);
     until(|| raised().len() == 2).await;

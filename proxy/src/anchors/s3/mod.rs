@@ -64,7 +64,10 @@ impl Objects {
         let answer = self.runtime.block_on(asked)?;
         let text = String::from_utf8_lossy(answer.body());
         let is_locked = answer.status().is_success() && value(&text, "ObjectLockEnabled") == Some("Enabled");
-        let is_unlocked = answer.status() == StatusCode::NOT_FOUND && !text.contains("NoSuchBucket");
+        if value(&text, "Code") == Some("NoSuchBucket") {
+            return Err(refused(&answer));
+        }
+        let is_unlocked = answer.status() == StatusCode::NOT_FOUND;
         if is_unlocked || (answer.status().is_success() && !is_locked) {
             bail!("the bucket has no Object Lock: what is there could be removed; make one that has it from the start");
         }

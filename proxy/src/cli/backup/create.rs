@@ -64,16 +64,13 @@ fn begin(global: &Global) -> Result<(Source, Staged), Failure> {
             Err(failure) => return Err(failure),
         }
     }
-    stopped(global).map_err(|failure| match failure {
-        Failure::Failed(error) if !has_token && is_held(&error) => Failure::Usage(
-            "the server runs: set VESTIBULE_ADMIN_TOKEN to an admin's token, so that it can be asked".into(),
-        ),
-        failure => failure,
-    })
+    let runs = "the server runs: set VESTIBULE_ADMIN_TOKEN to an admin's token, so that it can be asked";
+    stopped(global)
+        .map_err(|failure| if !has_token && is_held(&failure) { Failure::Usage(runs.into()) } else { failure })
 }
 
-fn is_held(error: &anyhow::Error) -> bool {
-    matches!(error.downcast_ref::<Error>(), Some(Error::InUse { .. }))
+fn is_held(failure: &Failure) -> bool {
+    matches!(failure, Failure::Failed(error) if matches!(error.downcast_ref::<Error>(), Some(Error::InUse { .. })))
 }
 
 fn stopped(global: &Global) -> Result<(Source, Staged), Failure> {
@@ -129,7 +126,7 @@ fn take(staged: &Staged, dir: &Path, global: &Global) -> Result<(Manifest, serde
     files::sync(dir).with_context(|| format!("writing {}", dir.display()))?;
     let manifest = Manifest::new(version, time, store, key, kept);
     manifest.check(dir, &mut |_| ())?;
-    let report = of_folder(dir, None, None, global)?;
+    let report = of_folder(dir, None, None, None, global)?;
     Ok((manifest, report))
 }
 

@@ -45,7 +45,7 @@ pub(super) fn run(dir: &Path, key: Option<&str>, global: &Global, output: &mut O
     must_be_empty(data_dir)?;
     let key = key.map(named_key).transpose()?;
     let manifest = verified(dir, global)?;
-    let report = of_folder(dir, key, None, global)?;
+    let report = of_folder(dir, key, None, None, global)?;
     page(&report, output)?;
     if !is_valid(&report) {
         return Err(Failure::Unsound);
