@@ -29,6 +29,7 @@ can_mount() {
 }
 have curl || without demo_curl_ "curl is not installed"
 { have strace || apt_install strace; } || without faults::strace_ "strace cannot be installed"
+{ have nginx || apt_install nginx-light; } || without upstream_tls::nginx_ "nginx is not installed and cannot be had"
 can_mount || without errors::mounted_ "needs root to mount a small tmpfs"
 
 # oidc-provider, a certified identity provider, into the build cache. Its node must be of version 20 or later.

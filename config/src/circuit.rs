@@ -25,13 +25,14 @@ use crate::steps::{Bearings, RawSteps, SecondFactor, Steps};
 use crate::suggest;
 use crate::text::Span;
 use crate::tree::{Node, Value};
-use crate::upstream::{RawUpstream, UpstreamUrl};
-use crate::waiting::RawHealth;
+use crate::upstream::{RawHealth, RawUpstream, RawUpstreamList, RawUpstreams, Whereabouts};
 
 pub use crate::address_rules::{AddressRules, AllowMatch, Observed, Reputation};
 pub use crate::circuit_path::{CircuitPath, Rewrite};
 pub use crate::identity::IdentityHeaders;
-pub use crate::upstream::{HostHeader, Upstream, UpstreamAddress};
+pub use crate::upstream::{
+    Certificates, HealthCheck, HostHeader, Identification, Upstream, UpstreamAddress, UpstreamTls, Upstreams,
+};
 
 /// One circuit, with `[defaults]` and `[sessions]` already applied.
 #[derive(Debug, Clone)]
@@ -42,8 +43,8 @@ pub struct Circuit {
     pub project: Option<Name>,
     /// At least one; no two circuits share one.
     pub hosts: Vec<Host>,
-    /// Where permitted requests go.
-    pub upstream: Upstream,
+    /// Where permitted requests go; absent: only those of its paths go anywhere, the others are answered 404.
+    pub upstreams: Option<Upstreams>,
     /// Who may enter.
     pub access: Access,
     /// Parts that differ, in the file's order.
@@ -78,6 +79,8 @@ shape! {
         project: At<Name>,
         hosts: Vec<At<Host>>,
         upstream: RawUpstream,
+        upstreams: RawUpstreamList,
+        health: RawHealth,
         access: Policy,
         allow: Vec<At<AllowEntry>>,
         login: Vec<At<Login>>,
@@ -103,10 +106,6 @@ shape! {
         second_factor: SecondFactor,
         purpose: bool,
         hook: At<Name>,
-    }
-    later {
-        upstreams: Vec<UpstreamUrl> => "write one upstream",
-        health: RawHealth => "leave it out",
     }
 }
 
@@ -145,6 +144,8 @@ impl RawCircuit {
             project,
             hosts,
             upstream,
+            upstreams,
+            health,
             access,
             allow,
             login,
@@ -173,7 +174,6 @@ impl RawCircuit {
         } = self;
         let place = access.span().and_then(|span| reading.texts.place(span));
         let hosts = check_hosts(hosts, table, reading);
-        let upstream = RawUpstream::check(upstream, &around.own, table, reading);
         let policy = access.as_ref().copied();
         let members = policy == Some(Policy::Members);
         let allowance = !(shared.is_absent() && header_auth.is_absent() && trusted_addresses.is_absent());
@@ -188,6 +188,10 @@ impl RawCircuit {
         let trusted_addresses = address_rules::check_networks(trusted_addresses, around, reading).unwrap_or_default();
         let secret = shared.key();
         let identity = identity.optional().map_or_else(IdentityHeaders::default, |identity| identity.check(reading));
+        let upstreams = RawUpstreams { upstream, upstreams, health };
+        require_upstream(&upstreams, &paths, table, reading);
+        let nowhere = upstreams.is_absent();
+        let upstreams = upstreams.check(&Whereabouts { own: &around.own, identity: &identity }, reading);
         let access = RawPolicy { access, allow, login, shared, header_auth };
         let access = check_policy(access, allowance, table, &identity, around, reading);
         let policies =
@@ -214,7 +218,7 @@ impl RawCircuit {
             name: name.value.clone(),
             project,
             hosts: hosts?.into_iter().map(|host| host.value).collect(),
-            upstream: upstream?,
+            upstreams: if nowhere { None } else { Some(upstreams?) },
             access: access?,
             paths,
             cors: cors.optional(),
@@ -251,6 +255,21 @@ impl Circuit {
     /// The same for an upstream that does not tell capitals from small letters.
     pub fn path_in_any_case(&self, path: &str) -> Option<usize> {
         circuit_path::longest(&self.paths, |prefix| prefix.begins_in_any_case(path))
+    }
+}
+
+/// A circuit without one is its paths alone, each of which then says where it leads.
+fn require_upstream(
+    upstreams: &RawUpstreams,
+    paths: &Field<Vec<RawCircuitPath>>,
+    table: Span,
+    reading: &mut Reading<'_>,
+) {
+    let all_lead_somewhere =
+        |paths: &Vec<RawCircuitPath>| !paths.is_empty() && paths.iter().all(RawCircuitPath::leads_somewhere);
+    if upstreams.is_absent() && !paths.as_ref().is_some_and(all_lead_somewhere) {
+        let finding = reading.findings.error(table, "\"upstream\" is missing");
+        finding.help("write upstream = \"http://127.0.0.1:8080\", or one in each of its paths");
     }
 }
 

@@ -11,7 +11,7 @@ use crate::path::PathPrefix;
 use crate::shape::{At, Field, Reading, Shape, Stage, shape};
 use crate::text::Span;
 use crate::tree::{Node, Value};
-use crate::upstream::{RawUpstream, Upstream};
+use crate::upstream::{RawHealth, RawUpstream, RawUpstreamList, RawUpstreams, Upstreams, Whereabouts};
 use crate::word::spellings;
 
 /// What differs for the requests whose paths begin so. Everything else is the circuit's.
@@ -20,7 +20,7 @@ pub struct CircuitPath {
     /// Of the paths that are meant; the longest one counts.
     pub prefix: PathPrefix,
     /// Absent: the circuit's.
-    pub upstream: Option<Upstream>,
+    pub upstreams: Option<Upstreams>,
     /// What the upstream gets in place of the prefix.
     pub rewrite: Rewrite,
     /// In place of the circuit's whole policy; absent: the circuit's.
@@ -50,6 +50,18 @@ impl CircuitPath {
             (Rewrite::Replace(other), Some(rest)) => Cow::Owned(other.with(rest)),
         }
     }
+
+    /// The path by which a client reaches one of the upstream's, the other way round; as it is where none does.
+    pub fn for_client<'a>(&self, path: &'a str) -> Cow<'a, str> {
+        match &self.rewrite {
+            Rewrite::Preserve => Cow::Borrowed(path),
+            Rewrite::Strip => Cow::Owned(self.prefix.with(path)),
+            Rewrite::Replace(other) => match other.rest_of(path) {
+                Some(rest) => Cow::Owned(self.prefix.with(rest)),
+                None => Cow::Borrowed(path),
+            },
+        }
+    }
 }
 
 /// The one whose prefix is the longest of those that begin a path, by its place in the list.
@@ -63,6 +75,8 @@ shape! {
     pub(crate) struct RawCircuitPath {
         prefix: At<PathPrefix>,
         upstream: RawUpstream,
+        upstreams: RawUpstreamList,
+        health: RawHealth,
         rewrite: Rewrite,
         access: Policy,
         allow: Vec<At<AllowEntry>>,
@@ -88,6 +102,11 @@ impl RawCircuitPath {
         self.admits_members() && !self.has_allowance()
     }
 
+    /// It has upstreams of its own.
+    pub(crate) fn leads_somewhere(&self) -> bool {
+        !(self.upstream.is_absent() && self.upstreams.is_absent())
+    }
+
     /// Somebody is let in who is on no list. Addresses that the circuit trusts are none of a path's own policy.
     fn has_allowance(&self) -> bool {
         !(self.shared.is_absent() && self.header_auth.is_absent())
@@ -100,14 +119,16 @@ impl RawCircuitPath {
         reading: &mut Reading<'_>,
     ) -> Option<CircuitPath> {
         let allowance = self.has_allowance();
-        let Self { table, prefix, upstream, rewrite, access, allow, login, shared, header_auth } = self;
+        let Self { table, prefix, upstream, upstreams, health, rewrite, access, allow, login, shared, header_auth } =
+            self;
         let place = prefix.span().and_then(|span| reading.texts.place(span));
         let prefix = prefix.required("prefix", PREFIX, table, reading);
-        if upstream.is_absent() && rewrite.is_absent() && access.is_absent() {
+        let upstreams = RawUpstreams { upstream, upstreams, health };
+        if upstreams.is_absent() && rewrite.is_absent() && access.is_absent() {
             reading.findings.warning(table, "this path says nothing: everything is as in its circuit");
         }
-        let upstream =
-            if upstream.is_absent() { None } else { Some(RawUpstream::check(upstream, &around.own, table, reading)?) };
+        let nowhere = upstreams.is_absent();
+        let upstreams = upstreams.check(&Whereabouts { own: &around.own, identity }, reading);
         let access = if access.is_absent() {
             let keys = [
                 ("allow", allow.key()),
@@ -123,7 +144,7 @@ impl RawCircuitPath {
         };
         Some(CircuitPath {
             prefix: prefix?.value,
-            upstream,
+            upstreams: if nowhere { None } else { Some(upstreams?) },
             rewrite: rewrite.or(Rewrite::Preserve),
             access,
             place: place.map(|place| format!("{}:{}", place.file, place.line)).unwrap_or_default(),
@@ -216,7 +237,7 @@ mod tests {
 
     fn path(prefix: &str, rewrite: Rewrite) -> CircuitPath {
         let prefix = PathPrefix::parse(prefix).unwrap();
-        CircuitPath { prefix, upstream: None, rewrite, access: None, place: String::new() }
+        CircuitPath { prefix, upstreams: None, rewrite, access: None, place: String::new() }
     }
 
     #[test]
@@ -237,6 +258,25 @@ mod tests {
             assert_eq!(of(path), Some(expected), "{path}");
         }
         assert_eq!(longest(&paths[2..], |prefix| prefix.rest_of("/api").is_some()), None);
+    }
+
+    #[test]
+    fn a_rewrite_is_undone_for_clients() {
+        let v2 = Rewrite::Replace(PathPrefix::parse("/v2").unwrap());
+        for (rewrite, prefix, sent, expected) in [
+            (Rewrite::Preserve, "/ui", "/ui/a", "/ui/a"),
+            (Rewrite::Preserve, "/ui", "/a", "/a"),
+            (Rewrite::Strip, "/ui", "/a", "/ui/a"),
+            (Rewrite::Strip, "/ui", "/", "/ui/"),
+            (Rewrite::Strip, "/ui", "", "/ui"),
+            (Rewrite::Strip, "/", "/a", "/a"),
+            (v2.clone(), "/api", "/v2/x/", "/api/x/"),
+            (v2.clone(), "/api", "/v2", "/api"),
+            (v2.clone(), "/api", "/v20", "/v20"),
+            (v2, "/", "/v2/x", "/x"),
+        ] {
+            assert_eq!(path(prefix, rewrite.clone()).for_client(sent), expected, "{rewrite:?} {sent}");
+        }
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Word for HeaderName {
 words!(HeaderName);
 
 /// One spelling for what upstreams take for the same name.
-fn folded(name: &str) -> String {
+pub(crate) fn folded(name: &str) -> String {
     name.to_ascii_lowercase().replace('_', "-")
 }
 

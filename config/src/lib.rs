@@ -59,7 +59,6 @@ mod suggest;
 mod text;
 mod tree;
 mod upstream;
-mod waiting;
 mod web_address;
 mod word;
 
@@ -72,7 +71,8 @@ use ipnet::IpNet;
 pub use access::{Access, AllowEntry, SharedSecret, SignInWay};
 pub use alert::Alert;
 pub use circuit::{
-    AddressRules, Circuit, CircuitPath, HostHeader, IdentityHeaders, Rewrite, Upstream, UpstreamAddress,
+    AddressRules, Circuit, CircuitPath, HostHeader, IdentityHeaders, Rewrite, Upstream, UpstreamAddress, UpstreamTls,
+    Upstreams,
 };
 pub use hook::Hook;
 pub use load::{FileSource, Source, admin_url, discover, load, load_text};

@@ -1,18 +1,16 @@
 //! The login host: one place where people sign in for all circuits.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
-use std::time::Duration;
 
 use crate::access::{Access, Ways};
-use crate::circuit::{AddressRules, Circuit, HostHeader, IdentityHeaders, Upstream, UpstreamAddress};
+use crate::circuit::{AddressRules, Circuit, IdentityHeaders};
 use crate::logs::CircuitLog;
 use crate::name::{Host, Name};
 use crate::session::SessionLimits;
 use crate::steps::Steps;
 
 /// The login host in the shape of a circuit, so that gates and routes know one kind of host. A circuit cannot have an
-/// empty name, and nobody can be let through to an upstream that is nowhere.
+/// empty name, and nothing is behind it.
 pub(crate) fn circuit<'a>(
     host: Host,
     circuits: impl Iterator<Item = &'a Arc<Circuit>>,
@@ -22,7 +20,7 @@ pub(crate) fn circuit<'a>(
         name: Name("".into()),
         project: None,
         hosts: vec![host],
-        upstream: nowhere(),
+        upstreams: None,
         access: Access::Allowlist { allow: Vec::new(), ways: ways(circuits) },
         paths: Vec::new(),
         cors: None,
@@ -50,15 +48,4 @@ fn ways<'a>(circuits: impl Iterator<Item = &'a Arc<Circuit>>) -> Ways {
             .extend(providers.iter().filter(|name| !all.providers.contains(name)).cloned().collect::<Vec<_>>());
     }
     all
-}
-
-fn nowhere() -> Upstream {
-    Upstream {
-        url: "".into(),
-        tls: false,
-        address: UpstreamAddress::Socket(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-        host_header: HostHeader::Client,
-        timeout: Duration::ZERO,
-        max_in_flight: Some(0),
-    }
 }

@@ -128,7 +128,7 @@ impl<'a> Scan<'a> {
 }
 
 /// Whether a key's value is a secret, also where the key is misspelt.
-fn is_secret(key: &str) -> bool {
+pub(crate) fn is_secret(key: &str) -> bool {
     key.to_ascii_lowercase().split(['_', '-']).any(|word| {
         SECRET_WORDS.contains(&word)
             || word.starts_with("pass")

@@ -1,6 +1,7 @@
 //! The settings in force, as `vestibule config show` prints them.
 
 mod circuit;
+mod upstream;
 
 use std::fmt::Display;
 

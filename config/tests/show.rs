@@ -16,6 +16,7 @@ impl Source for Text<'_> {
         match path.to_str() {
             Some("vestibule.toml") => Ok(self.0.to_owned()),
             Some("corp.pem") => Ok(include_str!("../cases/tls/corp.pem").to_owned()),
+            Some(name) if name.ends_with(".pem") => std::fs::read_to_string(Path::new("cases/valid").join(name)),
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
@@ -27,6 +28,7 @@ impl Source for Text<'_> {
             "TOTP" => "hunter2hunter2hunter2hunter2",
             "TLS_KEY" => include_str!("../cases/tls/corp.key"),
             "SMTP" => "smtps://me:hunter2@mail.example.net",
+            "CLIENT_KEY" => include_str!("../cases/valid/client.key"),
             _ => "hunter2 and hunter2",
         };
         Some(secret.to_owned())
@@ -95,8 +97,10 @@ fn the_page_can_be_read_again() {
     let first = everything().show(false);
     let whole = first.replace("client_secret = \"[hidden]\"", "client_secret = { env = \"SECRET\" }");
     let whole = whole.replace("\nsecret = \"[hidden]\"", "\nsecret = { env = \"SECRET\" }");
+    let whole = whole.replace("client_key = \"[hidden]\"", "client_key = { env = \"CLIENT_KEY\" }");
     let whole = whole.replace("_key = \"[hidden]\"", "_key = { env = \"SECRET\" }");
-    let whole = whole.replace("key = \"[hidden]\"", "key = { env = \"TLS_KEY\" }");
+    let whole = whole.replace("\nkey = \"[hidden]\"", "\nkey = { env = \"TLS_KEY\" }");
+    let whole = whole.replace(", key = \"[hidden]\"", ", key = { env = \"TLS_KEY\" }");
     let whole = whole.replace("totp = \"[hidden]\"", "totp = { env = \"TOTP\" }");
     let whole = whole.replace("smtp = \"[hidden]\"", "smtp = { env = \"SMTP\" }");
     let whole = whole.replace("_hash = \"[hidden]\"", &format!("_hash = \"{hash}\""));

@@ -11,7 +11,7 @@ use vestibule_auth::{Decision, Kind, Permit, Reason, Record, Refusal, Verdict};
 use crate::attempt::{self, Scene};
 use crate::context::{Request, authority};
 use crate::exceeded::{self, Over};
-use crate::forward::Forward;
+use crate::forward::{Forward, is_back};
 use crate::host;
 use crate::login;
 use crate::own_path::{Owner, owner};
@@ -33,7 +33,12 @@ pub(crate) enum Step {
 /// The whole decision. The first denial ends it, and is the only one that is noted.
 pub(crate) async fn admit(state: &Arc<State>, request: &mut Request, headers: &HeaderMap) -> Step {
     let owner = owner(request.head.uri.path());
-    let Some(site) = find(state, request, headers) else {
+    let site = find(state, request, headers);
+    if is_back(headers) {
+        request.ending.reason = Some(Reason::LoopDetected);
+        return Step::Answer(respond::came_back(&request.asked(headers)));
+    }
+    let Some(site) = site else {
         // What looks for hosts is refused as what looks for paths is.
         if let Some(refusal) = request.live.policy.failed_too_often(request.client.address) {
             request.ending.reason = Some(refusal.reason);
@@ -255,7 +260,11 @@ fn enter(state: &State, request: &mut Request, headers: &HeaderMap, route: &Rout
     let Ok(target) = target(request, route) else {
         return Step::Answer(fail(request, headers, Reason::MalformedRequest));
     };
-    let Some(flight) = route.target.enter() else {
+    let Some(upstreams) = &route.target else {
+        return Step::Answer(fail(request, headers, Reason::CircuitNotFound));
+    };
+    let now = state.clock.elapsed();
+    let Some(flight) = upstreams.enter(now) else {
         return Step::Answer(fail(request, headers, Reason::TooManyInFlight));
     };
     if request.asks_for_tunnel {
@@ -265,7 +274,7 @@ fn enter(state: &State, request: &mut Request, headers: &HeaderMap, route: &Rout
             return Step::Answer(fail(request, headers, Reason::TooManyInFlight));
         }
     }
-    request.forward = Some(Forward::new(permit, flight, target, state.clock.elapsed()));
+    request.forward = Some(Forward::new(permit, flight, target, now));
     Step::Forward
 }
 

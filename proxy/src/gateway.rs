@@ -196,7 +196,7 @@ impl ProxyHttp for Gateway {
 
     async fn upstream_peer(&self, _session: &mut Session, context: &mut Context) -> Result<Box<HttpPeer>> {
         let Some(request) = context.request.as_deref_mut() else { return missing_record() };
-        forward::peer(request).await
+        forward::peer(request, &*self.state.clock).await
     }
 
     async fn connected_to_upstream(
@@ -209,7 +209,7 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
     ) -> Result<()> {
         let Some(request) = context.request.as_deref_mut() else { return missing_record() };
-        forward::connected(request);
+        forward::connected(request, &*self.state.clock);
         Ok(())
     }
 
@@ -276,7 +276,7 @@ impl ProxyHttp for Gateway {
             session.set_read_timeout(None);
             record::opened(&self.state, request, fields);
         }
-        forward::incoming(head, &request.request_id)?;
+        forward::incoming(head, request, fields)?;
         match hsts::of(request).filter(|(name, _)| !head.headers.contains_key(name)) {
             Some((name, value)) => head.insert_header(name, value),
             None => Ok(()),
@@ -305,8 +305,30 @@ impl ProxyHttp for Gateway {
         context: &mut Context,
         mut error: Box<Error>,
     ) -> Box<Error> {
-        // Nothing was sent yet, so that another address may be tried whatever the method is.
-        error.set_retry(context.request.as_deref_mut().is_some_and(forward::failed_to_connect));
+        let request = context.request.as_deref_mut();
+        let again = request.is_some_and(|request| forward::failed_to_connect(request, &error, &*self.state.clock));
+        error.set_retry(again);
+        error
+    }
+
+    /// After a connection was made, or one was taken that had served before.
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        session: &mut Session,
+        mut error: Box<Error>,
+        context: &mut Context,
+        had_served: bool,
+    ) -> Box<Error> {
+        let may_repeat = session.req_header().method.is_idempotent() && !session.as_ref().retry_buffer_truncated();
+        // What Pingora marks so was closed while nobody used it.
+        error.retry.decide_reuse(had_served && may_repeat);
+        let is_empty = session.as_mut().is_body_empty() && session.response_written().is_none();
+        if !error.retry() {
+            let again = |request| forward::broke(request, &error, &*self.state.clock);
+            let again = may_repeat && is_empty && context.request.as_deref_mut().is_some_and(again);
+            error.set_retry(again);
+        }
         error
     }
 

@@ -14,7 +14,7 @@ use vestibule_logstore::Keep;
 
 use crate::audit::{Act, Actor};
 use crate::state::State;
-use crate::{alerts, anchors, attempt, certificates, edge, exceeded, mail, tunnel};
+use crate::{alerts, anchors, attempt, certificates, edge, exceeded, mail, tunnel, upstream};
 
 /// Sessions that are over are taken away, keys that are old give way.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -24,8 +24,6 @@ const KEEP_EVERY: Duration = Duration::from_secs(60);
 const ANCHOR_EVERY: Duration = Duration::from_secs(60);
 /// Attempts that nobody goes on with are ended.
 const CLOSE_EVERY: Duration = Duration::from_secs(15);
-/// Names of upstreams are looked up again, so that a moved backend is found.
-const LOOK_UP_EVERY: Duration = Duration::from_secs(10);
 
 /// Runs beside the gateway, until the process ends.
 pub(crate) struct Housekeeping {
@@ -104,17 +102,6 @@ impl Housekeeping {
             };
         }
     }
-
-    async fn look_up(&self) {
-        let mut ticks = every(LOOK_UP_EVERY);
-        loop {
-            ticks.tick().await;
-            let live = self.state.live.load_full();
-            for route in live.routes.all() {
-                route.target.look_up().await;
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -125,7 +112,7 @@ impl BackgroundService for Housekeeping {
             self.keep_logs(),
             self.send_anchors(),
             self.close_attempts(),
-            self.look_up(),
+            upstream::run(self.state.clone()),
             exceeded::run(self.state.clone()),
             edge::run_flood(self.state.clone()),
             mail::run(self.state.clone()),

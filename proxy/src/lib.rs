@@ -5,9 +5,9 @@
 //! and opens the `context`, which writes an entry however the request ends. `client_address` says who it is, `routes` and
 //! `host` which circuit it means, `own_path` whether it is for us. `admit` asks the circuit's gate. What is not let
 //! through is answered by `respond`, our own pages by `login`, and `answer` writes both; what is let through goes by
-//! `forward` to `upstream`, its body as fast as `pace` says, and what lasts is asked about again by `tunnel`. At its end
-//! `record` fills the entry, `redact` takes the secrets out and `personal` what the circuit does not tell about people.
-//! `server` puts all of it together, `drain` ends it.
+//! `forward` to one of the circuit's `upstream`s, its body as fast as `pace` says, and what lasts is asked about again by
+//! `tunnel`. At its end `record` fills the entry, `redact` takes the secrets out and `personal` what the circuit does not
+//! tell about people. `server` puts all of it together, `drain` ends it.
 
 mod admin;
 mod admit;

@@ -160,7 +160,7 @@ fn entry<'a>(request: &'a Request, duration: Duration, texts: &'a Texts<'a>) -> 
         session_id: session.map(|session| session.id.as_str()),
         circuit: request.route.as_ref().map(|route| &*route.name).filter(|name| !name.is_empty()),
         project: request.route.as_ref().and_then(|route| route.project.as_deref()),
-        upstream: forward.and(request.route.as_ref()).map(|route| &*route.upstream().url),
+        upstream: forward.map(|forward| &**forward.backend().url()),
         upstream_ms: forward.and_then(|forward| forward.answered_after).map(millis),
         duration_ms: millis(duration),
         bytes_in,

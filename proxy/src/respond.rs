@@ -99,6 +99,18 @@ pub(crate) fn failure(reason: Reason, asked: &Asked<'_>) -> Reply {
     told(status, reason, wait, asked)
 }
 
+/// The answer to a request that this process sent itself: the upstream of some circuit leads back here.
+pub(crate) fn came_back(asked: &Asked<'_>) -> Reply {
+    let told = Told {
+        status: StatusCode::MISDIRECTED_REQUEST,
+        mark: Mark::ProxyError,
+        reason: Some(Reason::LoopDetected),
+        detail: "The upstream of this service leads back to the gateway itself.".into(),
+        wait: None,
+    };
+    tell(&told, asked)
+}
+
 /// Any answer that is no success, in the form that this client reads.
 pub(crate) fn tell(told: &Told<'_>, asked: &Asked<'_>) -> Reply {
     let (status, body, mut headers) = match classify(asked.headers) {

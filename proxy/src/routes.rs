@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::HeaderName;
 use vestibule_auth::{Clock, Gate, Policy};
 use vestibule_config::path::canonical;
-use vestibule_config::{Access, Circuit, CircuitPath, Settings, Upstream};
+use vestibule_config::{Access, Circuit, CircuitPath, Settings, Upstreams};
 
 use crate::metrics::Answered;
 use crate::upstream::Target;
@@ -45,8 +45,8 @@ pub(crate) struct Route {
     pub(crate) project: Option<Arc<str>>,
     /// What it takes to enter.
     pub(crate) gate: Arc<Gate>,
-    /// Where permitted requests go.
-    pub(crate) target: Arc<Target>,
+    /// Where permitted requests go; absent where none of the circuit's upstreams is for this path.
+    pub(crate) target: Option<Arc<Target>>,
     /// Of what it answered.
     pub(crate) answered: Answered,
     /// Headers whose values let in somewhere in this circuit: no upstream of it learns them.
@@ -80,11 +80,6 @@ impl Route {
     pub(crate) fn path(&self) -> Option<&CircuitPath> {
         self.circuit.paths.get(self.part?)
     }
-
-    /// Where permitted requests go, as checked.
-    pub(crate) fn upstream(&self) -> &Upstream {
-        self.target.upstream()
-    }
 }
 
 impl Site {
@@ -94,8 +89,9 @@ impl Site {
         // Every policy has a gate; a circuit without one is not reachable, which is the safe side of a defect.
         let gate = if name.is_empty() { policy.login() } else { policy.gate(&name) };
         let (gate, gates) = (gate?, policy.path_gates(&name));
-        let target = |upstream: &Upstream, before: Option<&Route>| {
-            Arc::new(Target::new(&circuit.name, upstream, before.map(|route| &*route.target)))
+        let target = |upstreams: &Option<Upstreams>, before: Option<&Route>| {
+            let before = before.and_then(|route| route.target.as_deref());
+            upstreams.as_ref().map(|upstreams| Arc::new(Target::new(circuit, upstreams, before)))
         };
         let keys = circuit.policies().filter_map(Access::ways).flat_map(|ways| &ways.header_auth);
         let secret_fields: Arc<[_]> = keys.map(|key| key.header.clone()).collect();
@@ -111,11 +107,12 @@ impl Site {
                 secret_fields: secret_fields.clone(),
             })
         };
-        let own = route(None, gate, target(&circuit.upstream, previous.map(|site| &*site.own)));
+        let own = route(None, gate, target(&circuit.upstreams, previous.map(|site| &*site.own)));
         let paths = circuit.paths.iter().zip(gates).enumerate().map(|(at, (path, gate))| {
-            let before = previous.and_then(|site| site.part(path));
-            let target = path.upstream.as_ref().map(|upstream| target(upstream, before));
-            route(Some(at), gate, target.unwrap_or_else(|| own.target.clone()))
+            // One that had the circuit's keeps nothing of them.
+            let had_its_own = |route: &&Route| route.path().is_some_and(|path| path.upstreams.is_some());
+            let before = previous.and_then(|site| site.part(path)).filter(had_its_own);
+            route(Some(at), gate, target(&path.upstreams, before).or_else(|| own.target.clone()))
         });
         Some(Self { paths: paths.collect(), own })
     }
@@ -159,6 +156,11 @@ impl Site {
 
     fn of(&self, part: Option<usize>) -> &Arc<Route> {
         part.and_then(|part| self.paths.get(part)).unwrap_or(&self.own)
+    }
+
+    /// The upstreams of a path that has some of its own.
+    pub(crate) fn own_target(&self, path: &CircuitPath) -> Option<&Target> {
+        self.part(path).filter(|_| path.upstreams.is_some()).and_then(|route| route.target.as_deref())
     }
 
     /// The same path before a reload.

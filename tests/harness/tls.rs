@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 
@@ -44,7 +44,7 @@ impl Authority {
     pub fn new() -> Self {
         let mut params = CertificateParams::default();
         // Another name than that of what it signs, which would pass for signed by itself.
-        params.distinguished_name.push(rcgen::DnType::CommonName, "Authority of the tests");
+        params.distinguished_name.push(DnType::CommonName, "Authority of the tests");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
         let folder = tempfile::Builder::new().prefix("vestibule-ca-").tempdir().unwrap();
@@ -61,7 +61,10 @@ impl Authority {
     pub fn pair(&self, name: &str, hosts: &[&str]) -> Pair {
         let key = KeyPair::generate().unwrap();
         let hosts: Vec<String> = hosts.iter().map(|host| (*host).to_owned()).collect();
-        let cert = CertificateParams::new(hosts).unwrap().signed_by(&key, &self.issuer).unwrap();
+        let mut params = CertificateParams::new(hosts).unwrap();
+        // Named like the authority it would be taken by some for one that signed itself.
+        params.distinguished_name.push(DnType::CommonName, name);
+        let cert = params.signed_by(&key, &self.issuer).unwrap();
         let at = |what: &str| self.folder.path().join(format!("{name}.{what}"));
         let pair = Pair { cert: at("pem"), key: at("key") };
         write_private(&pair.cert, &cert.pem());

@@ -2,12 +2,13 @@
 //!
 //! Its paths say what it does: `/status/403` answers with that status, `/slow/1500` after so many milliseconds,
 //! `/bytes/1024` with so many bytes, `/ticks/3` streams so many server-sent events 200 ms apart, `/mimic` sets
-//! cookies and headers that belong to the gateway, `/break` ends within its head, `/tunnel` switches protocols where it
-//! is asked to and sends back what comes. Every other path answers 200 with what was received, as JSON.
+//! cookies and headers that belong to the gateway, `/location?URL` sends the client there, `/break` ends within its head,
+//! `/tunnel` switches protocols where it is asked to and sends back what comes. Every other path answers 200 with what
+//! was received, as JSON.
 
 use std::io::{self, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -55,6 +56,7 @@ pub struct Upstream {
     address: SocketAddr,
     received: Arc<Mutex<Vec<Received>>>,
     stopped: Arc<AtomicBool>,
+    status: Arc<AtomicU16>,
 }
 
 impl Upstream {
@@ -64,17 +66,18 @@ impl Upstream {
         let address = listener.local_addr().unwrap();
         let received: Arc<Mutex<Vec<Received>>> = Arc::default();
         let stopped: Arc<AtomicBool> = Arc::default();
-        let (record, stop) = (Arc::clone(&received), Arc::clone(&stopped));
+        let status: Arc<AtomicU16> = Arc::default();
+        let (record, stop, forced) = (Arc::clone(&received), Arc::clone(&stopped), Arc::clone(&status));
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 if stop.load(Ordering::Relaxed) {
                     return;
                 }
-                let record = Arc::clone(&record);
-                std::thread::spawn(move || drop(serve(&stream, &record)));
+                let (record, forced) = (Arc::clone(&record), Arc::clone(&forced));
+                std::thread::spawn(move || drop(serve(&stream, &record, &forced)));
             }
         });
-        Self { address, received, stopped }
+        Self { address, received, stopped, status }
     }
 
     /// Where it listens.
@@ -85,6 +88,16 @@ impl Upstream {
     /// For `upstream = "…"`.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Everything is answered with this status from now on; 0: as the path says.
+    pub fn answer_with(&self, status: u16) {
+        self.status.store(status, Ordering::Relaxed);
+    }
+
+    /// How many requests of this path arrived.
+    pub fn count_of(&self, path: &str) -> usize {
+        self.received.lock().unwrap().iter().filter(|received| received.target == path).count()
     }
 
     /// How many requests arrived.
@@ -108,7 +121,7 @@ impl Drop for Upstream {
 }
 
 /// Answers requests of one connection until it closes.
-fn serve(stream: &TcpStream, record: &Mutex<Vec<Received>>) -> io::Result<()> {
+fn serve(stream: &TcpStream, record: &Mutex<Vec<Received>>, forced: &AtomicU16) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
     while let Some(head) = http::read_head(&mut reader)? {
@@ -125,7 +138,10 @@ fn serve(stream: &TcpStream, record: &Mutex<Vec<Received>>) -> io::Result<()> {
         if received.target == "/tunnel" && received.header("upgrade").is_some() {
             return echo(reader, stream);
         }
-        if !answer(&mut &*stream, &received)? {
+        let status = forced.load(Ordering::Relaxed);
+        if status != 0 {
+            whole(&mut &*stream, status.into(), "text/plain", b"as told")?;
+        } else if !answer(&mut &*stream, &received)? {
             return Ok(());
         }
     }
@@ -153,6 +169,7 @@ fn answer(out: &mut impl Write, received: &Received) -> io::Result<bool> {
         "bytes" => whole(out, 200, "application/octet-stream", &vec![b'x'; usize::try_from(number).unwrap_or(0)])?,
         "ticks" => ticks(out, number)?,
         "mimic" => mimic(out)?,
+        "location" => location(out, &received.target.split_once('?').map_or("", |(_, url)| url).replace("%23", "#"))?,
         "break" => {
             out.write_all(b"HTTP/1.1 200 OK\r\nContent-Le")?;
             return Ok(false);
@@ -181,6 +198,11 @@ fn ticks(out: &mut impl Write, count: u64) -> io::Result<()> {
         out.write_all(format!("{:x}\r\n{event}\r\n", event.len()).as_bytes())?;
     }
     out.write_all(b"0\r\n\r\n")
+}
+
+fn location(out: &mut impl Write, url: &str) -> io::Result<()> {
+    let head = format!("HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Location: {url}\r\nContent-Length: 0\r\n\r\n");
+    out.write_all(head.as_bytes())
 }
 
 fn mimic(out: &mut impl Write) -> io::Result<()> {

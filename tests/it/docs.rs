@@ -57,6 +57,8 @@ fn every_configuration_in_the_documentation_is_accepted() {
     let mut texts = vec![root().join("README.md"), root().join("ARCHITECTURE.md")];
     texts.extend(files(&root().join("deploy"), "md"));
     let folder = tempfile::tempdir().unwrap();
+    // An authority that a block names.
+    std::fs::copy(root().join("config/cases/valid/corp-ca.pem"), folder.path().join("corp-ca.pem")).unwrap();
     let mut count = 0;
     for text in texts {
         for block in blocks(&std::fs::read_to_string(&text).unwrap()) {

@@ -114,6 +114,10 @@ mod steps;
 mod streaming;
 // Entries as they come.
 mod tail;
+// Upstreams over TLS and HTTP/2.
+mod upstream_tls;
+// What is behind a circuit.
+mod upstreams;
 // People of the file.
 mod user;
 // Requests that last.

@@ -2,7 +2,7 @@
 
 use super::{HIDDEN, Page, list, text};
 use crate::access::{Access, AllowEntry, SharedSecret};
-use crate::circuit::{AddressRules, Circuit, CircuitPath, Reputation, Rewrite, Upstream};
+use crate::circuit::{AddressRules, Circuit, CircuitPath, Reputation, Rewrite};
 use crate::cors::{Cors, CorsAnswer};
 use crate::header_key::HeaderKey;
 use crate::steps::Steps;
@@ -23,9 +23,7 @@ impl Page<'_> {
         self.set_or("rate_limits", limits, &["defaults", "rate_limits"]);
         self.set_some("expires", circuit.expires);
         self.set("enabled", circuit.enabled);
-        let upstream = [path.as_slice(), &["upstream"]].concat();
-        self.table(&upstream);
-        self.upstream(&circuit.upstream, &upstream);
+        circuit.upstreams.iter().for_each(|upstreams| self.upstreams(upstreams, path, path));
         let general = self.settings.sessions;
         self.table(&[path.as_slice(), &["session"]].concat());
         let max_age = text(display_duration(circuit.session.max_age));
@@ -68,13 +66,9 @@ impl Page<'_> {
             },
         );
         part.access.iter().for_each(|access| self.access(access));
-        if let Some(upstream) = &part.upstream {
-            let number = at.to_string();
-            let origin = [paths.as_slice(), &[number.as_str(), "upstream"]].concat();
-            self.header("[", &[paths.as_slice(), &["upstream"]].concat(), "]");
-            self.table = origin.iter().map(ToString::to_string).collect();
-            self.upstream(upstream, &origin);
-        }
+        let number = at.to_string();
+        let origin = [paths.as_slice(), &[number.as_str()]].concat();
+        part.upstreams.iter().for_each(|upstreams| self.upstreams(upstreams, &paths, &origin));
     }
 
     fn access(&mut self, access: &Access) {
@@ -118,13 +112,5 @@ impl Page<'_> {
         let Reputation { enforce, observe } = &rules.reputation;
         self.set("reputation", format!("{{ enforce = {}, observe = {} }}", list(enforce), list(observe)));
         self.set("observe", list(rules.observe.iter().map(|rule| rule.as_str())));
-    }
-
-    /// `short`: where a URL stands in place of the table.
-    fn upstream(&mut self, upstream: &Upstream, short: &[&str]) {
-        self.set_or("url", text(&upstream.url), short);
-        self.set("host_header", text(upstream.host_header.as_str()));
-        self.set("timeout", text(display_duration(upstream.timeout)));
-        self.set_some("max_in_flight", upstream.max_in_flight);
     }
 }

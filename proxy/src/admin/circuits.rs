@@ -10,8 +10,10 @@ use vestibule_config::{Access, AllowEntry, Circuit, CircuitPath, Rewrite};
 use super::door::Call;
 use super::list;
 use super::problem::Problem;
+use super::upstreams;
 use crate::certificates;
 use crate::state::Live;
+use crate::upstream::Target;
 
 /// `GET /api/v1/circuits`.
 pub(super) fn list(call: &Call) -> Result<Response, Problem> {
@@ -24,7 +26,7 @@ pub(super) fn list(call: &Call) -> Result<Response, Problem> {
 pub(super) fn rows(call: &Call, live: &Live) -> Vec<Value> {
     let (certificates, now) = (&call.port.state.certificates, call.actor.started);
     let rows = live.settings.circuits.values().map(|circuit| {
-        let mut row = describe(circuit, now);
+        let mut row = describe(circuit, live, now);
         let certificates = certificates::of_circuit(certificates, &live.settings.tls, circuit, now);
         merge(&mut row, json!({ "certificates": certificates }));
         row
@@ -32,11 +34,12 @@ pub(super) fn rows(call: &Call, live: &Live) -> Vec<Value> {
     rows.collect()
 }
 
-const COLUMNS: [&str; 28] = [
+const COLUMNS: [&str; 29] = [
     "name",
     "project",
     "hosts",
     "upstream",
+    "upstreams",
     "state",
     "enabled",
     "expires",
@@ -63,14 +66,17 @@ const COLUMNS: [&str; 28] = [
     "certificates",
 ];
 
-fn describe(circuit: &Circuit, now: Timestamp) -> Value {
+fn describe(circuit: &Circuit, live: &Live, now: Timestamp) -> Value {
+    let site = live.routes.named(circuit.name.as_str());
+    let target = site.and_then(|site| site.own.target.as_deref());
     let hosts: Vec<_> = circuit.hosts.iter().map(ToString::to_string).collect();
     let rules = &circuit.rules;
     let mut row = json!({
         "name": circuit.name.as_str(),
         "project": circuit.project.as_ref().map(ToString::to_string),
         "hosts": hosts,
-        "upstream": &*circuit.upstream.url,
+        "upstream": upstreams::first(target),
+        "upstreams": upstreams::describe(target),
         "state": state(circuit, now),
         "enabled": circuit.enabled,
         "expires": circuit.expires.map(|expires| expires.to_string()),
@@ -94,17 +100,18 @@ fn describe(circuit: &Circuit, now: Timestamp) -> Value {
             "personal_data": circuit.log.personal_data.as_str(),
         },
         "rate_limits": circuit.rate_limits.iter().map(|limit| limit.name.to_string()).collect::<Vec<_>>(),
-        "paths": circuit.paths.iter().map(part).collect::<Vec<_>>(),
+        "paths": circuit.paths.iter().map(|path| part(path, site.and_then(|site| site.own_target(path)))).collect::<Vec<_>>(),
     });
     merge(&mut row, policy(&circuit.access));
     row
 }
 
 /// What stands in it is the circuit's where it is null.
-fn part(path: &CircuitPath) -> Value {
+fn part(path: &CircuitPath, target: Option<&Target>) -> Value {
     let mut row = json!({
         "prefix": path.prefix.as_str(),
-        "upstream": path.upstream.as_ref().map(|upstream| &*upstream.url),
+        "upstream": upstreams::first(target),
+        "upstreams": upstreams::describe(target),
         "rewrite": match &path.rewrite {
             Rewrite::Preserve => json!("preserve"),
             Rewrite::Strip => json!("strip"),

@@ -33,6 +33,7 @@ mod stream;
 mod tail;
 mod throttle;
 mod tokens;
+mod upstreams;
 
 use std::future::{Future, ready};
 use std::pin::Pin;

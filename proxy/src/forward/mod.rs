@@ -2,44 +2,42 @@
 
 mod carried;
 mod cookies;
+mod hop;
+mod redirect;
 mod told;
+mod tries;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, Version, header};
 use pingora::http::{RequestHeader, ResponseHeader};
-use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use vestibule_auth::{Caller, Permit};
+use vestibule_config::HostHeader;
 
 pub(crate) use self::carried::asks_for_websocket;
+pub(crate) use self::hop::{HOP, is_back};
 use self::told::Asked;
 pub(crate) use self::told::Told;
+use self::tries::Tries;
+pub(crate) use self::tries::{broke, connected, failed_to_connect, peer};
 use crate::client_address::X_REQUEST_ID;
 use crate::context::Request;
 use crate::pace::Came;
-use crate::tunnel::TunnelConnector;
-use crate::upstream::Flight;
+use crate::upstream::{Backend, Flight};
 
 /// Says that an answer is our own.
 const MARK: HeaderName = HeaderName::from_static("x-vestibule");
 
-/// Silence after which an upgraded connection is given up.
-const TUNNEL_IDLE: Duration = Duration::from_secs(3600);
-
-/// Upgrades so far, so that no two share a connection.
-static TUNNELS: AtomicU64 = AtomicU64::new(0);
-
 /// Made of a permit only, so that nothing is forwarded without one.
 pub(crate) struct Forward {
     permit: Permit,
-    _flight: Flight,
+    flight: Flight,
     /// Path and query, where they are not those that the client sent.
     target: Option<Uri>,
-    attempt: usize,
-    address_at: usize,
+    tries: Tries,
     sent: Duration,
     /// From the first try to the head of the upstream's answer.
     pub(crate) answered_after: Option<Duration>,
@@ -57,10 +55,9 @@ impl Forward {
     pub(crate) fn new(permit: Permit, flight: Flight, target: Option<Uri>, now: Duration) -> Self {
         Self {
             permit,
-            _flight: flight,
+            flight,
             target,
-            attempt: 0,
-            address_at: 0,
+            tries: Tries::default(),
             sent: now,
             answered_after: None,
             head_came: None,
@@ -80,44 +77,10 @@ impl Forward {
     pub(crate) fn caller(&self) -> &Caller {
         self.permit.caller()
     }
-}
 
-/// The peer of the next try.
-///
-/// # Errors
-/// When the upstream's name is not known, or no gate let the request pass.
-pub(crate) async fn peer(request: &mut Request) -> Result<Box<HttpPeer>> {
-    let (Some(route), Some(forward)) = (&request.route, &mut request.forward) else {
-        return Error::e_explain(ErrorType::InternalError, "forwarding without a permit");
-    };
-    forward.body_bytes = 0;
-    let Some((at, mut peer)) = route.target.peer(forward.attempt).await else {
-        return Err(Error::explain(ErrorType::ConnectNoRoute, "upstream name not found").into_up());
-    };
-    forward.address_at = at;
-    if request.asks_for_tunnel {
-        peer.options.read_timeout = Some(TUNNEL_IDLE);
-        let answered = forward.head_came.get_or_insert_default().clone();
-        peer.options.custom_l4 = Some(Arc::new(TunnelConnector { head_within: route.upstream().timeout, answered }));
-        // Connections of this kind are for one request.
-        peer.group_key ^= TUNNELS.fetch_add(1, Ordering::Relaxed) | 1 << 63;
-    }
-    Ok(peer)
-}
-
-/// A connection could not be made; true when another address is left to try.
-pub(crate) fn failed_to_connect(request: &mut Request) -> bool {
-    let (Some(route), Some(forward)) = (&request.route, &mut request.forward) else { return false };
-    let again = route.target.has_another(forward.attempt);
-    forward.attempt += usize::from(again);
-    again
-}
-
-/// A connection was made, so that the next request begins with its address.
-pub(crate) fn connected(request: &mut Request) {
-    let (Some(route), Some(forward)) = (&request.route, &mut request.forward) else { return };
-    if std::mem::take(&mut forward.attempt) > 0 {
-        route.target.prefer(forward.address_at);
+    /// The upstream that has the request, or gets it next.
+    pub(crate) fn backend(&self) -> &Backend {
+        self.flight.backend()
     }
 }
 
@@ -153,10 +116,21 @@ pub(crate) fn outgoing(
             fields
         }
     };
+    let upstream = forward.backend().upstream();
+    if upstream.host_header == HostHeader::Upstream {
+        fields.insert(header::HOST, forward.backend().host().clone());
+    }
     carried::add(&mut fields, sent, request.asks_for_tunnel, &request.live.routes)?;
     // What lets in here is no business of the upstream.
     for name in &*route.secret_fields {
         fields.remove(name);
+    }
+    for (name, value) in &upstream.headers {
+        fields.insert(name.clone(), value.clone());
+    }
+    // gRPC asks for it; HTTP/1 says of each hop that it takes trailers.
+    if out.version == Version::HTTP_2 && sent.get(header::TE).is_some_and(|te| te == "trailers") {
+        fields.insert(header::TE, HeaderValue::from_static("trailers"));
     }
     fields.insert(X_REQUEST_ID, request.request_id.clone());
     replace_fields(out, fields);
@@ -177,11 +151,20 @@ fn replace_fields(out: &mut RequestHeader, fields: HeaderMap) {
     *out = RequestHeader::from(parts);
 }
 
-/// The head of the upstream's answer: what would speak in our name is dropped.
+/// The head of the upstream's answer: what would speak in our name is dropped, and what names the upstream's own
+/// address names the circuit's. `sent` is the client's fields.
 ///
 /// # Errors
 /// None in practice; the header map may be full.
-pub(crate) fn incoming(answer: &mut ResponseHeader, request_id: &HeaderValue) -> Result<()> {
+pub(crate) fn incoming(answer: &mut ResponseHeader, request: &Request, sent: &HeaderMap) -> Result<()> {
+    let rewrites = |forward: &Forward| forward.backend().upstream().rewrite_redirects;
+    if request.forward.as_ref().is_some_and(rewrites) {
+        redirect::rewrite(answer, request, sent)?;
+    }
+    sanitise(answer, &request.request_id)
+}
+
+fn sanitise(answer: &mut ResponseHeader, request_id: &HeaderValue) -> Result<()> {
     // The version is this connection's, not that of the one behind (RFC 9110, 2.5).
     answer.set_version(Version::HTTP_11);
     answer.remove_header(&MARK);
@@ -204,7 +187,7 @@ mod tests {
     fn an_old_upstream_does_not_make_the_answer_old() {
         let mut answer = ResponseHeader::build(200, None).unwrap();
         answer.set_version(Version::HTTP_10);
-        incoming(&mut answer, &HeaderValue::from_static("ours")).unwrap();
+        sanitise(&mut answer, &HeaderValue::from_static("ours")).unwrap();
         assert_eq!(answer.version, Version::HTTP_11);
     }
 
@@ -216,7 +199,7 @@ mod tests {
         }
         answer.insert_header("X-Vestibule", "auth").unwrap();
         answer.insert_header("X-Request-Id", "theirs").unwrap();
-        incoming(&mut answer, &HeaderValue::from_static("ours")).unwrap();
+        sanitise(&mut answer, &HeaderValue::from_static("ours")).unwrap();
         let cookies: Vec<_> = answer.headers.get_all(header::SET_COOKIE).iter().collect();
         assert_eq!(cookies, ["a=1; Path=/", "b=2"]);
         assert_eq!(answer.headers.get("x-vestibule"), None);

@@ -9,8 +9,9 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use pingora::{ErrorType, OrErr, Result};
 use vestibule_auth::{Assertion, Caller, Identity};
-use vestibule_config::{HostHeader, IdentityHeaders, Upstream};
+use vestibule_config::IdentityHeaders;
 
+use super::hop::HOP;
 use crate::client_address::{Client, X_FORWARDED_FOR, X_FORWARDED_PROTO, X_REQUEST_ID};
 use crate::context::Request;
 use crate::host;
@@ -63,7 +64,8 @@ impl Told {
         let Asked { request, route, caller, sent } = asked;
         let host = sent.get(header::HOST).cloned().unwrap_or(HeaderValue::from_static(""));
         let mut fields = HeaderMap::with_capacity(FIELDS);
-        fields.insert(header::HOST, host_for(route.upstream(), request, &host)?);
+        fields.insert(header::HOST, asked_host(request, sent));
+        fields.insert(HOP.0.clone(), HOP.1.clone());
         set_forwarding(&mut fields, &host, sent, &request.client)?;
         // Its place: the value is each request's own.
         fields.insert(X_REQUEST_ID, HeaderValue::from_static(""));
@@ -104,22 +106,20 @@ fn known(caller: &Caller) -> Option<&Arc<Identity>> {
     }
 }
 
-/// The client's host in its one spelling with the client's port, or the upstream's own.
-fn host_for(upstream: &Upstream, request: &Request, written: &HeaderValue) -> Result<HeaderValue> {
-    match upstream.host_header {
-        HostHeader::Upstream => {
-            let own = upstream.url.split_once("://").map_or(&*upstream.url, |(_, rest)| rest);
-            value(own.split('/').next().unwrap_or(own).to_owned())
-        }
-        HostHeader::Client => {
-            let name = request.host.as_deref().unwrap_or_default();
-            match host::port(text(written)) {
-                None if text(written) == name => Ok(written.clone()),
-                None => value(name.to_owned()),
-                Some(port) => value(format!("{name}:{port}")),
-            }
-        }
+/// The client's host in its one spelling, with the client's port. `sent` is the client's fields.
+pub(super) fn asked_host(request: &Request, sent: &HeaderMap) -> HeaderValue {
+    let name = request.host.as_deref().unwrap_or_default();
+    let Some(written) = sent.get(header::HOST) else { return own(name.to_owned()) };
+    match host::port(text(written)) {
+        None if text(written) == name => written.clone(),
+        None => own(name.to_owned()),
+        Some(port) => own(format!("{name}:{port}")),
     }
+}
+
+/// A host that was parsed is visible ASCII.
+fn own(host: String) -> HeaderValue {
+    HeaderValue::from_maybe_shared(Bytes::from(host)).unwrap_or(HeaderValue::from_static(""))
 }
 
 /// Address, host and scheme of the client. What a trusted peer said is kept and appended to.

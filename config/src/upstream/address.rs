@@ -1,37 +1,12 @@
-//! `upstream`: where permitted requests go.
+//! Where an upstream is.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
-use std::num::NonZeroUsize;
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use http::HeaderName;
 use http::uri::{Scheme, Uri};
 
 use crate::name::Host;
-use crate::secret::SecretReference;
-use crate::shape::{At, Field, Named, Reading, Shape, Stage, shape};
-use crate::tree::{Node, Value};
-use crate::word::{Word, Wrong, spellings, words};
-
-/// `upstream`.
-#[derive(Debug, Clone)]
-pub struct Upstream {
-    /// As written, for the log's `upstream` field: `http://10.0.0.11:8080`.
-    pub url: Arc<str>,
-    /// TLS with the certificate verified for the URL's host.
-    pub tls: bool,
-    /// Where to connect.
-    pub address: UpstreamAddress,
-    /// What the upstream sees as Host.
-    pub host_header: HostHeader,
-    /// From the request's head to the answer's head, and between two reads; default 60 s.
-    pub timeout: Duration,
-    /// Requests at the same time; one more is answered 503. Absent: no limit.
-    pub max_in_flight: Option<usize>,
-}
+use crate::word::{Word, Wrong, words};
 
 /// Host and port of an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,110 +22,38 @@ pub enum UpstreamAddress {
     },
 }
 
-/// `host_header`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HostHeader {
-    /// `"client"` (default): the host that the client named.
-    Client,
-    /// `"upstream"`: the URL's own host and port.
-    Upstream,
-}
-
-spellings!(pub HostHeader { "client" => Client, "upstream" => Upstream });
-
-/// `upstream` as a URL or as a table.
-#[derive(Debug)]
-pub(crate) struct RawUpstream(RawUpstreamTable);
-
 /// A URL that a circuit may forward to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct UpstreamUrl {
-    text: Arc<str>,
-    tls: bool,
-    address: UpstreamAddress,
-}
-
-shape! {
-    /// What the table `upstream` may say.
-    pub(crate) struct RawUpstreamTable {
-        url: UpstreamUrl,
-        host_header: HostHeader,
-        timeout: Duration,
-        max_in_flight: NonZeroUsize,
-    }
-    later {
-        sni: Host => "leave it out: the certificate is verified for the URL's host",
-        ca: PathBuf => "leave it out: the certificate is verified by the system's authorities",
-        insecure: bool = false => "leave it out: the certificate is verified",
-        client_cert: PathBuf => "leave it out",
-        client_key: SecretReference => "leave it out",
-        headers: Named<HeaderName, String> => "leave it out",
-        tunnel_idle: Duration => "leave it out",
-    }
-}
-
-/// How long an upstream may take unless said.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(60);
-
-impl Shape for RawUpstream {
-    fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
-        let span = node.span;
-        match &node.value {
-            Value::Table(_) => RawUpstreamTable::read(node, reading).map(Self),
-            Value::Text(_) => Some(Self(RawUpstreamTable {
-                table: span,
-                url: Field::Given { value: UpstreamUrl::read(node, reading)?, span, key: span },
-                host_header: Field::Absent,
-                timeout: Field::Absent,
-                max_in_flight: Field::Absent,
-            })),
-            Value::Integer(_) | Value::Float | Value::Boolean(_) | Value::Datetime(_) | Value::List(_) => {
-                reading.wrong_kind(&node, "a URL or { url = \"…\" }").help("write \"http://127.0.0.1:8080\"");
-                None
-            }
-        }
-    }
-
-    fn keys(path: &str, stage: Stage, visit: &mut dyn FnMut(&str, Stage)) {
-        RawUpstreamTable::keys(path, stage, visit);
-    }
-
-    fn schema() -> serde_json::Value {
-        crate::shape::either(&UpstreamUrl::schema(), &RawUpstreamTable::schema())
-    }
-}
-
-impl RawUpstream {
-    /// `own` are the addresses that this program itself listens on, with what listens there.
-    pub(crate) fn check(
-        upstream: Field<Self>,
-        own: &BTreeMap<SocketAddr, &'static str>,
-        table: crate::text::Span,
-        reading: &mut Reading<'_>,
-    ) -> Option<Upstream> {
-        let raw = upstream.required("upstream", "\"http://127.0.0.1:8080\"", table, reading)?;
-        let RawUpstreamTable { table, url, host_header, timeout, max_in_flight } = raw.0;
-        let span = url.span().unwrap_or(table);
-        let url = At { value: url.required("url", "\"http://127.0.0.1:8080\"", table, reading)?, span };
-        if let Some((address, what)) = own.iter().find(|(own, _)| url.value.address.reaches(**own)) {
-            let message = format!("this upstream is the {what} of this program itself, \"{address}\"");
-            reading.findings.error(url.span, message).help("write the address of the service behind");
-        }
-        let UpstreamUrl { text, tls, address } = url.value;
-        Some(Upstream {
-            url: text,
-            tls,
-            address,
-            host_header: host_header.or(HostHeader::Client),
-            timeout: timeout.or(TIMEOUT),
-            max_in_flight: max_in_flight.optional().map(usize::from),
-        })
-    }
+    pub(super) text: Arc<str>,
+    pub(super) tls: bool,
+    pub(super) address: UpstreamAddress,
 }
 
 impl UpstreamAddress {
+    /// What a name may lead to: no link-local and metadata addresses, and none that no service has.
+    pub fn may_be(address: IpAddr) -> bool {
+        unfit(address.to_canonical()).is_none()
+    }
+
+    /// The host in the URL, without brackets.
+    pub fn host(&self) -> String {
+        match self {
+            Self::Socket(address) => address.ip().to_string(),
+            Self::Named { host, .. } => host.clone(),
+        }
+    }
+
+    /// From the URL or its scheme.
+    pub fn port(&self) -> u16 {
+        match self {
+            Self::Socket(address) => address.port(),
+            Self::Named { port, .. } => *port,
+        }
+    }
+
     /// Whether a connection to it arrives at a listener of `own`, as far as that can be seen without asking a resolver.
-    fn reaches(&self, own: SocketAddr) -> bool {
+    pub(super) fn reaches(&self, own: SocketAddr) -> bool {
         let here = own.ip().to_canonical();
         match self {
             Self::Socket(address) => {
