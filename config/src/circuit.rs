@@ -186,7 +186,8 @@ impl RawCircuit {
             reading.findings.warning(key, "\"trusted_addresses\" has no effect with access = \"public\"");
         }
         let trusted_addresses = address_rules::check_networks(trusted_addresses, around, reading).unwrap_or_default();
-        let secret = shared.key();
+        let shared_key = shared.key().or_else(|| paths.as_ref()?.iter().find_map(RawCircuitPath::shared_key));
+        let asks_nobody = policy == Some(Policy::Public) && !any_path(RawCircuitPath::asks_who);
         let identity = identity.optional().map_or_else(IdentityHeaders::default, |identity| identity.check(reading));
         let upstreams = RawUpstreams { upstream, upstreams, health };
         require_upstream(&upstreams, &paths, table, reading);
@@ -212,7 +213,7 @@ impl RawCircuit {
         let rules = rules.check(!rate_limits.is_empty(), around, reading);
         check_expiry(&expires, &name.value, reading);
         let log = log.optional().map_or_else(CircuitLog::default, RawCircuitLog::check);
-        let bearings = Bearings { policy, shared: secret, has_totp: around.has_totp, hooks: around.hooks };
+        let bearings = Bearings { asks_nobody, shared_key, has_totp: around.has_totp, hooks: around.hooks };
         let steps = RawSteps { second_factor, purpose, hook }.check(&bearings, &log, reading);
         Some(Circuit {
             name: name.value.clone(),

@@ -92,6 +92,16 @@ impl RawCircuitPath {
         self.access.as_ref().copied()
     }
 
+    /// Whether it has a policy of its own that is not for everybody.
+    pub(crate) fn asks_who(&self) -> bool {
+        self.policy().is_some_and(|policy| policy != Policy::Public)
+    }
+
+    /// Where its own `shared` stands.
+    pub(crate) fn shared_key(&self) -> Option<Span> {
+        self.shared.key()
+    }
+
     /// Whether its policy is `members`.
     pub(crate) fn admits_members(&self) -> bool {
         self.policy() == Some(Policy::Members)

@@ -15,6 +15,8 @@ pub struct Logs {
     pub sync: Duration,
     /// What happens to a request entry when the queue is full.
     pub on_full: OnFull,
+    /// Every entry also as a line of JSON on standard output.
+    pub stdout: bool,
     /// Names of query parameters whose values are never stored; lower-case.
     pub redact_query: BTreeSet<String>,
     /// `[logs.access]`
@@ -85,14 +87,12 @@ shape! {
     pub(crate) struct RawLogs {
         sync: SyncEvery,
         on_full: OnFull,
+        stdout: bool,
         redact_query: Vec<String>,
         access: RawKept,
         requests: RawKept,
         audit: RawKept,
         anchors: RawAnchors,
-    }
-    later {
-        stdout: bool = false => "read the logs with \"vestibule logs -f -o json\"",
     }
 }
 
@@ -145,7 +145,7 @@ const ALWAYS_REDACTED: &[&str] = &["code", "state", "id_token"];
 
 impl RawLogs {
     pub(crate) fn check(self, reading: &mut Reading<'_>) -> Logs {
-        let Self { table: _unused, sync, on_full, redact_query, access, requests, audit, anchors } = self;
+        let Self { table: _unused, sync, on_full, stdout, redact_query, access, requests, audit, anchors } = self;
         let kept = |kept: Field<RawKept>, default: Kept| kept.optional().map_or(default, |kept| kept.check(default));
         let default = Logs::default();
         let redact_query = redact_query.optional().map(|names| {
@@ -155,6 +155,7 @@ impl RawLogs {
         Logs {
             sync: sync.optional().map_or(default.sync, |sync| sync.0),
             on_full: on_full.or(default.on_full),
+            stdout: stdout.or(default.stdout),
             redact_query: redact_query.unwrap_or(default.redact_query),
             access: kept(access, default.access),
             requests: kept(requests, default.requests),
@@ -191,6 +192,7 @@ impl Default for Logs {
         Self {
             sync: SYNC,
             on_full: OnFull::Drop,
+            stdout: false,
             redact_query,
             access: ACCESS,
             requests: REQUESTS,

@@ -182,6 +182,7 @@ impl Page<'_> {
         self.table(&["logs"]);
         self.set("sync", text(display_duration(logs.sync)));
         self.set("on_full", text(logs.on_full.as_str()));
+        self.set("stdout", logs.stdout);
         self.set("redact_query", list(&logs.redact_query));
         for (name, kept) in [("access", logs.access), ("requests", logs.requests), ("audit", logs.audit)] {
             self.table(&["logs", name]);

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::access::Policy;
 use crate::hook::{Hook, Hooks};
 use crate::logs::{CircuitLog, PersonalData};
 use crate::name::Name;
@@ -40,10 +39,10 @@ pub(crate) struct RawSteps {
 
 /// What else of the file bears on them.
 pub(crate) struct Bearings<'a> {
-    /// Absent where it was reported.
-    pub(crate) policy: Option<Policy>,
-    /// Of `shared`.
-    pub(crate) shared: Option<Span>,
+    /// The circuit and all its paths are for everybody.
+    pub(crate) asks_nobody: bool,
+    /// Of the circuit's `shared`, or the first one of its paths.
+    pub(crate) shared_key: Option<Span>,
     /// Whether anybody has a `totp`.
     pub(crate) has_totp: bool,
     pub(crate) hooks: &'a Hooks,
@@ -53,7 +52,7 @@ impl RawSteps {
     pub(crate) fn check(self, around: &Bearings<'_>, log: &CircuitLog, reading: &mut Reading<'_>) -> Steps {
         let Self { second_factor, purpose, hook } = self;
         let keys = [("second_factor", second_factor.key()), ("purpose", purpose.key()), ("hook", hook.key())];
-        if around.policy == Some(Policy::Public) {
+        if around.asks_nobody {
             for (name, key) in keys {
                 let Some(key) = key else { continue };
                 reading.findings.warning(key, format!("{name:?} has no effect with access = \"public\""));
@@ -77,7 +76,7 @@ impl RawSteps {
 
 fn check_factor(factor: &Field<SecondFactor>, around: &Bearings<'_>, reading: &mut Reading<'_>) {
     let Some(key) = factor.key() else { return };
-    if let Some(shared) = around.shared {
+    if let Some(shared) = around.shared_key {
         let message = "a shared secret is nobody's, so that there is no second factor to ask for";
         reading
             .findings
