@@ -31,6 +31,7 @@ mod edge;
 mod exceeded;
 mod explain;
 mod failure;
+mod follow;
 mod forward;
 #[cfg(test)]
 mod fuzz;
@@ -38,6 +39,7 @@ mod gateway;
 mod host;
 mod housekeeping;
 mod hsts;
+mod lines;
 mod login;
 mod mail;
 mod metrics;

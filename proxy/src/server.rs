@@ -29,6 +29,7 @@ use crate::edge::{Edge, Flood, Listening, Socket, bind, bind_all};
 use crate::exceeded::Exceeded;
 use crate::explain;
 use crate::housekeeping::{self, Housekeeping};
+use crate::lines;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::reload::{self, Reloads};
@@ -64,6 +65,7 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
 
     let key = state.signer.public_key().print(&checkpoint::name(state.store.uuid()));
     tracing::info!(key, "heads of the logs are signed; keep this key elsewhere, for vestibule verify --key");
+    let lines = lines::start(state.clone()).context("starting the lines of entries")?;
     note(&state, "system.start")?;
     let admin = admin::start(state.clone(), admin_listener).context("starting the admin port")?;
     reload::start(state.clone()).context("watching the configuration")?;
@@ -74,6 +76,7 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
     alerts::give_up(&state);
     let noted = note(&state, "system.stop");
     admin.stop();
+    lines.finish();
     let signed = state.store.sign(&state.signer, state.clock.now()).context("signing the logs");
     send_last_heads(&state);
     let logs = state.store.close().context("closing the logs");

@@ -66,6 +66,7 @@ mod kill;
 mod launcher;
 // Attempts and requests are limited.
 mod limits;
+mod lines;
 // The three logs and their questions.
 mod logs;
 // Service tokens, keys in a header, trusted addresses.

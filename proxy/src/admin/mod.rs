@@ -19,6 +19,7 @@ mod lines;
 mod list;
 mod listener;
 mod logs;
+mod openapi;
 mod pages;
 mod people;
 mod policy;
@@ -63,6 +64,8 @@ pub(crate) const ROUTES: &[Route] = &[
     open("/livez", health::live),
     open("/readyz", health::ready),
     reads("/metrics", |call| Box::pin(ready(status::metrics(&call)))),
+    reads("/api/openapi.json", |call| Box::pin(ready(openapi::document(&call)))),
+    reads("/api/docs", |call| Box::pin(ready(openapi::reference(&call)))),
     reads("/api/v1/status", |call| Box::pin(status::status(call))),
     reads("/api/v1/circuits", |call| Box::pin(ready(circuits::list(&call)))),
     reads("/api/v1/projects", |call| Box::pin(people::projects(call))),

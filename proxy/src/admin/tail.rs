@@ -1,7 +1,4 @@
 //! `GET /api/v1/logs/{log}/tail`: entries as they are appended, as server-sent events.
-//!
-//! Entries are read by their position, which is the order of their arrival: an entry carries the time at which its
-//! request began, so that a long request comes behind entries that are younger.
 
 use std::str::FromStr;
 use std::sync::Arc;
@@ -12,22 +9,17 @@ use http::HeaderValue;
 use http::header::{CONTENT_TYPE, HeaderName};
 use tokio::time::{Instant, timeout_at};
 use uuid::Uuid;
-use vestibule_logstore::{Log, Query, QueryError, Row};
+use vestibule_logstore::{Log, Query, QueryError};
 
 use super::door::Call;
 use super::logs::log_of;
 use super::problem::Problem;
 use super::stream::{self, Feed, Gone};
+use crate::follow::{Follow, News};
 use crate::state::State;
 
 /// A tail is cheap while nothing happens; one more is refused.
 pub(super) const TAILS_AT_ONCE: usize = 32;
-
-/// Entries that are read at a time.
-const BATCH: u64 = 256;
-
-/// A reader that is further behind loses half of it, and is told what.
-const BEHIND_MAX: u64 = 100_000;
 
 /// A quiet tail says so often that it lives, and how far it has read.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
@@ -52,7 +44,7 @@ pub(super) async fn tail(call: Call) -> Result<Response, Problem> {
     let place = call.port.tails.take(&state)?;
     let next = start(&call, log).await?;
     let (feed, body) = Feed::new();
-    let tail = Tail { state: state.clone(), query: Arc::new(query), next, lost_from: None, put_at: Instant::now() };
+    let tail = Tail { state: state.clone(), follow: Follow::from(log, next), query, put_at: Instant::now() };
     tokio::spawn(async move {
         let _place = place;
         let mut stopping = state.stopping.subscribe();
@@ -102,11 +94,8 @@ async fn start(call: &Call, log: Log) -> Result<u64, Problem> {
 /// One tail, and how far it has come.
 struct Tail {
     state: Arc<State>,
-    query: Arc<Query>,
-    /// The next position to read.
-    next: u64,
-    /// From here on entries were skipped, and nobody was told yet.
-    lost_from: Option<u64>,
+    query: Query,
+    follow: Follow,
     /// When something was sent last.
     put_at: Instant,
 }
@@ -130,15 +119,11 @@ impl Tail {
         self.put(feed, format!("retry: 1000\n{}", self.position())).await?;
         loop {
             news.borrow_and_update();
-            while self.next < store.end(self.query.log) {
+            while !self.follow.is_at_end(&store) {
                 let events = self.events().await?;
                 if !events.is_empty() {
                     self.put(feed, events).await?;
                 }
-            }
-            // What was skipped last has no entry behind it that would bring the news.
-            if let Some(gap) = self.gap(self.next) {
-                self.put(feed, gap).await?;
             }
             match timeout_at(self.put_at + KEEP_ALIVE, news.changed()).await {
                 Ok(Ok(())) => (),
@@ -155,7 +140,7 @@ impl Tail {
 
     /// An event without data, of which a reader only remembers the `id`.
     fn position(&self) -> String {
-        match self.next.checked_sub(1) {
+        match self.follow.next().checked_sub(1) {
             Some(seen) => format!("id: {seen}\n\n"),
             None => "id: -1\n\n".to_owned(),
         }
@@ -163,49 +148,26 @@ impl Tail {
 
     /// What the next entries say; none may match.
     async fn events(&mut self) -> Result<String, Broken> {
-        self.skip();
-        let (from, store, log) = (self.next, self.state.store.clone(), self.query.log);
-        let to = store.end(log).min(from + BATCH);
-        let rows = tokio::task::spawn_blocking(move || store.rows(log, from, to)).await.map_err(|_| Broken)?;
-        let rows = rows.map_err(|error| unreadable(&error))?;
-        let mut events = String::new();
-        for row in rows {
-            self.event(&row, &mut events);
-        }
-        if self.next < to {
-            self.lost_from.get_or_insert(self.next);
-            self.next = to;
-        }
-        Ok(events)
+        let (mut follow, store) = (self.follow, self.state.store.clone());
+        let read = tokio::task::spawn_blocking(move || follow.read(&store).map(|news| (follow, news)));
+        let (follow, news) = read.await.map_err(|_| Broken)?.map_err(|error| unreadable(&error))?;
+        self.follow = follow;
+        Ok(news.iter().map(|news| self.event(news)).collect())
     }
 
-    /// Keeps a reader that cannot follow within sight of the end.
-    fn skip(&mut self) {
-        let end = self.state.store.end(self.query.log);
-        if end.saturating_sub(self.next) > BEHIND_MAX {
-            self.lost_from.get_or_insert(self.next);
-            self.next = end - BEHIND_MAX / 2;
-        }
-    }
-
-    /// The event of what was skipped before a position; none where nothing was.
-    fn gap(&mut self, next: u64) -> Option<String> {
-        let from = self.lost_from.take()?;
-        let (to, count) = (next - 1, next - from);
-        self.state.metrics.tail_skipped(count);
-        let gap = format!("{{\"from\":{from},\"to\":{to},\"count\":{count}}}");
-        Some(format!("id: {to}\nevent: gap\ndata: {gap}\n\n"))
-    }
-
-    fn event(&mut self, row: &Row, events: &mut String) {
-        if row.seq > self.next {
-            self.lost_from.get_or_insert(self.next);
-        }
-        events.extend(self.gap(row.seq));
-        self.next = row.seq + 1;
-        if self.query.matches(row) {
-            let data = self.query.row_to_json(row);
-            events.push_str(&format!("id: {}\nevent: entry\ndata: {data}\n\n", row.seq));
+    fn event(&self, news: &News) -> String {
+        match news {
+            News::Entry(row) if !self.query.matches(row) => String::new(),
+            News::Entry(row) => {
+                let data = self.query.row_to_json(row);
+                format!("id: {}\nevent: entry\ndata: {data}\n\n", row.seq)
+            }
+            News::Gap { from, to } => {
+                let count = to - from + 1;
+                self.state.metrics.tail_skipped(count);
+                let gap = format!("{{\"from\":{from},\"to\":{to},\"count\":{count}}}");
+                format!("id: {to}\nevent: gap\ndata: {gap}\n\n")
+            }
         }
     }
 }

@@ -94,6 +94,8 @@ const ROLES: &str = "                                        none wrong reader a
 GET    /livez                            200   200    200     200   200    200
 GET    /readyz                           200   200    200     200   200    200
 GET    /metrics                          401   401    200     200   200    200
+GET    /api/openapi.json                 401   401    200     200   200    200
+GET    /api/docs                         401   401    200     200   200    200
 GET    /api/v1/status                    401   401    200     200   200    200
 GET    /api/v1/circuits                  401   401    200     200   200    200
 GET    /api/v1/projects                  401   401    200     200   200    200
