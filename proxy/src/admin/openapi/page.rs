@@ -29,6 +29,8 @@ struct Operation {
     what: &'static str,
     role: &'static str,
     parameters: Vec<Parameter>,
+    /// Those of a log's fields are too many to be repeated.
+    filters: bool,
     body: Vec<String>,
     answers: Vec<(u16, &'static str, String)>,
 }
@@ -66,7 +68,8 @@ fn operation(route: &Route) -> Option<Operation> {
         path: route.path,
         what: described.what,
         role: role(route).map_or("", role_name),
-        parameters: (described.takes)().iter().map(parameter).collect(),
+        parameters: (described.takes)().iter().filter(|it| it.get("name").is_some()).map(parameter).collect(),
+        filters: (described.takes)().iter().any(|it| it.get("$ref").is_some()),
         body,
         answers: answers.collect(),
     })
