@@ -5,7 +5,7 @@ use vestibule_logstore::Log;
 
 use super::super::Route;
 use super::entries::{self, filters, paging, period, query, shown};
-use super::schema::{between, data, list, map, named, number, object, one_of, text, truth};
+use super::schema::{between, data, list, map, maybe, named, number, object, one_of, text, time, truth};
 
 /// One route.
 pub(super) struct Described {
@@ -15,12 +15,20 @@ pub(super) struct Described {
     pub(super) what: &'static str,
     /// Its parameters.
     pub(super) takes: fn() -> Vec<Value>,
-    /// Its body, which is JSON.
-    pub(super) wants: Option<fn() -> Value>,
+    /// Its body.
+    pub(super) wants: Option<Wants>,
     /// Its good answers.
     pub(super) gives: fn() -> Vec<Gives>,
     /// States of refusals beside those that every route has.
     pub(super) refuses: &'static [u16],
+}
+
+/// A body.
+pub(super) struct Wants {
+    /// Media type.
+    pub(super) kind: &'static str,
+    pub(super) schema: fn() -> Value,
+    pub(super) required: bool,
 }
 
 /// One good answer.
@@ -46,8 +54,14 @@ impl Described {
         self
     }
 
+    const fn wants_toml(mut self, required: bool, refuses: &'static [u16]) -> Self {
+        self.wants = Some(Wants { kind: "application/toml", schema: text, required });
+        self.refuses = refuses;
+        self
+    }
+
     const fn wants(mut self, wants: fn() -> Value, refuses: &'static [u16]) -> Self {
-        self.wants = Some(wants);
+        self.wants = Some(Wants { kind: "application/json", schema: wants, required: true });
         self.refuses = refuses;
         self
     }
@@ -166,6 +180,63 @@ pub(super) const DESCRIBED: &[Described] = &[
     said("POST", "/api/v1/grants", "Lets a person in to a circuit for a while.", || created(named("Grant")))
         .wants(|| object([("email", text()), ("circuit", text()), ("for", text())]), &[409, 413, 408]),
     said("DELETE", "/api/v1/grants/{id}", "Takes temporary access back.", removed),
+    get("/api/v1/config", "The configuration in force, or the text of one of its files; secrets masked.", || {
+        let config = object([("revision", text()), ("since", time()), ("files", list(text())), ("toml", text())]);
+        gives(200, vec![("application/json", config), ("application/toml", text())])
+    })
+    .takes(|| vec![of_file()]),
+    said(
+        "PUT",
+        "/api/v1/config",
+        "Another text in place of a file, if `If-Match` names the revision in force.",
+        || is_json(named("Reloaded")),
+    )
+    .takes(|| {
+        let tag = "The `ETag` of the configuration that is to be changed, or `*`.";
+        let mut tag = query("If-Match", tag, text());
+        tag.as_object_mut().into_iter().for_each(|tag| drop(tag.insert("in".to_owned(), "header".into())));
+        vec![of_file(), tag]
+    })
+    .wants_toml(true, &[408, 409, 412, 413, 422, 428]),
+    get("/api/v1/config/history", "The revisions that can be gone back to, the latest first.", || {
+        configured(named("Revision"))
+    }),
+    said("POST", "/api/v1/config/validate", "What the files, or the body in place of one, would come to.", || {
+        is_json(object([
+            ("valid", truth()),
+            ("before", text()),
+            ("problems", list(map(json!({})))),
+            ("report", text()),
+        ]))
+    })
+    .takes(|| vec![of_file()])
+    .wants_toml(false, &[408, 413]),
+    said("POST", "/api/v1/config/rollback", "Goes back to an earlier revision.", || is_json(named("Reloaded")))
+        .takes(|| vec![of_file()])
+        .wants(|| object([("revision", text())]), &[408, 409, 412, 413, 422]),
+    said("POST", "/api/v1/policy/explain", "What would become of a request, layer by layer, and why.", || {
+        is_json(object([
+            ("decision", one_of(&["allow", "login", "deny", "limited", "not_found"])),
+            ("reason", maybe(text())),
+            ("circuit", maybe(text())),
+            ("would_block", list(text())),
+            ("layers", list(object([("layer", text()), ("outcome", text())]))),
+        ]))
+    })
+    .wants(
+        || {
+            let more = ["method", "user", "login", "ip", "at"].map(|name| (name, text()));
+            optional(optional(object([("url", text())]), &more), &[("groups", list(text()))])
+        },
+        &[408, 413],
+    ),
+    said("POST", "/api/v1/integrity/erase", "Replaces a person's entries by their hashes.", || {
+        gives(200, vec![("application/x-ndjson", text())])
+    })
+    .takes(|| vec![required(query("user", "Whose, by e-mail.", text()))]),
+    said("POST", "/api/v1/admin-link", "A link into the pages, for once and five minutes.", || {
+        created(object([("path", text()), ("expires", time())]))
+    }),
     said("POST", "/api/v1/config/reload", "Reads the files again.", || is_json(named("Reloaded"))).refuses(&[422]),
     get("/api/events/proxy", "The request log as NetBird shows it.", || {
         is_json(object([
@@ -254,6 +325,10 @@ fn required(mut parameter: Value) -> Value {
         parameter.insert("required".to_owned(), true.into());
     }
     parameter
+}
+
+fn of_file() -> Value {
+    query("file", "One of the files of the configuration; the main one unless said.", text())
 }
 
 fn of_user() -> Value {

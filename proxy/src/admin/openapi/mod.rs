@@ -10,7 +10,7 @@ use axum::response::Response;
 use serde_json::{Map, Value, json};
 use vestibule_config::admin::Role;
 
-use self::described::{Described, Gives, of};
+use self::described::{Described, Gives, Wants, of};
 use super::door::{Call, role_name};
 use super::problem::Problem;
 use super::{Answer, ROUTES, Route, status};
@@ -23,10 +23,15 @@ pub(super) fn document(call: &Call) -> Result<Response, Problem> {
 
 pub(super) use page::reference;
 
+/// Those for programs; the pages are for people.
+fn described_routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().filter(|route| !route.is_page())
+}
+
 /// The document.
 fn whole() -> Value {
     let mut paths = Map::new();
-    for route in ROUTES {
+    for route in described_routes() {
         let item = paths.entry(route.path).or_insert_with(|| json!({}));
         if let (Some(item), Some(described)) = (item.as_object_mut(), of(route)) {
             item.insert(route.method.as_str().to_lowercase(), operation(route, described));
@@ -58,9 +63,9 @@ fn operation(route: &Route, described: &Described) -> Value {
         "responses": responses(route, described),
     });
     if let Some(operation) = operation.as_object_mut() {
-        if let Some(body) = described.wants {
-            let body = json!({ "required": true, "content": { "application/json": { "schema": body() } } });
-            operation.insert("requestBody".to_owned(), body);
+        if let Some(Wants { kind, schema, required }) = &described.wants {
+            let content = json!({ *kind: { "schema": schema() } });
+            operation.insert("requestBody".to_owned(), json!({ "required": required, "content": content }));
         }
         if let Some(role) = role(route) {
             operation.insert("security".to_owned(), json!([{ "token": [] }]));
@@ -72,8 +77,8 @@ fn operation(route: &Route, described: &Described) -> Value {
 
 fn role(route: &Route) -> Option<Role> {
     match route.answer {
-        Answer::Open(_) => None,
-        Answer::Token(role, _) => Some(role),
+        Answer::Open(_) | Answer::Entrance(_) => None,
+        Answer::Token(role, _) | Answer::Page(role, _) => Some(role),
     }
 }
 
@@ -114,8 +119,7 @@ mod tests {
 
     #[test]
     fn every_route_is_described_and_nothing_else() {
-        let missing: Vec<String> = ROUTES
-            .iter()
+        let missing: Vec<String> = described_routes()
             .filter(|route| of(route).is_none())
             .map(|route| format!("{} {}", route.method, route.path))
             .collect();

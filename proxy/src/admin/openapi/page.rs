@@ -7,10 +7,10 @@ use http::HeaderValue;
 use http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use serde_json::Value;
 
+use super::super::Route;
 use super::super::door::{Call, role_name};
 use super::super::problem::Problem;
-use super::super::{ROUTES, Route};
-use super::{described, role};
+use super::{described, described_routes, role};
 
 /// The page's only style is in it.
 const POLICY: &str =
@@ -44,7 +44,7 @@ struct Parameter {
 /// `GET /api/docs`.
 pub(in crate::admin) fn reference(call: &Call) -> Result<Response, Problem> {
     call.without_parameters()?;
-    let operations = ROUTES.iter().filter_map(operation).collect();
+    let operations = described_routes().filter_map(operation).collect();
     let page = Reference { version: env!("CARGO_PKG_VERSION"), operations };
     let page = page.render().map_err(|error| Problem::internal(&error))?;
     let mut response = Response::new(Body::from(page));
@@ -56,7 +56,7 @@ pub(in crate::admin) fn reference(call: &Call) -> Result<Response, Problem> {
 
 fn operation(route: &Route) -> Option<Operation> {
     let described = described::of(route)?;
-    let body = described.wants.map(|body| body()).unwrap_or_default();
+    let body = described.wants.as_ref().map(|wants| (wants.schema)()).unwrap_or_default();
     let body =
         body.get("properties").and_then(Value::as_object).into_iter().flatten().map(|(name, _)| name.clone()).collect();
     let answers = (described.gives)().into_iter().map(|gives| {

@@ -68,7 +68,7 @@ fn of_logs() -> [(&'static str, Value); 8] {
 }
 
 /// Of what is configured, and how it stands.
-fn of_configured() -> [(&'static str, Value); 6] {
+fn of_configured() -> [(&'static str, Value); 7] {
     let strings = || list(text());
     [
         ("Status", status()),
@@ -108,6 +108,18 @@ fn of_configured() -> [(&'static str, Value); 6] {
                 ("previous_until", maybe(time())),
                 ("last_used", maybe(time())),
                 ("last_used_ip", maybe(text())),
+            ]),
+        ),
+        (
+            "Revision",
+            object([
+                ("revision", text()),
+                ("time", time()),
+                ("actor", text()),
+                ("actor_type", text()),
+                ("cause", text()),
+                ("files", strings()),
+                ("current", truth()),
             ]),
         ),
         (
