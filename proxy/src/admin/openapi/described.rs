@@ -234,6 +234,12 @@ pub(super) const DESCRIBED: &[Described] = &[
         gives(200, vec![("application/x-ndjson", text())])
     })
     .takes(|| vec![required(query("user", "Whose, by e-mail.", text()))]),
+    get("/api/v1/alerts", "Alerts since the start, the latest first.", || is_list(data(map(json!({}))))),
+    said("POST", "/api/v1/backups", "Prepares a consistent copy, for the command that takes it away.", || {
+        created(map(json!({})))
+    })
+    .refuses(&[409]),
+    said("DELETE", "/api/v1/backups", "Lets go of the copy.", || is_json(map(json!({})))),
     said("POST", "/api/v1/admin-link", "A link into the pages, for once and five minutes.", || {
         created(object([("path", text()), ("expires", time())]))
     }),
