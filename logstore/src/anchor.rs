@@ -114,14 +114,17 @@ impl Anchor {
         serde_json::to_string_pretty(self).unwrap_or_default() + "\n"
     }
 
+    /// With which every name of an anchor begins.
+    pub const NAMES: &str = "vestibule-";
+
     /// A name for it, which sorts as the numbers do.
     pub fn name(store: Uuid, number: u64) -> String {
         format!("{}{number:010}.json", Self::names(store))
     }
 
-    /// With which the names of all anchors of a store begin.
+    /// With which the names of all anchors of a store begin; those of all stores begin with [`Self::NAMES`].
     pub fn names(store: Uuid) -> String {
-        format!("vestibule-{store}-")
+        format!("{}{store}-", Self::NAMES)
     }
 }
 

@@ -88,6 +88,8 @@ pub(crate) fn open_to_read(dir: &Path) -> Result<OpenedToRead, Error> {
     let blocks = Cache::new_lru_cache(CACHE_BYTES);
     let mut options = Options::default();
     options.set_max_file_opening_threads(1);
+    // As it is written. Where the manifest names logs and this is off, RocksDB wants to write, and crashes as it may not.
+    options.set_track_and_verify_wals_in_manifest(true);
     let db = DB::open_cf_descriptors_read_only(&options, dir, descriptors(dir, &blocks), false)?;
     let format = db.get_cf(&column(&db, Column::Meta), "format")?.unwrap_or_default();
     if format != FORMAT.to_be_bytes() {

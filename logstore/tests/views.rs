@@ -242,10 +242,10 @@ fn what_is_strictly_older_goes_whole_segments_first_and_the_audit_log_says_so() 
         details,
         [
             Value::Json(
-                r#"{"log":"requests","first":0,"last":32767,"entries":32768,"last_time":"1970-01-01T00:00:00.032767Z","cause":"age"}"#
+                r#"{"log":"requests","first":0,"last":32767,"entries":32768,"last_time":"1970-01-01T00:00:00.032767Z","cause":"age","kept_from":{"access":0,"requests":32768,"audit":0}}"#
             ),
             Value::Json(
-                r#"{"log":"requests","first":32768,"last":32899,"entries":132,"last_time":"1970-01-01T00:00:00.032899Z","cause":"age"}"#
+                r#"{"log":"requests","first":32768,"last":32899,"entries":132,"last_time":"1970-01-01T00:00:00.032899Z","cause":"age","kept_from":{"access":0,"requests":32900,"audit":0}}"#
             ),
         ]
     );

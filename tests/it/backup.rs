@@ -20,7 +20,7 @@ fn run(house: &House, arguments: &[&str]) -> (i32, String) {
     command.env("VESTIBULE_ADMIN_TOKEN", harness::secrets::ADMIN_TOKEN);
     let output = command.env("VESTIBULE_CONFIG", house.gateway.config()).output().unwrap();
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
-    (output.status.code().unwrap(), said)
+    (output.status.code().unwrap_or_else(|| panic!("{}: {said}", output.status)), said)
 }
 
 fn ids(house: &House, log: &str) -> BTreeSet<String> {

@@ -6,8 +6,8 @@ use harness::House;
 use harness::house::{MAYA, NOOR};
 use harness::secrets::ADMIN_TOKEN;
 
-/// Streams that never end answer no single question.
-const ENDLESS: &str = "/tail$";
+/// Streams never end; and nothing is made up in TOML.
+const NOT_ASKED: &str = "/tail$|/config$|/config/validate$";
 
 const CHECKS: &str = "not_a_server_error,status_code_conformance,content_type_conformance,\
                       response_schema_conformance,negative_data_rejection,unsupported_method";
@@ -24,7 +24,7 @@ fn openapi_schemathesis_finds_no_answer_that_is_not_as_described() {
     let program = std::env::var("VESTIBULE_SCHEMATHESIS").expect("tests/run.sh says where schemathesis is");
     let document = format!("http://{}/api/openapi.json", house.gateway.admin_address());
     let run = Command::new(program)
-        .args(["run", &document, "--exclude-path-regex", ENDLESS, "--checks", CHECKS, "--phases", "fuzzing"])
+        .args(["run", &document, "--exclude-path-regex", NOT_ASKED, "--checks", CHECKS, "--phases", "fuzzing"])
         .args(["--mode", "all", "--max-examples", "3", "--seed", "1", "--request-timeout", "20", "--no-color"])
         .args(["-H", &format!("Authorization: Bearer {ADMIN_TOKEN}")])
         .current_dir(house.gateway.folder())

@@ -127,7 +127,7 @@ POST   /api/v1/integrity/anchors         401   401    403     403   409    409
 POST   /api/v1/integrity/erase           401   401    403     403   400    400
 POST   /api/v1/integrity/verify          401   401    403     200   200    200
 GET    /api/v1/alerts                    401   401    200     200   200    403
-POST   /api/v1/backups                   401   401    403     403   201    409
+POST   /api/v1/backups                   401   401    403     403   201    201
 DELETE /api/v1/backups                   401   401    403     403   200    404
 GET    /api/v1/tokens                    401   401    200     200   200    200
 GET    /api/v1/sessions                  401   401    200     200   200    200
