@@ -8,10 +8,10 @@ use vestibule_auth::{FAILED_ANSWERS, LOGIN_LIMITS, Method, Reason};
 use vestibule_config::{Circuit, Settings};
 use vestibule_logstore::entry::words::RESULTS;
 
-use super::{
-    AttemptLabels, CircuitLabels, DenialLabels, HOOK_RESULTS, HookLabels, KindLabels, LimitLabels, Metrics,
-    ReasonLabels, ResultLabels,
+use super::labels::{
+    AttemptLabels, CircuitLabels, DenialLabels, HookLabels, KindLabels, LimitLabels, ReasonLabels, ResultLabels,
 };
+use super::{HOOK_RESULTS, Metrics};
 use crate::admin::{REASONS, STREAMS};
 use crate::{alerts, mail};
 

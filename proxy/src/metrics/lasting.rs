@@ -6,7 +6,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use vestibule_auth::Reason;
 
-use super::{Metrics, ReasonLabels, add};
+use super::labels::ReasonLabels;
+use super::{Metrics, add};
 
 /// How many there are, and why some were ended.
 #[derive(Default)]

@@ -1,6 +1,7 @@
 //! What is on the page.
 
 use super::*;
+use crate::attempt::Opened;
 
 #[test]
 fn what_was_never_counted_is_zero_from_the_start() {
