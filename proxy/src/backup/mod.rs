@@ -25,7 +25,7 @@ const STAGED: &str = "backup";
 pub(crate) const RESTORING: &str = "restoring";
 
 /// In `data_dir`: the databases, which copy themselves, and what is worth nothing elsewhere.
-const NOT_COPIED: [&str; 5] = ["logs", "state", STAGED, RESTORING, "ballast"];
+const NOT_COPIED: [&str; 4] = ["logs", "state", STAGED, RESTORING];
 
 /// A copy that nobody took away in this time was forgotten, and gives way to the next one.
 const FORGOTTEN: Duration = Duration::from_secs(3600);
