@@ -85,7 +85,8 @@ fi
 { have pebble && have pebble-challtestsrv && have curl; } || apt_install pebble curl \
   || without acme_ "pebble, a test authority for certificates, cannot be installed"
 
-# The program first: the tests of the package `tests` start it as their users do.
+# The program first: the tests of the package `tests` start it as their users do. What is compiled for it serves the
+# tests too, and deploy/demo.sh after them: tests/it/graph.rs keeps features and profile the same.
 cargo build --release --locked -p vestibule-proxy --bin vestibule
 export VESTIBULE_BIN="$CARGO_TARGET_DIR/release/vestibule"
 

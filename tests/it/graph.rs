@@ -54,6 +54,28 @@ fn each_heavy_dependency_has_its_owner() {
     }
 }
 
+/// Whatever is compiled for the program serves the tests too: the same crates with the same features. Else
+/// `tests/run.sh` compiles much of it twice, and the demo after it once more.
+#[test]
+fn tests_add_no_feature_to_what_the_program_is_made_of() {
+    let program = tree(&["--package", "vestibule-proxy", "--edges", "normal,build"]);
+    let everything = tree(&["--workspace", "--edges", "normal,build,dev"]);
+    let other: Vec<_> = program.difference(&everything).collect();
+    assert!(!program.is_empty() && other.is_empty(), "with other features in the tests: {other:#?}");
+}
+
+/// Each crate with its features, as `cargo` would compile it on this machine.
+fn tree(arguments: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .args(["tree", "--locked", "--offline", "--no-dedupe", "--prefix", "none", "--format", "{p} [{f}]"])
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
 /// Crates of the workspace and what they use outside their tests.
 fn graph() -> BTreeMap<String, BTreeSet<String>> {
     let output = Command::new(env!("CARGO"))
