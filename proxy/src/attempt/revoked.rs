@@ -5,7 +5,7 @@ use vestibule_auth::session::Listed;
 use vestibule_logstore::entry::Common;
 use vestibule_logstore::{AccessEntry, Entry, Unavailable};
 
-use super::Scene;
+use super::{Scene, entry};
 use crate::audit::Actor;
 use crate::personal::Disguise;
 use crate::state::State;
@@ -19,7 +19,7 @@ pub(crate) async fn ended_elsewhere(state: &State, scene: &Scene<'_>, session: &
     let circuit = live.settings.circuits.get(session.circuit.as_str());
     let attempt_id = state.request_ids.next().to_string();
     let mut entry = AccessEntry {
-        common: super::common(scene),
+        common: entry::common(scene),
         attempt_id: Some(&attempt_id),
         action: "logout",
         status: "success",
@@ -30,10 +30,10 @@ pub(crate) async fn ended_elsewhere(state: &State, scene: &Scene<'_>, session: &
         email: session.email.as_deref(),
         user_id: Some(&session.user_id),
         session_id: Some(&session.id),
-        circuit: super::named(&session.circuit),
+        circuit: entry::named(&session.circuit),
         project: circuit.and_then(|circuit| circuit.project.as_ref()).map(vestibule_config::Name::as_str),
         host: Some(scene.host),
-        policy: circuit.map(|circuit| super::policy(&circuit.access)),
+        policy: circuit.map(|circuit| entry::policy(&circuit.access)),
         rule: None,
         duration_ms: None,
         purpose: None,
@@ -78,10 +78,10 @@ pub(crate) async fn revoked(state: &State, actor: &Actor, session: &Listed) -> R
         email: session.email.as_deref(),
         user_id: Some(&session.user_id),
         session_id: Some(&session.id),
-        circuit: super::named(&session.circuit),
+        circuit: entry::named(&session.circuit),
         project: circuit.and_then(|circuit| circuit.project.as_ref()).map(vestibule_config::Name::as_str),
         host: None,
-        policy: circuit.map(|circuit| super::policy(&circuit.access)),
+        policy: circuit.map(|circuit| entry::policy(&circuit.access)),
         rule: None,
         duration_ms: None,
         purpose: None,
