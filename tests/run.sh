@@ -43,7 +43,7 @@ oidc_provider() {
   fi
   export VESTIBULE_OIDC_PROVIDER="$folder/node_modules/oidc-provider"
 }
-oidc_provider || without sso_certified_ chromium_signs_in_and_out_at_ "node 20 and oidc-provider from npm cannot be had"
+oidc_provider || without sso_certified_ chromium_signs_in_and_out_at_ chromium_goes_by_a_login_host_ "node 20 and oidc-provider from npm cannot be had"
 
 # from_pypi FOLDER PROGRAM REQUIREMENT: a package and what it needs, into the build cache, unless PROGRAM is there.
 from_pypi() {
@@ -77,6 +77,13 @@ if from_pypi schemathesis-4.32.0 st schemathesis==4.32.0; then
   export VESTIBULE_SCHEMATHESIS="$VESTIBULE_CACHE/schemathesis-4.32.0/bin/st"
 else
   without openapi_schemathesis_ "schemathesis from PyPI cannot be had"
+fi
+
+# aiosmtpd, a mail server that speaks TLS and asks who sends.
+if from_pypi aiosmtpd-1.4.6 aiosmtpd aiosmtpd==1.4.6; then
+  export VESTIBULE_AIOSMTPD="$VESTIBULE_CACHE/aiosmtpd-1.4.6/bin/python"
+else
+  without mail_server_ "aiosmtpd from PyPI cannot be had"
 fi
 
 { have chromium && have chromedriver; } || apt_install chromium chromium-driver \

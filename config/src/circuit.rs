@@ -30,9 +30,7 @@ use crate::upstream::{RawHealth, RawUpstream, RawUpstreamList, RawUpstreams, Whe
 pub use crate::address_rules::{AddressRules, AllowMatch, Observed, Reputation};
 pub use crate::circuit_path::{CircuitPath, Rewrite};
 pub use crate::identity::IdentityHeaders;
-pub use crate::upstream::{
-    Certificates, HealthCheck, HostHeader, Identification, Upstream, UpstreamAddress, UpstreamTls, Upstreams,
-};
+pub use crate::upstream::{HealthCheck, HostHeader, Upstream, UpstreamAddress, UpstreamTls, Upstreams};
 
 /// One circuit, with `[defaults]` and `[sessions]` already applied.
 #[derive(Debug, Clone)]

@@ -7,6 +7,7 @@ use http::uri::Uri;
 use percent_encoding::percent_decode_str;
 use zeroize::Zeroizing;
 
+use crate::certificate::Certificates;
 use crate::name::Email;
 use crate::secret::Secret;
 use crate::shape::{Field, Reading, Shape, shape};
@@ -23,6 +24,8 @@ pub struct Mail {
     pub server: Option<SmtpServer>,
     /// See [`MailCommand`].
     pub command: Option<MailCommand>,
+    /// Who vouches for the server, in place of the system's authorities. Absent: those.
+    pub ca: Option<Certificates>,
 }
 
 /// A server that takes messages by SMTP.
@@ -63,13 +66,14 @@ shape! {
     pub(crate) struct RawMail {
         smtp: SmtpServer,
         command: MailCommand,
+        ca: Certificates,
         from: Email,
     }
 }
 
 impl RawMail {
     pub(crate) fn check(self, reading: &mut Reading<'_>) -> Option<Mail> {
-        let Self { table, smtp, command, from } = self;
+        let Self { table, smtp, command, ca, from } = self;
         let from = from.required("from", "\"vestibule@example.net\"", table, reading);
         if smtp.is_absent() && command.is_absent() {
             let finding = reading.findings.error(table, "\"mail\" does not say how messages leave");
@@ -78,7 +82,11 @@ impl RawMail {
         if let (Field::Given { .. }, Some(key)) = (&smtp, command.key()) {
             reading.findings.warning(key, "\"command\" has no effect beside \"smtp\"");
         }
-        Some(Mail { from: from?, server: smtp.optional(), command: command.optional() })
+        if let Some(key) = ca.key().filter(|_| smtp.as_ref().is_none_or(|server| server.security == Security::Plain)) {
+            let finding = reading.findings.warning(key, "\"ca\" has no effect: messages leave without TLS");
+            finding.help("have smtp name a server of another machine, or leave it out");
+        }
+        Some(Mail { from: from?, server: smtp.optional(), command: command.optional(), ca: ca.optional() })
     }
 }
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::certificate::Certificates;
 use crate::name::{Host, Name};
 use crate::secret::Secret;
 use crate::shape::{At, Field, Named, Reading, shape};
@@ -33,6 +34,8 @@ pub struct Provider {
     pub require_verified_email: bool,
     /// How often a session is checked there, by its refresh token. Absent: never.
     pub recheck: Option<Duration>,
+    /// Who vouches for it, in place of the system's authorities. Absent: those.
+    pub ca: Option<Certificates>,
 }
 
 impl Provider {
@@ -65,6 +68,7 @@ shape! {
         groups_claim: String,
         require_verified_email: bool,
         recheck: Duration,
+        ca: Certificates,
     }
 }
 
@@ -106,9 +110,14 @@ impl RawProvider {
             groups_claim,
             require_verified_email,
             recheck,
+            ca,
         } = self;
         let issuer = issuer.required("issuer", "\"https://sso.example.net\"", table, reading);
         let client_id = client_id.required("client_id", "\"vestibule\"", table, reading);
+        if let (Some(key), Some(true)) = (ca.key(), issuer.as_ref().map(Issuer::is_plain)) {
+            let finding = reading.findings.error(key, "\"ca\" is about TLS, and this issuer has none");
+            finding.help("write an issuer that begins with https://, or leave it out");
+        }
         let lists_nobody = email_domains.as_ref().is_some_and(Vec::is_empty);
         if let Some(span) = email_domains.span().filter(|_| lists_nobody) {
             let finding = reading.findings.warning(span, "no domain: nobody is let in by this provider");
@@ -125,7 +134,15 @@ impl RawProvider {
             email_domains: email_domains.optional().map(|domains| domains.into_iter().collect()),
             require_verified_email: require_verified_email.or(true),
             recheck: recheck.optional(),
+            ca: ca.optional(),
         })
+    }
+}
+
+impl Issuer {
+    /// Over `http`, as on loopback.
+    fn is_plain(&self) -> bool {
+        self.0.starts_with("http:")
     }
 }
 

@@ -10,6 +10,7 @@ use crate::access::AllowEntry;
 use crate::admin::{Admin, AdminTls};
 use crate::alert::Alert;
 use crate::anchors::AnchorPlace;
+use crate::certificate::Certificates;
 use crate::failed_answers::FailedAnswers;
 use crate::hook::Hook;
 use crate::limit::{LoginLimits, RateLimit};
@@ -108,7 +109,7 @@ impl Page<'_> {
             self.table(&["tls", "acme"]);
             self.set_some("email", acme.email.as_ref().map(text));
             self.set("directory", text(&acme.directory));
-            self.set_some("ca", acme.ca.as_ref().map(|root| text(root.path.display())));
+            self.set_some("ca", acme.ca.as_ref().map(file));
         }
         for own in tls.certificates.values() {
             self.table(&["tls", "certificates", own.name.as_str()]);
@@ -129,6 +130,7 @@ impl Page<'_> {
         self.set_some("email_domains", provider.email_domains.as_ref().map(list));
         self.set("require_verified_email", provider.require_verified_email);
         self.set_some("recheck", provider.recheck.map(|every| text(display_duration(every))));
+        self.set_some("ca", provider.ca.as_ref().map(file));
     }
 
     fn user(&mut self, user: &User) {
@@ -223,6 +225,7 @@ impl Page<'_> {
         self.set("from", text(&mail.from));
         self.set_some("smtp", mail.server.as_ref().map(|_| text(HIDDEN)));
         self.set_some("command", mail.command.as_ref().map(text));
+        self.set_some("ca", mail.ca.as_ref().map(file));
     }
 
     fn hook(&mut self, hook: &Hook) {
@@ -316,6 +319,11 @@ impl Display for AllowEntry {
             Self::Token(token) => write!(f, "token:{token}"),
         }
     }
+}
+
+/// Where certificates were read.
+fn file(certificates: &Certificates) -> String {
+    text(certificates.path.display())
 }
 
 /// A table in braces, of those keys that have a value.

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::certificate::{self, CHAIN_BYTES_MAX, Certificate};
+use crate::certificate::{self, Certificate, Certificates};
 use crate::name::{Email, Host, Name};
 use crate::secret::Secret;
 use crate::shape::{At, Field, Named, Reading, shape};
@@ -31,19 +31,10 @@ pub struct Acme {
     pub email: Option<Email>,
     /// Where the authority begins; `https`, or `http` on loopback.
     pub directory: Arc<str>,
-    /// PEM of the root that vouches for the directory, beside those of the system.
-    pub ca: Option<RootFile>,
+    /// They vouch for the directory, beside those of the system.
+    pub ca: Option<Certificates>,
     /// Hosts of enabled circuits, and the login host, that have no own certificate and that an authority can be asked for.
     pub hosts: Vec<Host>,
-}
-
-/// A file of root certificates.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RootFile {
-    /// Where it was read.
-    pub path: PathBuf,
-    /// PEM, at least one certificate.
-    pub text: Arc<str>,
 }
 
 /// `[tls.certificates.NAME]`.
@@ -123,7 +114,7 @@ shape! {
     pub(crate) struct RawAcme {
         email: Email,
         directory: Directory,
-        ca: At<PathBuf>,
+        ca: Certificates,
     }
 }
 
@@ -201,16 +192,12 @@ impl RawAcme {
             finding.help("add { address = \"[::]:443\", tls = true } to listen in [server]");
         }
         let private = !ca.is_absent();
-        let ca = match ca.optional() {
-            Some(ca) => Some(read_root(ca, reading)?),
-            None => None,
-        };
         let without = served.hosts.iter().filter(|host| own.own(host.value.as_str()).is_none());
         let hosts = without.filter(|host| can_be_ordered(host, private, reading)).map(|host| host.value.clone());
         let mut hosts: Vec<_> = hosts.collect();
         hosts.sort();
         hosts.dedup();
-        Some(Acme { email: email.optional(), directory: directory?.0, ca, hosts })
+        Some(Acme { email: email.optional(), directory: directory?.0, ca: ca.optional(), hosts })
     }
 }
 
@@ -244,15 +231,6 @@ impl RawCertificate {
         let hosts = hosts.into_iter().map(|host| host.value).collect();
         Some(OwnCertificate { name, hosts, file: cert.value, certificate })
     }
-}
-
-fn read_root(ca: At<PathBuf>, reading: &mut Reading<'_>) -> Option<RootFile> {
-    let text = reading.text_of(&ca, CHAIN_BYTES_MAX)?;
-    if let Err(unusable) = certificate::read_chain(&text) {
-        reading.findings.error(ca.span, format!("this root is of no use: {unusable}"));
-        return None;
-    }
-    Some(RootFile { path: ca.value, text: text.into() })
 }
 
 /// An authority asks a host by its public name.

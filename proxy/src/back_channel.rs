@@ -1,7 +1,7 @@
 //! The way to others, such as identity providers and the authority that makes certificates: every wait and every body has a
 //! bound, no redirect is followed.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::Response;
@@ -16,26 +16,36 @@ const BODY_BYTES: usize = 1 << 20;
 /// Requests at the same time, over all of them; one more waits for its turn within its own time.
 const IN_FLIGHT: usize = 64;
 
-/// One client for all providers, and one for each authority that makes certificates.
+/// Who vouches for those that are asked; certificates in DER.
+enum Authorities {
+    System,
+    SystemAnd(Arc<[Vec<u8>]>),
+    Only(Arc<[Vec<u8>]>),
+}
+
+/// One client for all whom the system's authorities vouch for, and one for each who has others.
 pub(crate) struct Network {
-    /// PEM of roots that are trusted beside the system's.
-    roots: Option<String>,
+    authorities: Authorities,
     https: OnceLock<Option<reqwest::Client>>,
     http: OnceLock<Option<reqwest::Client>>,
-    turns: tokio::sync::Semaphore,
+    turns: Arc<tokio::sync::Semaphore>,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self::trusting(None)
+        Self::trusting(Authorities::System, Arc::new(tokio::sync::Semaphore::new(IN_FLIGHT)))
     }
 }
 
 impl Network {
-    /// Trusts these roots (PEM) beside the system's.
-    pub(crate) fn trusting(roots: Option<&str>) -> Self {
-        let turns = tokio::sync::Semaphore::new(IN_FLIGHT);
-        Self { roots: roots.map(str::to_owned), https: OnceLock::new(), http: OnceLock::new(), turns }
+    /// Trusts these authorities too, each in DER.
+    pub(crate) fn with_further(authorities: Option<&Arc<[Vec<u8>]>>) -> Self {
+        let further = authorities.cloned().map_or(Authorities::System, Authorities::SystemAnd);
+        Self { authorities: further, ..Self::default() }
+    }
+
+    fn trusting(authorities: Authorities, turns: Arc<tokio::sync::Semaphore>) -> Self {
+        Self { authorities, https: OnceLock::new(), http: OnceLock::new(), turns }
     }
 
     /// The system's certificates are asked for where they are needed only; a small container has none.
@@ -43,11 +53,11 @@ impl Network {
         let made = if secure { &self.https } else { &self.http };
         let client = made.get_or_init(|| {
             let client = reqwest::Client::builder().redirect(Policy::none()).referer(false);
-            let roots = self.roots.as_ref().map(|roots| reqwest::Certificate::from_pem_bundle(roots.as_bytes()));
-            let client = match (secure, roots) {
-                (false, _) => client.tls_certs_only([]).no_proxy(),
-                (true, None) => client,
-                (true, Some(roots)) => client.tls_certs_merge(roots.unwrap_or_default()),
+            let client = match &self.authorities {
+                _ if !secure => client.tls_certs_only([]).no_proxy(),
+                Authorities::System => client,
+                Authorities::SystemAnd(further) => client.tls_certs_merge(read_all(further)),
+                Authorities::Only(all) => client.tls_certs_only(read_all(all)),
             };
             let built = client.connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).build();
             built.inspect_err(|error| tracing::error!(%error, "no HTTP client for those whom the program asks")).ok()
@@ -79,6 +89,16 @@ impl BackChannel for Network {
             tokio::time::timeout(TIMEOUT, asked).await.unwrap_or_else(|_| Err(unreachable("it takes too long")))
         })
     }
+
+    /// The bound of requests at the same time is one for all.
+    fn vouched_for_by(&self, authorities: &Arc<[Vec<u8>]>) -> Arc<dyn BackChannel> {
+        Arc::new(Self::trusting(Authorities::Only(authorities.clone()), self.turns.clone()))
+    }
+}
+
+/// Those that can be read; the configuration takes no other.
+fn read_all(all: &[Vec<u8>]) -> impl Iterator<Item = reqwest::Certificate> {
+    all.iter().filter_map(|der| reqwest::Certificate::from_der(der).ok())
 }
 
 /// The whole body, in the bound.

@@ -14,8 +14,14 @@ impl Jar {
     /// Sends a request with the cookies and keeps what the answer sets.
     #[track_caller]
     pub fn send(&mut self, request: &Request) -> Response {
+        self.send_by(request, Request::send)
+    }
+
+    /// As [`Self::send`], by another way than plain HTTP.
+    #[track_caller]
+    pub fn send_by(&mut self, request: &Request, way: impl FnOnce(&Request) -> Response) -> Response {
         let cookies: Vec<_> = self.0.iter().map(|(name, value)| format!("{name}={value}")).collect();
-        let answer = request.clone().cookie(&cookies.join("; ")).send();
+        let answer = way(&request.clone().cookie(&cookies.join("; ")));
         for (_, line) in answer.fields.iter().filter(|(name, _)| name.eq_ignore_ascii_case("set-cookie")) {
             let (name, value) = line.split(';').next().and_then(|pair| pair.split_once('=')).unwrap();
             if value.is_empty() {

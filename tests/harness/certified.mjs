@@ -1,10 +1,18 @@
 // A certified OpenID Connect provider, oidc-provider from npm, for the tests: signs in whoever is named, without a
-// question of consent. Arguments: folder of the package, port, host of the circuit.
+// question of consent. Arguments: folder of the package, port, host that people sign in for, where it is told that
+// they left; then, to speak TLS, the files of a certificate and of its key.
+import dns from 'node:dns';
+import fs from 'node:fs';
+import https from 'node:https';
 import { pathToFileURL } from 'node:url';
 
-const [folder, port, host, backchannel] = process.argv.slice(2);
+const [folder, port, host, backchannel, cert, key] = process.argv.slice(2);
 const { default: Provider } = await import(pathToFileURL(`${folder}/lib/index.js`));
-const issuer = `http://127.0.0.1:${port}`;
+const issuer = `${cert ? 'https' : 'http'}://127.0.0.1:${port}`;
+
+// Names below localhost are this machine, as browsers have it; the system's resolver may not know them.
+const { lookup } = dns;
+dns.lookup = (name, ...rest) => lookup(name.endsWith('.localhost') ? '127.0.0.1' : name, ...rest);
 
 const provider = new Provider(issuer, {
   clients: [{
@@ -34,4 +42,9 @@ const provider = new Provider(issuer, {
     return grant;
   },
 });
-provider.listen(Number(port), '127.0.0.1', () => console.log('ready'));
+if (cert) {
+  const tls = { cert: fs.readFileSync(cert), key: fs.readFileSync(key) };
+  https.createServer(tls, provider.callback()).listen(Number(port), '127.0.0.1');
+} else {
+  provider.listen(Number(port), '127.0.0.1');
+}

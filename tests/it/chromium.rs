@@ -5,7 +5,7 @@ use harness::house::MAYA;
 use harness::secrets::{OTHER_PASSWORD, PASSWORD};
 use harness::{Chromium, Gateway, House, RealProvider, Upstream};
 
-use crate::sso_real::wiki;
+use crate::sso_real::{TwoHouses, wiki};
 
 /// The site as the browser names it.
 fn site(gateway: &Gateway, name: &str) -> String {
@@ -117,4 +117,32 @@ fn chromium_signs_in_and_out_at_a_certified_provider() {
 #[ignore = "needs Chromium, chromedriver, and oidc-provider from npm; tests/run.sh fetches them"]
 fn chromium_signs_in_and_out_at_a_certified_provider_without_scripts() {
     signs_in_and_out_at_a_provider(false);
+}
+
+#[test]
+#[ignore = "needs Chromium, chromedriver, and oidc-provider from npm; tests/run.sh fetches them"]
+fn chromium_goes_by_a_login_host_to_a_certified_provider() {
+    let all = TwoHouses::start();
+    let browser = Chromium::start(true);
+    browser.open(&all.at("wiki"));
+    browser.arrives_at(&all.provider.issuer());
+    browser.write("[name=login]", "maya");
+    browser.write("[name=password]", "any");
+    browser.press("form button");
+    browser.arrives_at(&all.at("wiki"));
+    browser.open(&all.at("board"));
+    browser.arrives_at(&all.at("board"));
+    assert_eq!(all.upstream.last().header("x-vestibule-user"), Some(MAYA));
+
+    browser.open(&all.at("board").replace("/a?x=1", "/.vestibule/logout"));
+    looks_right(&browser, true);
+    browser.press("form button");
+    browser.arrives_at(&all.provider.issuer());
+    browser.press("[name=logout]");
+    browser.arrives_at(&format!("http://{}", all.login));
+    browser.reads("h1", "You are signed out");
+    looks_right(&browser, true);
+    browser.open(&all.at("wiki"));
+    browser.arrives_at(&all.provider.issuer());
+    assert!(browser.attribute("[name=login]", "name").is_some(), "out of the other circuit too");
 }

@@ -28,7 +28,8 @@ impl Office {
     }
 }
 
-fn open(more: &str) -> House {
+/// The house with a circuit `post`, which is entered by codes.
+pub(crate) fn open(more: &str) -> House {
     let mut house = House::start();
     let circuit = format!(
         "[circuits.post]\nproject = \"docs\"\nhosts = [\"post.localhost\"]\nupstream = \"{}\"\naccess = \"members\"\nlogin \
@@ -42,7 +43,7 @@ fn open(more: &str) -> House {
 
 /// Asks for a code and opens the page on which it is typed; gives what its form goes on with.
 #[track_caller]
-fn asked(browser: &mut Browser<'_>, email: &str) -> String {
+pub(crate) fn asked(browser: &mut Browser<'_>, email: &str) -> String {
     let answer = browser.post("/.vestibule/code", &[("email", email), ("return", "/a?b=1")]);
     assert_eq!(answer.status, 303, "{}", answer.text());
     let page = browser.get(answer.header("location").unwrap());
@@ -51,8 +52,9 @@ fn asked(browser: &mut Browser<'_>, email: &str) -> String {
     html.split_once("name=\"step\" value=\"").unwrap().1.split('"').next().unwrap().to_owned()
 }
 
+/// The answer to a code.
 #[track_caller]
-fn typed(browser: &mut Browser<'_>, step: &str, code: &str) -> Response {
+pub(crate) fn typed(browser: &mut Browser<'_>, step: &str, code: &str) -> Response {
     browser.post("/.vestibule/continue", &[("step", step), ("code", code)])
 }
 

@@ -64,6 +64,8 @@ mod hosts;
 mod kill;
 // The circuits that somebody may open.
 mod launcher;
+// Messages to servers that speak TLS.
+mod mail;
 // Attempts and requests are limited.
 mod limits;
 mod lines;

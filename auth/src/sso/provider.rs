@@ -26,11 +26,13 @@ pub(super) type Client =
 
 impl Provider {
     pub(crate) fn new(core: &Core, settings: &Arc<vestibule_config::provider::Provider>) -> Self {
+        let channel = &core.back_channel;
+        let channel = settings.ca.as_ref().map_or_else(|| channel.clone(), |ca| channel.vouched_for_by(&ca.all));
         let registration = format!("{}\n{}", settings.issuer, settings.client_id);
         Self {
             settings: settings.clone(),
             directory: core.directories.of(&settings.issuer, &core.clock),
-            door: Door::new(core.back_channel.clone(), &settings.issuer),
+            door: Door::new(channel, &settings.issuer),
             fingerprint: hex(&core.keyed.hash(Purpose::Fingerprint, registration.as_bytes())),
         }
     }

@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{HIDDEN, Page, text};
+use super::{HIDDEN, Page, file, text};
 use crate::circuit::{HealthCheck, Upstream, UpstreamTls, Upstreams};
 use crate::units::display_duration;
 
@@ -66,8 +66,8 @@ impl Page<'_> {
         let UpstreamTls { name, verify, authorities, client } = tls;
         self.set("sni", text(name));
         self.set("insecure", !verify);
-        self.set_some("ca", authorities.as_ref().map(|authorities| text(authorities.path.display())));
-        self.set_some("client_cert", client.as_ref().map(|client| text(client.chain.path.display())));
+        self.set_some("ca", authorities.as_ref().map(file));
+        self.set_some("client_cert", client.as_ref().map(|client| file(&client.chain)));
         self.set_some("client_key", client.as_ref().map(|_| text(HIDDEN)));
     }
 

@@ -1,7 +1,6 @@
 //! `upstream` and `upstreams`: where permitted requests go.
 
 mod address;
-mod certificates;
 mod fields;
 mod health;
 mod tls;
@@ -15,6 +14,7 @@ use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
 
+use crate::certificate::Certificates;
 use crate::identity::IdentityHeaders;
 use crate::name::Host;
 use crate::network;
@@ -29,7 +29,6 @@ use fields::RawFields;
 use tls::RawTls;
 
 pub use address::UpstreamAddress;
-pub use certificates::{Certificates, Identification};
 pub use health::HealthCheck;
 pub(crate) use health::RawHealth;
 pub use tls::UpstreamTls;

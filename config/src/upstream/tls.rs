@@ -1,6 +1,6 @@
 //! How an upstream over `https` is known, and how this program is known to it.
 
-use super::certificates::{Certificates, Identification};
+use crate::certificate::{Certificates, Identification};
 use crate::name::Host;
 use crate::secret::Secret;
 use crate::shape::{At, Field, Reading};

@@ -99,7 +99,7 @@ async fn sent(job: &Job) -> Result<(), String> {
     let message = written(job).ok_or("the address is none that can be written to")?;
     let way = async {
         match (&job.mail.server, &job.mail.command) {
-            (Some(server), _) => smtp::send(server, message).await,
+            (Some(server), _) => smtp::send(server, job.mail.ca.as_ref(), message).await,
             (None, Some(command)) => command::send(command, message.formatted()).await,
             (None, None) => Err("there is no way to send it".to_owned()),
         }
@@ -152,7 +152,7 @@ mod tests {
 
     fn job(to: &str) -> Job {
         let email = |text| Email::folded(text).unwrap();
-        let mail = Mail { from: email("vestibule@example.net"), server: None, command: None };
+        let mail = Mail { from: email("vestibule@example.net"), server: None, command: None, ca: None };
         let letter = Letter { to: email(to), code: "12345678".to_owned().into() };
         Job { mail: Arc::new(mail), letter, circuit: "Büro".into(), host: "wiki.test".to_owned() }
     }

@@ -1,15 +1,17 @@
 //! By SMTP, with TLS wherever it is not this machine.
 
+use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::Credentials;
-use lettre::transport::smtp::client::{Tls, TlsParameters};
+use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport as _, Message, Tokio1Executor};
+use vestibule_config::certificate::Certificates;
 use vestibule_config::mail::{Security, SmtpServer};
 
 use super::TIMEOUT;
 
 /// The server has taken it when this returns well.
-pub(super) async fn send(server: &SmtpServer, message: Message) -> Result<(), String> {
-    let transport = transport(server).map_err(|error| format!("TLS cannot be prepared: {error}"))?;
+pub(super) async fn send(server: &SmtpServer, ca: Option<&Certificates>, message: Message) -> Result<(), String> {
+    let transport = transport(server, ca).map_err(|error| format!("TLS cannot be prepared: {error}"))?;
     transport.send(message).await.map(drop).map_err(|error| match error.status() {
         // What a server says may repeat the address.
         Some(status) => format!("the server says {status}"),
@@ -20,11 +22,11 @@ pub(super) async fn send(server: &SmtpServer, message: Message) -> Result<(), St
 }
 
 /// A connection for each message: they are few.
-fn transport(server: &SmtpServer) -> Result<AsyncSmtpTransport<Tokio1Executor>, lettre::transport::smtp::Error> {
+fn transport(server: &SmtpServer, ca: Option<&Certificates>) -> Result<AsyncSmtpTransport<Tokio1Executor>, Error> {
     let SmtpServer { host, port, security, credentials } = server;
     let tls = match security {
-        Security::Tls => Tls::Wrapper(TlsParameters::new(host.clone())?),
-        Security::StartTls => Tls::Required(TlsParameters::new(host.clone())?),
+        Security::Tls => Tls::Wrapper(tls(host, ca)?),
+        Security::StartTls => Tls::Required(tls(host, ca)?),
         Security::Plain => Tls::None,
     };
     let builder = AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(host.as_str());
@@ -34,4 +36,16 @@ fn transport(server: &SmtpServer) -> Result<AsyncSmtpTransport<Tokio1Executor>, 
         None => builder,
     };
     Ok(builder.build())
+}
+
+/// The authorities of the file stand in place of the system's.
+fn tls(host: &str, ca: Option<&Certificates>) -> Result<TlsParameters, Error> {
+    let mut tls = TlsParameters::builder(host.to_owned());
+    if let Some(ca) = ca {
+        tls = tls.certificate_store(CertificateStore::None);
+        for der in &*ca.all {
+            tls = tls.add_root_certificate(Certificate::from_der(der.clone())?);
+        }
+    }
+    tls.build()
 }

@@ -36,8 +36,8 @@ pub(super) struct Authority {
 
 impl Authority {
     pub(super) fn new(settings: tls::Acme, folder: Folder, clock: Arc<dyn Clock>) -> Self {
-        let roots = settings.ca.as_ref().map(|root| &*root.text);
-        let way = Way { network: Arc::new(Network::trusting(roots)), hold: Arc::new(Hold::new(clock)) };
+        let further = settings.ca.as_ref().map(|ca| &ca.all);
+        let way = Way { network: Arc::new(Network::with_further(further)), hold: Arc::new(Hold::new(clock)) };
         Self { settings, folder, way, account: Mutex::default() }
     }
 

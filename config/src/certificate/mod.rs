@@ -1,14 +1,14 @@
 //! A certificate with its chain and its key, read from PEM: they belong together, and what it says is known.
 
+mod file;
+mod pem;
+
 use std::fmt;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use jiff::Timestamp;
-use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::pem::PemObject as _;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::{FromDer as _, X509Certificate};
@@ -16,8 +16,8 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use crate::secret::Secret;
 use crate::shape::{At, Reading};
 
-/// A chain is not read beyond this; one of four certificates takes some 8 KiB.
-pub(crate) const CHAIN_BYTES_MAX: usize = 256 * 1024;
+pub use file::{Certificates, Identification};
+pub use pem::Unusable;
 
 /// One chain and the key of its first certificate.
 #[derive(Clone)]
@@ -46,38 +46,13 @@ pub struct AuthorityId {
     pub serial: Vec<u8>,
 }
 
-/// Why a chain and a key are of no use.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Unusable {
-    /// No PEM block of a certificate.
-    #[error("there is no certificate in PEM form")]
-    NoCertificate,
-    /// No PEM block of a private key.
-    #[error("there is no private key in PEM form")]
-    NoKey,
-    /// Not X.509 in DER.
-    #[error("its certificate cannot be read")]
-    Damaged,
-    /// A key of a kind or size that TLS does not use.
-    #[error("its private key is none that TLS can use")]
-    KeyUnknown,
-    /// The key is another certificate's.
-    #[error("the private key belongs to another certificate")]
-    KeyOfAnother,
-}
-
 impl Certificate {
     /// Reads a chain, its own certificate first, and the key. They may be of the same text.
     ///
     /// # Errors
     /// When one of them cannot be read, or they do not belong together.
     pub fn read(chain: &str, key: &str) -> Result<Self, Unusable> {
-        let chain = read_chain(chain)?;
-        let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).map_err(|_| Unusable::NoKey)?;
-        let key = default_provider().key_provider.load_private_key(key).map_err(|_| Unusable::KeyUnknown)?;
-        let certified = CertifiedKey::new(chain, key);
-        // A key that cannot tell its public half is not one of the provider's.
-        certified.keys_match().map_err(|_| Unusable::KeyOfAnother)?;
+        let (certified, _) = pem::key_of(pem::chain(chain)?, key)?;
         Self::describe(certified)
     }
 
@@ -122,26 +97,15 @@ impl fmt::Debug for Certificate {
 
 /// The pair that settings name; reports what is wrong with it.
 pub(crate) fn read_files(cert: &At<PathBuf>, key: &At<Secret>, reading: &mut Reading<'_>) -> Option<Certificate> {
-    let text = reading.text_of(cert, CHAIN_BYTES_MAX)?;
+    let text = reading.text_of(cert, pem::FILE_BYTES_MAX)?;
     match Certificate::read(&text, key.value.expose()) {
         Ok(certificate) => Some(certificate),
         Err(unusable) => {
-            let about_key = matches!(unusable, Unusable::NoKey | Unusable::KeyUnknown);
             let message = format!("this certificate is of no use: {unusable}");
-            reading.findings.error(if about_key { key.span } else { cert.span }, message);
+            reading.findings.error(if unusable.is_about_key() { key.span } else { cert.span }, message);
             None
         }
     }
-}
-
-/// Every certificate of a text, at least one.
-///
-/// # Errors
-/// When there is none, or one is damaged.
-pub fn read_chain(text: &str) -> Result<Vec<CertificateDer<'static>>, Unusable> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text.as_bytes()).collect();
-    let chain = chain.map_err(|_| Unusable::Damaged)?;
-    if chain.is_empty() { Err(Unusable::NoCertificate) } else { Ok(chain) }
 }
 
 /// The wildcard that stands for a name; it stands for one label.
