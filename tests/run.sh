@@ -27,7 +27,7 @@ can_mount() {
   rmdir "$probe"
   return "$ok"
 }
-have curl || without demo_curl_ "curl is not installed"
+have curl || without demo_curl_ features::curl_ "curl is not installed"
 { have strace || apt_install strace; } || without faults::strace_ "strace cannot be installed"
 { have nginx || apt_install nginx-light; } || without upstream_tls::nginx_ "nginx is not installed and cannot be had"
 can_mount || without errors::mounted_ "needs root to mount a small tmpfs"

@@ -176,6 +176,7 @@ impl Auth {
             counted_returns,
             hash_queue: core.pool.waiting() as u64,
             hash_queue_full: core.pool.turned_away(),
+            hashes: core.pool.made(),
         }
     }
 
@@ -242,4 +243,6 @@ pub struct Figures {
     pub hash_queue: u64,
     /// Credentials turned away because the queue was full, since start.
     pub hash_queue_full: u64,
+    /// Secrets compared with a hash since start, the one in place of what nobody has too.
+    pub hashes: u64,
 }

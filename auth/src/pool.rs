@@ -28,6 +28,7 @@ struct Shared {
     queue: Mutex<Queue>,
     more: Condvar,
     full: AtomicU64,
+    made: AtomicU64,
 }
 
 #[derive(Default)]
@@ -54,7 +55,7 @@ impl Pool {
 
     fn with_threads(threads: usize) -> Result<Self, Error> {
         let queue = Mutex::new(Queue::default());
-        let shared = Arc::new(Shared { queue, more: Condvar::new(), full: AtomicU64::new(0) });
+        let shared = Arc::new(Shared { queue, more: Condvar::new(), full: AtomicU64::new(0), made: AtomicU64::new(0) });
         for number in 0..threads {
             let shared = shared.clone();
             let thread = std::thread::Builder::new().name(format!("hash-{number}"));
@@ -84,6 +85,11 @@ impl Pool {
     pub(crate) fn turned_away(&self) -> u64 {
         self.shared.full.load(Ordering::Relaxed)
     }
+
+    /// Hashes made since start.
+    pub(crate) fn made(&self) -> u64 {
+        self.shared.made.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Pool {
@@ -111,6 +117,7 @@ impl Shared {
             // Nobody waits where the client left.
             if !job.answer.is_closed() {
                 let good = is_hash_of(&job.hash, &job.secret);
+                self.made.fetch_add(1, Ordering::Relaxed);
                 let _ = job.answer.send(good);
             }
         }

@@ -46,6 +46,8 @@ mod faults;
 mod facades;
 // All entries, into a file.
 mod export;
+// What the list of features promises.
+mod features;
 // The example geo database is what its description says.
 mod geo;
 // People who are let in for a while.

@@ -72,6 +72,7 @@ fn of_auth(to: &mut Registry, auth: &vestibule_auth::Figures) {
     counter(to, "limiter_evictions", "Keys dropped from full limiters", auth.limiter_evictions);
     gauge(to, "hash_queue", "Credentials waiting to be checked", auth.hash_queue);
     counter(to, "hash_queue_full", "Credentials turned away", auth.hash_queue_full);
+    counter(to, "hashes", "Secrets compared with a hash", auth.hashes);
     gauge(to, "sign_ins_started", "Sign-ins at providers in memory", auth.started_sign_ins);
     gauge(to, "sign_ins_pending", "Sign-ins that wait for a code or a purpose in memory", auth.pending_sign_ins);
     gauge(to, "hooks_running", "Questions to hooks without an answer yet", auth.running_hooks);

@@ -81,6 +81,7 @@ const PROMISED: &[&str] = &[
     "vestibule_admin_throttled_addresses 5",
     "vestibule_anchor_age_seconds 6",
     "vestibule_anchor_failures_total 7",
+    "vestibule_hashes_total 0",
     "vestibule_sign_ins_started 0",
     "vestibule_sign_ins_pending 0",
     "vestibule_hooks_running 0",

@@ -1,10 +1,11 @@
-//! Other requests while forty people mistype their passwords at once.
+//! What hashing costs others while forty people mistype their passwords at once, and whether its time tells who has an
+//! account.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use harness::house::MAYA;
+use harness::house::{BRAM, MAYA, PETRA};
 use harness::secrets::OTHER_PASSWORD;
 use harness::{Connection, Gateway, Upstream, house};
 
@@ -16,6 +17,9 @@ const VISITORS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(5);
 /// What the 99th percentile must stay below.
 const P99_BOUND: Duration = Duration::from_millis(250);
+
+/// What the median times of refusals may differ by, in parts of the least.
+const NOISE: f64 = 0.1;
 
 /// Measures the latency of a public circuit with and without guessers, and prints both.
 pub(crate) fn measure(plan: &Plan) {
@@ -32,6 +36,30 @@ pub(crate) fn measure(plan: &Plan) {
         busy.as_secs_f64() * 1e3
     );
     assert!(busy < P99_BOUND, "above {P99_BOUND:?}");
+    compare_accounts(&gateway, plan.seconds * 20);
+}
+
+/// A wrong password for accounts of every kind, in turn, so that what else the machine does falls on all of them.
+fn compare_accounts(gateway: &Gateway, rounds: u64) {
+    let who = [MAYA, "nobody@example.net", BRAM, PETRA];
+    let mut times = who.map(|_| Vec::new());
+    for _ in 0..rounds {
+        for (email, times) in who.iter().zip(&mut times) {
+            let start = Instant::now();
+            assert_eq!(gateway.sign_in("mem.localhost", &[("email", email), ("password", "wrong")]).send().status, 401);
+            times.push(start.elapsed());
+        }
+    }
+    let medians = times.map(|mut times| {
+        times.sort();
+        times.get(times.len() / 2).copied().unwrap_or_default()
+    });
+    println!(
+        "median time of a refusal: known {:?}, unknown {:?}, blocked {:?}, pending {:?}",
+        medians[0], medians[1], medians[2], medians[3]
+    );
+    let (least, most) = (medians.iter().min().unwrap().as_secs_f64(), medians.iter().max().unwrap().as_secs_f64());
+    assert!(rounds < 60 || most < least * (1.0 + NOISE), "they tell who has an account");
 }
 
 /// The 99th percentile, and how many passwords were refused meanwhile.
