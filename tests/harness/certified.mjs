@@ -34,6 +34,8 @@ const provider = new Provider(issuer, {
     claims: () => ({ sub: id, email: `${id}@example.net`, email_verified: true, groups: ['writers'] }),
   }),
   issueRefreshToken: () => true,
+  // Its own dispatcher reaches no address of this machine.
+  fetch: (url, { dispatcher, ...options }) => fetch(url, options),
   async loadExistingGrant(ctx) {
     const { client, session } = ctx.oidc;
     const grant = new provider.Grant({ clientId: client.clientId, accountId: session.accountId });

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use harness::browser::host;
+use harness::browser::{host, path};
 use harness::house::{MAYA, NOOR, people};
 use harness::provider::{CLIENT_ID, now, pairs, person};
 use harness::secrets::{ADMIN_TOKEN, PASSWORD, PIN, SHARED_PIN, SHARED_PIN_HASH};
@@ -178,6 +178,23 @@ fn a_code_is_good_once_at_its_host_and_in_its_browser() {
     let failed = inn.gateway.logs_when("access", "reason=invalid_code", 8);
     assert!(failed.iter().all(|row| row["status"] == "failure" && row["auth_method"] == "none"));
     assert_eq!(window.open("http://own.localhost/", None).1.status, 200, "a new one is good");
+}
+
+#[test]
+fn a_code_of_one_host_is_none_of_the_circuits_other_host() {
+    let upstream = Upstream::start();
+    let both = circuit("two", &upstream, &format!("\"{MAYA}\""), "\"password\"", "");
+    let inn = Inn::with("", &both.replace("[\"two.localhost\"]", "[\"one.localhost\", \"two.localhost\"]"));
+    let mut window = inn.window();
+    inn.sign_in(&mut window, "http://wiki.localhost/", MAYA);
+    let to_login = window.get("http://one.localhost/").header("location").unwrap().to_owned();
+    let code = window.get(&to_login).header("location").unwrap().to_owned();
+    assert!(code.starts_with("http://one.localhost/.vestibule/session?code="), "{code}");
+    // Even with the same mark, as a program could bring it.
+    let mark = window.cookie("one.localhost", "vestibule-browser").unwrap();
+    let elsewhere = inn.gateway.get("two.localhost", path(&code)).browser().cookie(&mark).send();
+    assert!(elsewhere.status == 400 && elsewhere.session().is_none(), "{}", elsewhere.text());
+    assert_eq!(window.get(&code).status, 400, "and now it is used");
 }
 
 #[test]

@@ -303,3 +303,56 @@ fn what_the_token_lacks_is_asked_for() {
     let events = gateway.logs_when("access", "view=events&rule=providers.p0.userinfo", 1);
     assert_eq!(events[0]["status"], "pending");
 }
+
+const LOGOUT: &str = "http://schemas.openid.net/event/backchannel-logout";
+
+fn in_logout_token(provider: &Provider) -> Vec<InToken> {
+    vec![
+        claim("another iss", "iss", json!("https://sso.example.net")),
+        claim("no iss", "iss", Value::Null),
+        claim("another aud", "aud", json!("another")),
+        claim("no aud", "aud", Value::Null),
+        claim("no iat", "iat", Value::Null),
+        claim("issued tomorrow", "iat", json!(now() + 86_400)),
+        claim("issued yesterday", "iat", json!(now() - 86_400)),
+        claim("expired", "exp", json!(now() - 70)),
+        claim("exp as text", "exp", json!("tomorrow")),
+        claim("no events", "events", Value::Null),
+        claim("another event", "events", json!({ "http://schemas.openid.net/event/another": {} })),
+        claim("event as text", "events", json!({ LOGOUT: "yes" })),
+        claim("a nonce, as in an ID token", "nonce", json!("n")),
+        claim("nobody's", "sub", Value::Null),
+        claim("empty sub", "sub", json!("")),
+        claim("no jti", "jti", Value::Null),
+        head("an ID token", "typ", json!("at+jwt"), Signer::Own),
+        head("alg none", "alg", json!("none"), Signer::Nothing),
+        head("MAC by the public key", "alg", json!("HS256"), Signer::Mac(provider.public_key())),
+        head("MAC by the client's secret", "alg", json!("HS256"), Signer::Mac(CLIENT_SECRET.into())),
+        head("a stranger's key", "typ", json!("logout+jwt"), Signer::Stranger),
+        head("empty signature", "typ", json!("logout+jwt"), Signer::Nothing),
+        head("crit", "crit", json!(["x"]), Signer::Own),
+        text("a name twice", "{\"sub\":\"another\",".to_owned()),
+    ]
+}
+
+#[test]
+fn no_lie_in_a_logout_token_is_believed() {
+    let (providers, upstream) = ([Provider::start()], Upstream::start());
+    let gateway = gateway(&providers, &upstream);
+    let [provider] = &providers;
+    let mut browser = Browser::new(&gateway, "w0.localhost", "203.0.113.1");
+    assert_eq!(browser.sign_in("/", provider).status, 303);
+    let tell = |number: usize, change: &dyn Fn(&mut Token)| {
+        let claims = json!({ "iss": provider.issuer(), "aud": CLIENT_ID, "iat": now(), "exp": now() + 60, "sub": "maya",
+            "jti": number.to_string(), "events": { LOGOUT: {} } });
+        let token = provider.sign_after("logout+jwt", claims, change);
+        let request = gateway.request("POST", "w0.localhost", "/.vestibule/backchannel-logout/p0");
+        request.form(&[("logout_token", &token)]).send().status
+    };
+    let rows = in_logout_token(provider);
+    let told = rows.iter().enumerate().map(|(number, row)| (row.name, tell(number, &*row.lie)));
+    let believed: Vec<_> = told.filter(|(_, status)| *status != 400).collect();
+    assert!(believed.is_empty(), "{believed:#?}");
+    assert_eq!(browser.get("/").status, 200, "she is still in");
+    assert_eq!((tell(rows.len(), &|_| ()), browser.get("/").status), (200, 302), "the truth is believed");
+}

@@ -132,7 +132,8 @@ impl TwoHouses {
         let login = format!("login.localhost:{port}");
         let provider = RealProvider::certified(&login, port);
         let circuits = wiki(&upstream) + &wiki(&upstream).replace("wiki", "board");
-        gateway.reconfigure(&(provider.toml(OF_PROVIDER) + &circuits));
+        // Without refresh tokens, so that nothing but the provider's word ends a session.
+        gateway.reconfigure(&(provider.toml("scopes = [\"openid\", \"email\", \"groups\"]") + &circuits));
         Self { upstream, gateway, provider, login }
     }
 

@@ -181,9 +181,16 @@ impl Provider {
 
     /// A token that it signs: these claims under this type.
     pub fn sign(&self, kind: &str, claims: Value) -> String {
+        self.sign_after(kind, claims, |_| ())
+    }
+
+    /// The same, changed before it is signed.
+    pub fn sign_after(&self, kind: &str, claims: Value, change: impl Fn(&mut Token)) -> String {
         let inner = self.inner();
         let header = json!({ "alg": "ES256", "typ": kind, "kid": inner.keys.id });
-        inner.keys.signed(&Token { header, claims, signer: Signer::Own })
+        let mut token = Token { header, claims, signer: Signer::Own };
+        change(&mut token);
+        inner.keys.signed(&token)
     }
 
     /// The browser's way: from the address to which the gateway sent it, to the one to which the provider sends it.
