@@ -28,7 +28,7 @@ pub(super) fn cell(value: Option<Value<'_>>, out: &mut String) {
 
 /// A text that a spreadsheet would take for a formula begins with an apostrophe, and what it would obey is escaped: no
 /// cell has a line break.
-fn text(text: &str, out: &mut String) {
+pub(super) fn text(text: &str, out: &mut String) {
     let (sight, formula) = (Sight::of(text), is_formula(text));
     // What is escaped holds no quotes and commas, so that this can be seen before.
     let quote = if sight.has(Sight::QUOTE | Sight::COMMA) { "\"" } else { "" };

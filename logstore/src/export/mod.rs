@@ -85,6 +85,16 @@ impl Format {
     }
 }
 
+/// A text of any origin as one cell of [`Format::Csv`].
+pub fn put_cell(text: &str, out: &mut String) {
+    csv::text(text, out);
+}
+
+/// A text with escapes of JSON in place of what a terminal or an editor obeys. What was JSON is the same JSON.
+pub fn put_visible(text: &str, out: &mut String) {
+    json::escaped(text, json::is_obeyed, out);
+}
+
 /// What stands before the cell of a field.
 fn put_before(format: Format, at: usize, field: &Field, out: &mut String) {
     match format {
