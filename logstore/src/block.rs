@@ -6,7 +6,7 @@ use crate::error::Unavailable;
 
 /// A block takes no more entries than this, and not one that would make it longer than this unless it is the first.
 const ENTRIES: usize = 256;
-const BYTES: usize = 256 << 10;
+const BYTES: usize = 128 << 10;
 
 /// Where the outcome of a commit goes.
 pub(crate) type Waiter = tokio::sync::oneshot::Sender<Result<Committed, Unavailable>>;

@@ -8,8 +8,9 @@ use tokio::sync::Notify;
 
 use crate::block::{Block, Item};
 
-/// Empty blocks that are kept to be filled again: those of a segment, at most 32 MiB.
-const SPARE: usize = 128;
+/// Empty blocks that are kept to be filled again: those of two segments, at most 32 MiB. Memory that is given back is
+/// made empty by the system when it is taken again, which costs more than filling it.
+const SPARE: usize = 256;
 
 /// A queue bounded in entries and in bytes. Entries lie in blocks: taking one in costs no memory of its own, and the
 /// lock is held for as long as it takes to copy it.

@@ -189,7 +189,9 @@ impl<'a> View<'a> {
     pub(crate) fn rows(&self, positions: &[u64]) -> Result<Vec<Row>, QueryError> {
         let mut found: Vec<Option<Box<[u8]>>> = vec![None; positions.len()];
         let places = positions.iter().copied().enumerate();
-        let (mut sealed, mut hot): (Vec<_>, Vec<_>) = places.partition(|(_, seq)| self.piece_of(*seq).is_some());
+        let end = self.pieces.last().map_or(0, |piece| piece.end());
+        let (mut sealed, mut hot): (Vec<_>, Vec<_>) =
+            places.partition(|(_, seq)| *seq < end && self.piece_of(*seq).is_some());
         self.get_hot(&mut hot, &mut found)?;
         sealed.sort_unstable_by_key(|(_, seq)| *seq);
         for group in sealed.chunk_by(|(_, one), (_, other)| self.place_of(*one) == self.place_of(*other)) {

@@ -115,10 +115,12 @@ impl<'q> Folding<'q> {
         Self { query, apart, passed: 0, runs: Vec::new(), quarantined: Vec::new(), behind: None, cut: None }
     }
 
-    /// Entries are read page by page until there are enough runs, or the time is over.
+    /// Entries are read page by page until there are enough runs, or the time is over. The first page has as many as
+    /// there are to be runs: entries that lie far apart in the log cost most, and are seldom equal.
     fn read(shared: &Shared, query: &'q Query, ends: Instant) -> Result<Self, QueryError> {
-        let mut entries = Query { fold: false, count: false, offset: 0, limit: LIMIT_MAX, ..query.clone() };
         let mut folding = Self::new(query);
+        let limit = folding.wanted().saturating_add(1).min(LIMIT_MAX);
+        let mut entries = Query { fold: false, count: false, offset: 0, limit, ..query.clone() };
         loop {
             entries.deadline = ends.saturating_duration_since(Instant::now());
             let page = plain(shared, &entries)?;
@@ -136,6 +138,7 @@ impl<'q> Folding<'q> {
                 return Ok(folding);
             }
             entries.cursor = Cursor::decode(&ahead);
+            entries.limit = (entries.limit * 2).min(LIMIT_MAX);
         }
     }
 

@@ -148,7 +148,8 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
             Order::Ascending => Rank { key, seq: piece.first },
             Order::Descending => Rank { key, seq: piece.end() - 1 },
         };
-        let times = |(min, max): (i64, i64)| min <= self.query.until && max >= self.query.since;
+        let enough = self.enough_from(&unsealed.units);
+        let times = |(min, max): (i64, i64)| min <= self.query.until && max >= self.query.since.max(enough);
         let pieces = self.view.pieces.iter().chain(&unsealed.pieces);
         let sealed = pieces.filter(|piece| times(piece.times)).filter_map(|piece| {
             let bound = |order| match order {
@@ -181,6 +182,27 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
         places
     }
 
+    /// A time from which on there are as many rows that are not sealed as are wanted, where nothing but time is asked
+    /// for, the newest first: of older segments, of which there may be thousands, nothing need be known.
+    fn enough_from(&self, units: &[Unit]) -> i64 {
+        let is_newest = self.is_by_time() && self.walk.order == Order::Descending;
+        if !is_newest || !self.query.is_unfiltered() || self.query.hides() {
+            return i64::MIN;
+        }
+        let is_whole = |unit: &&Unit| {
+            let is_taken = self.walk.takes(&Rank { key: Key::Time(unit.max), seq: u64::MAX });
+            is_taken && unit.min >= self.query.since && unit.max <= self.query.until
+        };
+        let mut whole: Vec<&Unit> = units.iter().filter(is_whole).collect();
+        whole.sort_unstable_by_key(|unit| std::cmp::Reverse(unit.min));
+        let mut rows = 0;
+        let last = whole.into_iter().find(|unit| {
+            rows += unit.rows - unit.strays;
+            rows >= self.best.wanted as u64
+        });
+        last.map_or(i64::MIN, |unit| unit.min)
+    }
+
     /// What comes after this is not wanted.
     fn worst(&self) -> Option<&Rank> {
         self.best.worst.as_ref()
@@ -192,13 +214,20 @@ impl<'q, 'v, 'a> Search<'q, 'v, 'a> {
             return false;
         }
         let Some(times) = self.view.times(unit) else { return false };
-        let hides = self.query.hides();
-        for (time, seq) in times.into_iter().zip(unit.first..).filter(|(time, _)| *time >= unit.min) {
+        let (hides, order) = (self.query.hides(), self.walk.order);
+        let mut take = |(at, time): (usize, i64)| {
+            let seq = unit.first + at as u64;
             let rank = Rank { key: Key::Time(time), seq };
             let seen = (self.query.since..=self.query.until).contains(&time) && !(hides && self.view.hidden.has(seq));
-            if seen && self.is_wanted(&rank) {
+            if seen && time >= unit.min && self.is_wanted(&rank) {
                 self.best.keep(rank);
             }
+        };
+        // Times run about in the order of positions: the first that are looked at are those that are kept.
+        let all = times.into_iter().enumerate();
+        match order {
+            Order::Ascending => all.for_each(&mut take),
+            Order::Descending => all.rev().for_each(&mut take),
         }
         true
     }

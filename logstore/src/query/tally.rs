@@ -27,11 +27,16 @@ pub(super) struct Counts {
     places: FxHashMap<Arc<str>, u32>,
     /// By their places.
     names: Vec<Arc<str>>,
-    /// By time step and place of the name.
-    cells: FxHashMap<(i64, u32), u64>,
+    /// By time step, the rows of names with places next to each other.
+    cells: FxHashMap<(i64, u32), [u64; TOGETHER as usize]>,
+    /// Cells that have rows.
+    filled: usize,
     /// What the names take.
     bytes: usize,
 }
+
+/// Names whose rows are found together, so that those of a step with few names are found at once.
+const TOGETHER: u32 = 8;
 
 impl Counts {
     fn place(&mut self, name: &str) -> u32 {
@@ -47,10 +52,24 @@ impl Counts {
 
     /// Leaves out what has fewer rows.
     fn give_up(&mut self, least: u64) {
-        let Self { places: _, names, cells, bytes: _ } = std::mem::take(self);
-        for ((bucket, place), rows) in cells.into_iter().filter(|(_, rows)| *rows >= least) {
-            let place = names.get(place as usize).map_or(0, |name| self.place(name));
-            self.cells.insert((bucket, place), rows);
+        let before = std::mem::take(self);
+        for (bucket, name, rows) in before.each().filter(|(.., rows)| *rows >= least) {
+            let place = self.place(name);
+            self.add(bucket, &[Cell { field: 0, bucket, place, rows }]);
+        }
+    }
+
+    /// Adds rows of one time step.
+    fn add(&mut self, bucket: i64, cells: &[Cell]) {
+        for cells in cells.chunk_by(|one, other| one.place / TOGETHER == other.place / TOGETHER) {
+            let Some(first) = cells.first() else { continue };
+            let known = self.cells.entry((bucket, first.place / TOGETHER)).or_default();
+            for cell in cells {
+                if let Some(rows) = known.get_mut((cell.place % TOGETHER) as usize) {
+                    self.filled += usize::from(*rows == 0);
+                    *rows += cell.rows;
+                }
+            }
         }
     }
 
@@ -63,16 +82,30 @@ impl Counts {
             ranks.iter_mut().skip(*place).take(1).for_each(|known| *known = rank);
         }
         let rank = |place: u32| ranks.get(place as usize).copied().unwrap_or_default();
-        let cells = self.cells.iter().map(|((bucket, place), rows)| (*bucket, rank(*place), *rows));
-        let mut cells: Vec<(i64, usize, u64)> = cells.collect();
-        cells.sort_unstable();
+        let mut found: Vec<_> = self.cells.iter().collect();
+        found.sort_unstable_by_key(|(at, _)| **at);
+        let mut cells: Vec<(i64, usize, u64)> = Vec::with_capacity(self.filled);
+        // Steps have few names each: sorting these costs less than sorting all cells.
+        for step in found.chunk_by(|((one, _), _), ((other, _), _)| one == other) {
+            let before = cells.len();
+            cells.extend(step.iter().flat_map(|at| each_of(*at)).map(|(step, place, rows)| (step, rank(place), rows)));
+            cells.get_mut(before..).unwrap_or_default().sort_unstable_by_key(|(_, rank, _)| *rank);
+        }
         cells.iter().filter_map(|(bucket, rank, rows)| Some((*bucket, names.get(*rank)?.0, *rows))).collect()
     }
 
     /// In any order.
     pub(super) fn each(&self) -> impl Iterator<Item = (i64, &Arc<str>, u64)> {
-        self.cells.iter().filter_map(|((bucket, place), rows)| Some((*bucket, self.names.get(*place as usize)?, *rows)))
+        let cells = self.cells.iter().flat_map(each_of);
+        cells.filter_map(|(bucket, place, rows)| Some((bucket, self.names.get(place as usize)?, rows)))
     }
+}
+
+/// Time step, place of the name, and rows of cells that are found together.
+fn each_of<'c>(
+    (&(bucket, at), rows): (&'c (i64, u32), &'c [u64; TOGETHER as usize]),
+) -> impl Iterator<Item = (i64, u32, u64)> + use<'c> {
+    (at * TOGETHER..).zip(rows).filter(|(_, rows)| **rows > 0).map(move |(place, rows)| (bucket, place, *rows))
 }
 
 /// Counts of one question.
@@ -261,7 +294,7 @@ impl<'q> Tally<'q> {
 
 impl Tally<'_> {
     fn cells(&self) -> usize {
-        self.counts.iter().map(|counts| counts.cells.len()).sum()
+        self.counts.iter().map(|counts| counts.filled).sum()
     }
 
     fn bytes(&self) -> usize {
@@ -315,11 +348,14 @@ impl Sink for Tally<'_> {
     }
 
     fn settle(&mut self) -> Result<(), QueryError> {
-        for Cell { field, bucket, place, rows } in self.open.drain(..) {
-            if let Some(counts) = self.counts.get_mut(field) {
-                *counts.cells.entry((bucket, place)).or_default() += rows;
+        for cells in self.open.chunk_by(|one, other| (one.field, one.bucket) == (other.field, other.bucket)) {
+            if let Some(first) = cells.first()
+                && let Some(counts) = self.counts.get_mut(first.field)
+            {
+                counts.add(first.bucket, cells);
             }
         }
+        self.open.clear();
         let mut least = 1;
         while self.cells() > CELLS_MAX || self.bytes() > BYTES_MAX {
             if self.step.is_some() {

@@ -24,22 +24,23 @@ pub(super) fn gather<'a>(
     are_unique: impl Fn(u32) -> bool,
 ) -> BTreeMap<u32, Gathered<'a>> {
     let mut columns: Vec<Column<'a>> = Vec::new();
-    let mut runs: Vec<Run> = runs.iter().map(|fields| Run::of(fields.clone())).collect();
+    let mut runs: Vec<Run> = runs.iter().map(|fields| Run::of(fields.clone(), rows.len())).collect();
     let mut fields = Vec::new();
+    let new = |number| Gathered::new(are_unique(number), rows.len());
     for (chunk, first) in rows.chunks(TOGETHER).zip((0..).step_by(TOGETHER)) {
         for (row, bytes) in (first..).zip(chunk) {
             if read(bytes, &mut fields) {
-                note(&mut columns, &mut runs, (row, *bytes), &fields, &are_unique);
+                note(&mut columns, &mut runs, (row, *bytes), &fields, &new);
             } else {
                 runs.iter_mut().for_each(|run| run.push(&[]));
-                let at = place(&mut columns, 0, 0, || false);
+                let at = place(&mut columns, 0, 0, || Gathered::Empty);
                 if let Some(column) = columns.get_mut(at) {
                     column.gathered.push_whole(row, bytes);
                 }
             }
         }
         for Column { number, gathered, noted } in &mut columns {
-            noted.drain(..).for_each(|(row, raw)| gathered.push(row, *number, raw));
+            noted.drain(..).for_each(|(row, raw)| gathered.push(row, *number, raw, rows.len()));
         }
     }
     let gathered = columns.into_iter().map(|Column { number, mut gathered, .. }| {
@@ -71,8 +72,8 @@ struct Run {
 }
 
 impl Run {
-    fn of(fields: RangeInclusive<u32>) -> Self {
-        Self { fields, rows: Vec::new(), distinct: Words::default() }
+    fn of(fields: RangeInclusive<u32>, rows: usize) -> Self {
+        Self { fields, rows: Vec::with_capacity(rows), distinct: Words::default() }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -94,14 +95,14 @@ fn note<'a>(
     runs: &mut [Run],
     row: (usize, &[u8]),
     mut fields: &[Read<'a>],
-    are_unique: &impl Fn(u32) -> bool,
+    new: &impl Fn(u32) -> Gathered<'a>,
 ) {
     let (row, bytes) = row;
     let (mut at, mut start) = (0, 0);
     let mut note_alone = |fields: &[Read<'a>]| {
         for Read { number, raw, .. } in fields {
             // Numbers ascend within a row, and rows are alike: the next column is nearly always the one that follows.
-            at = place(columns, *number, at, || are_unique(*number));
+            at = place(columns, *number, at, || new(*number));
             if let Some(column) = columns.get_mut(at) {
                 column.noted.push((row, *raw));
             }
@@ -141,7 +142,12 @@ fn read<'a>(row: &'a [u8], fields: &mut Vec<Read<'a>>) -> bool {
 }
 
 /// Where the column of this number is, beginning the search at a guess; made if it is not there.
-fn place(columns: &mut Vec<Column<'_>>, number: u32, guess: usize, is_unique: impl FnOnce() -> bool) -> usize {
+fn place<'a>(
+    columns: &mut Vec<Column<'a>>,
+    number: u32,
+    guess: usize,
+    new: impl FnOnce() -> Gathered<'a>,
+) -> usize {
     let guessed = columns.get(guess).map(|column| column.number);
     if guessed == Some(number) {
         return guess;
@@ -150,7 +156,7 @@ fn place(columns: &mut Vec<Column<'_>>, number: u32, guess: usize, is_unique: im
     let found = columns.iter().skip(from).position(|column| column.number >= number);
     let at = found.map_or(columns.len(), |skipped| from + skipped);
     if columns.get(at).is_none_or(|column| column.number != number) {
-        columns.insert(at, Column { number, gathered: Gathered::new(is_unique()), noted: Vec::new() });
+        columns.insert(at, Column { number, gathered: new(), noted: Vec::with_capacity(TOGETHER) });
     }
     at
 }
@@ -213,15 +219,20 @@ impl Words {
 }
 
 impl<'a> Gathered<'a> {
-    fn new(is_unique: bool) -> Self {
-        if is_unique { Self::Ids { rows: Vec::new(), ids: Vec::new() } } else { Self::Empty }
+    /// With room for so many rows: growing to them would copy all of them again and again.
+    fn new(is_unique: bool, rows: usize) -> Self {
+        match is_unique {
+            true => Self::Ids { rows: Vec::with_capacity(rows), ids: Vec::with_capacity(rows) },
+            false => Self::Empty,
+        }
     }
 
-    fn push(&mut self, row: usize, number: u32, raw: Raw<'a>) {
+    /// Of `all` rows.
+    fn push(&mut self, row: usize, number: u32, raw: Raw<'a>, all: usize) {
         if matches!(self, Self::Empty) {
             *self = match raw {
-                Raw::Number(_) => Self::Numbers { rows: Vec::new(), absent: Vec::new() },
-                Raw::Bytes(_) => Self::Words { rows: Vec::new(), words: Words::default() },
+                Raw::Number(_) => Self::Numbers { rows: Vec::with_capacity(all), absent: Vec::new() },
+                Raw::Bytes(_) => Self::Words { rows: Vec::with_capacity(all), words: Words::default() },
             };
         }
         if self.len() != row {
@@ -241,7 +252,7 @@ impl<'a> Gathered<'a> {
             (Self::Mixed { rows }, raw) => rows.push(Some(as_stored(number, raw))),
             (Self::Empty | Self::Numbers { .. } | Self::Ids { .. } | Self::Words { .. }, raw) => {
                 self.mix(number);
-                self.push(row, number, raw);
+                self.push(row, number, raw, all);
             }
         }
     }

@@ -222,6 +222,9 @@ impl Header {
             let shape = Shape::decode(&all, &mut read, header.pages())?;
             header.columns.push(Column { number, shape });
         }
+        if !read.rest().is_empty() {
+            return Err(Fault::Damaged("the header of a segment does not end where it should"));
+        }
         if header.columns.is_sorted_by(|one, other| one.number < other.number) {
             Ok(header)
         } else {

@@ -106,6 +106,17 @@ fn a_full_segment_comes_back_with_ids_of_ours_and_of_others() {
 }
 
 #[test]
+fn a_header_of_another_layout_is_not_taken_for_one_of_ours() {
+    let rows: Vec<_> = (0..8_u64).map(|at| [8, 100 + at as u8].to_vec()).collect();
+    let (_, header) = InMemory::of(0, &rows, &Ids::new(&[7; 16]).unwrap());
+    let whole = header.encode();
+    for (length, more) in [(whole.len(), &[0][..]), (whole.len() - 1, &[])] {
+        let other = [&whole[..length], more].concat();
+        assert!(matches!(Header::decode(0, &other), Err(Fault::Damaged(_))), "{length} bytes");
+    }
+}
+
+#[test]
 fn a_changed_part_is_noticed() {
     let rows: Vec<_> = (0..8_u64)
         .map(|at| {

@@ -39,7 +39,7 @@ pub struct Filled {
     /// From the first entry until all was sealed.
     pub wall: Duration,
     /// CPU time of the store: handing over, and all its threads until it had settled and was closed; not of making
-    /// entries up.
+    /// entries up and of looking whether there is room for more.
     pub cpu: Duration,
 }
 
@@ -89,9 +89,11 @@ pub fn fill<'w>(store: &Store, traffic: &mut Traffic<'w, impl FnMut(i64, &mut St
         if made < CHUNK {
             break;
         }
+        let before = clock::thread();
         while store.queue_depth() > WAITING_MAX || unsealed(store) > UNSEALED_MAX {
             std::thread::sleep(Duration::from_millis(1));
         }
+        making += clock::thread() - before;
     }
     let wall = settle() - start;
     store.close().unwrap();
