@@ -142,12 +142,7 @@ fn read<'a>(row: &'a [u8], fields: &mut Vec<Read<'a>>) -> bool {
 }
 
 /// Where the column of this number is, beginning the search at a guess; made if it is not there.
-fn place<'a>(
-    columns: &mut Vec<Column<'a>>,
-    number: u32,
-    guess: usize,
-    new: impl FnOnce() -> Gathered<'a>,
-) -> usize {
+fn place<'a>(columns: &mut Vec<Column<'a>>, number: u32, guess: usize, new: impl FnOnce() -> Gathered<'a>) -> usize {
     let guessed = columns.get(guess).map(|column| column.number);
     if guessed == Some(number) {
         return guess;
