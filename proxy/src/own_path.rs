@@ -112,4 +112,77 @@ mod tests {
             assert_eq!(owner(path), expected, "{path}");
         }
     }
+
+    /// What a server reads that cuts parameters, merges slashes and follows dots.
+    fn followed(path: &str) -> String {
+        let mut segments: Vec<&str> = Vec::new();
+        for segment in path.split(['/', '\\']) {
+            match segment.split([';', '\0']).next().unwrap_or_default() {
+                "" | "." => (),
+                ".." => drop(segments.pop()),
+                name => segments.push(name),
+            }
+        }
+        format!("/{}", segments.join("/"))
+    }
+
+    fn resolved(path: &str) -> String {
+        percent_decode(path.as_bytes()).decode_utf8_lossy().into_owned()
+    }
+
+    #[test]
+    fn fuzz_a_path_has_one_spelling_and_one_owner() {
+        let seeds: [&[u8]; 5] = [
+            b"/.vestibule/login",
+            b"/a/b%20c/",
+            b"/wiki/%C3%BC?x=1",
+            b"/x/../.vestibule/login",
+            b"/%2evestibule;a=b/x",
+        ];
+        let words: [&[u8]; 16] = [
+            b"/",
+            b"//",
+            b"/./",
+            b"/../",
+            b"%2e",
+            b"%2f",
+            b"%5c",
+            b"%25",
+            b"%00",
+            b";",
+            b"\\",
+            b".vestibule",
+            b"%C3",
+            b"\xc3\xbc",
+            b"%41",
+            b"~",
+        ];
+        crate::fuzz::fuzz(&seeds, &words, |input| {
+            let Ok(path) = std::str::from_utf8(input) else { return false };
+            // Each reads in an order of its own.
+            let readings = [
+                followed(path),
+                followed(&resolved(path)),
+                followed(&resolved(&followed(path))),
+                followed(&resolved(&resolved(path))),
+            ];
+            let is_ours = |read: &String| {
+                read.split('/').nth(1).is_some_and(|first| first.trim().eq_ignore_ascii_case(".vestibule"))
+            };
+            assert!(!readings.iter().any(is_ours) || owner(path) != Owner::Upstream);
+            let Some(spelled) = vestibule_config::path::canonical(path) else { return path.starts_with('/') };
+            assert_eq!(
+                vestibule_config::path::canonical(&spelled).as_deref(),
+                Some(&*spelled),
+                "it is its own spelling"
+            );
+            assert_eq!(resolved(&spelled), resolved(path), "it means the same");
+            assert!(spelled.bytes().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'\\' | b';' | b'?' | b'#')));
+            let same = resolved(&spelled);
+            let end = if same.len() > 1 && same.ends_with('/') { "/" } else { "" };
+            assert_eq!(followed(&same) + end, same, "nobody finds another path in it");
+            assert_eq!(resolved(&same), same, "nor by resolving it again");
+            true
+        });
+    }
 }

@@ -171,6 +171,41 @@ mod tests {
         assert_eq!(found(&v2(1, 0x11, &[0; 12])[..20], 1), Err(Missing::Gone));
     }
 
+    #[test]
+    fn fuzz_a_header_is_one_or_none_however_it_comes() {
+        let four = v2(1, 0x11, &[192, 0, 2, 7, 10, 0, 0, 1, 0x12, 0x34, 0x01, 0xbb]);
+        let six = v2(1, 0x21, &[0x20; 36]);
+        let seeds: [&[u8]; 5] = [
+            b"PROXY TCP4 192.0.2.7 10.0.0.1 4660 443\r\n",
+            b"PROXY TCP6 2001:db8::7 ::1 4660 443\r\nGET / HTTP/1.1\r\n",
+            b"PROXY UNKNOWN\r\n",
+            &four,
+            &six,
+        ];
+        let words: [&[u8]; 10] =
+            [b"\r\n", b"\n", b" ", b"PROXY ", b"TCP4", b"TCP6", b"UNKNOWN", b"::ffff:1.2.3.4", b"0", V2_BEGIN];
+        crate::fuzz::fuzz(&seeds, &words, |input| {
+            let whole = end(input);
+            // What is known of a beginning stays so, whatever comes after it.
+            for cut in 0..input.len() {
+                let begun = end(&input[..cut]);
+                assert!(begun == Ok(None) || begun == whole, "after {cut} bytes");
+            }
+            let Ok(Some(end)) = whole else { return whole == Ok(None) };
+            assert!(end <= input.len() && end <= V2_MAX_BYTES);
+            let Ok(From::Client(client)) = parse(&input[..end]) else { return false };
+            assert_eq!(client.ip(), client.ip().to_canonical());
+            if input.starts_with(V1_BEGIN) {
+                let line = std::str::from_utf8(&input[..end]).expect("a header of version 1 is text");
+                let named: Vec<_> = line.trim_end_matches("\r\n").split(' ').collect();
+                let (address, port) = (named[2].parse::<std::net::IpAddr>(), named[4].parse());
+                assert_eq!((address.map(|address| address.to_canonical()), port), (Ok(client.ip()), Ok(client.port())));
+                assert_eq!(named.len(), 6, "and nothing else");
+            }
+            true
+        });
+    }
+
     proptest! {
         #[test]
         fn any_bytes_have_an_end(bytes in proptest::collection::vec(any::<u8>(), 0..600), step in 1_usize..64) {
