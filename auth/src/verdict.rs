@@ -127,6 +127,8 @@ reasons! {
     BotBlocked = "bot_blocked",
     /// On a list of addresses with a bad name.
     ReputationBan = "reputation_ban",
+    /// A list of such addresses is not there yet.
+    ReputationUnavailable = "reputation_unavailable",
     /// Nothing was sent.
     NoCredentials = "no_credentials",
     /// Wrong password, of a known account or a circuit.

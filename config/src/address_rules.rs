@@ -4,7 +4,7 @@ use ipnet::IpNet;
 
 use crate::circuit::Surroundings;
 use crate::name::CountryCode;
-use crate::network::{self, LIST_MAX, Member};
+use crate::network::{self, LIST_MAX, Member, Resolved};
 use crate::shape::{At, Field, Reading, shape};
 use crate::word::spellings;
 
@@ -34,6 +34,8 @@ pub struct AddressRules {
 pub struct Reputation {
     /// Any match refuses.
     pub enforce: Vec<IpNet>,
+    /// A file of `enforce` is not there yet: everybody is refused.
+    pub is_awaited: bool,
     /// Any match is recorded as if it would refuse.
     pub observe: Vec<IpNet>,
 }
@@ -165,9 +167,11 @@ impl RawReputation {
             let finding = reading.findings.error(table, "\"reputation\" names no list");
             finding.help("write reputation = { enforce = [\"@abuse\"] } or { observe = [\"@abuse\"] }");
         }
+        let enforce = known_networks(enforce, around, reading);
         Reputation {
-            enforce: check_networks(enforce, around, reading).unwrap_or_default(),
-            observe: check_networks(observe, around, reading).unwrap_or_default(),
+            is_awaited: !enforce.awaited.is_empty(),
+            enforce: enforce.networks,
+            observe: known_networks(observe, around, reading).networks,
         }
     }
 }
@@ -177,10 +181,20 @@ pub(crate) fn check_networks(
     around: &Surroundings<'_>,
     reading: &mut Reading<'_>,
 ) -> Option<Vec<IpNet>> {
+    Some(network::resolve(members(list, reading)?, around.ip_sets, reading))
+}
+
+/// Files that are not there yet are waited for.
+fn known_networks(list: Field<Vec<At<Member>>>, around: &Surroundings<'_>, reading: &mut Reading<'_>) -> Resolved {
+    let members = members(list, reading).unwrap_or_default();
+    network::resolve_known(members, around.ip_sets, reading)
+}
+
+fn members(list: Field<Vec<At<Member>>>, reading: &mut Reading<'_>) -> Option<Vec<At<Member>>> {
     let span = list.span();
     let members = list.optional()?;
     if let Some(span) = span {
         network::bounded(members.len(), LIST_MAX, "entries", span, reading);
     }
-    Some(network::resolve(members, around.ip_sets, reading))
+    Some(members)
 }

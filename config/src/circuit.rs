@@ -17,7 +17,7 @@ use crate::identity::RawIdentity;
 use crate::limit::RateLimit;
 use crate::logs::{CircuitLog, RawCircuitLog};
 use crate::name::{CountryCode, Host, Name};
-use crate::network::Member;
+use crate::network::{IpSets, Member};
 use crate::service_token::Tokens;
 use crate::session::{RawSession, SessionLimits};
 use crate::shape::{At, Field, Reading, Shape, shape};
@@ -119,7 +119,7 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) has_totp: bool,
     /// Whether anybody has a password, a PIN.
     pub(crate) own_secrets: [(SignInWay, bool); 2],
-    pub(crate) ip_sets: &'a BTreeMap<Name, Option<Vec<IpNet>>>,
+    pub(crate) ip_sets: &'a IpSets,
     pub(crate) rate_limits: &'a BTreeMap<Name, Option<Arc<RateLimit>>>,
     /// `[defaults] rate_limits`
     pub(crate) default_limits: &'a [At<Name>],

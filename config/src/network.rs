@@ -1,12 +1,15 @@
 //! Networks and the lists of them.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use ipnet::{IpNet, Ipv4Net};
 
 use crate::name::Name;
 use crate::shape::{At, Reading, Shape, shape};
 use crate::suggest;
+use crate::text::Span;
 use crate::tree::{Node, Value};
 use crate::word::{Word, Wrong, words};
 
@@ -27,7 +30,15 @@ pub(crate) enum Member {
 
 /// `[ip_sets]`: a list, or a file of one network a line.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct IpSet(pub(crate) Vec<IpNet>);
+pub(crate) enum IpSet {
+    /// Checked.
+    Known(Vec<IpNet>),
+    /// Of a file that is not there, by the place that names it: whoever makes it may come later than this program.
+    Awaited(Span),
+}
+
+/// The sets of a configuration. Absent are those that are broken, which was said of them already.
+pub(crate) type IpSets = BTreeMap<Name, Option<IpSet>>;
 
 shape! {
     struct RawFile {
@@ -76,7 +87,7 @@ impl Shape for IpSet {
         if matches!(node.value, Value::List(_)) {
             let span = node.span;
             let networks = Vec::<IpNet>::read(node, reading)?;
-            return bounded(networks.len(), LIST_MAX, "networks", span, reading).then_some(Self(networks));
+            return bounded(networks.len(), LIST_MAX, "networks", span, reading).then_some(Self::Known(networks));
         }
         if !matches!(node.value, Value::Table(_)) {
             reading.wrong_kind(&node, "a list or { file = \"…\" }");
@@ -85,7 +96,7 @@ impl Shape for IpSet {
         let RawFile { table, file } = RawFile::read(node, reading)?;
         let span = file.span();
         let name = file.required("file", "\"…\"", table, reading)?;
-        read_file(&At { value: name, span: span.unwrap_or(table) }, reading).map(Self)
+        read_file(&At { value: name, span: span.unwrap_or(table) }, reading)
     }
 
     fn schema() -> serde_json::Value {
@@ -94,13 +105,7 @@ impl Shape for IpSet {
 }
 
 /// Reports a list that is longer than `most`.
-pub(crate) fn bounded(
-    count: usize,
-    most: usize,
-    what: &str,
-    span: crate::text::Span,
-    reading: &mut Reading<'_>,
-) -> bool {
+pub(crate) fn bounded(count: usize, most: usize, what: &str, span: Span, reading: &mut Reading<'_>) -> bool {
     if count > most {
         let finding = reading.findings.error(span, format!("{count} {what} are more than one list may hold"));
         finding.help(format!("write at most {most}"));
@@ -118,10 +123,18 @@ fn fold(network: IpNet) -> IpNet {
     }
 }
 
-/// One address or network a line; `#` starts a comment. The first wrong line is reported.
-fn read_file(name: &At<String>, reading: &mut Reading<'_>) -> Option<Vec<IpNet>> {
+/// What its file holds, or that there is none.
+fn read_file(name: &At<String>, reading: &mut Reading<'_>) -> Option<IpSet> {
     let file = At { value: reading.resolve(&name.value), span: name.span };
-    let text = reading.text_of(&file, FILE_BYTES_MAX)?;
+    if reading.awaits(&file.value) {
+        return Some(IpSet::Awaited(name.span));
+    }
+    networks_of(name, &file, reading).map(IpSet::Known)
+}
+
+/// One address or network a line; `#` starts a comment. The first wrong line is reported.
+fn networks_of(name: &At<String>, file: &At<PathBuf>, reading: &mut Reading<'_>) -> Option<Vec<IpNet>> {
+    let text = reading.text_of(file, FILE_BYTES_MAX)?;
     let mut networks = Vec::new();
     for (index, line) in text.lines().enumerate() {
         let entry = line.split('#').next().unwrap_or_default().trim();
@@ -140,18 +153,33 @@ fn read_file(name: &At<String>, reading: &mut Reading<'_>) -> Option<Vec<IpNet>>
     bounded(networks.len(), FILE_LINES_MAX, "networks", name.span, reading).then_some(networks)
 }
 
-/// The networks of a list, its `@sets` replaced by theirs. `sets` holds an absent value for a set that is broken.
-pub(crate) fn resolve(
-    members: Vec<At<Member>>,
-    sets: &std::collections::BTreeMap<Name, Option<Vec<IpNet>>>,
-    reading: &mut Reading<'_>,
-) -> Vec<IpNet> {
-    let mut networks = Vec::new();
+/// The networks of a list, its `@sets` replaced by theirs. A set whose file is not there is a mistake.
+pub(crate) fn resolve(members: Vec<At<Member>>, sets: &IpSets, reading: &mut Reading<'_>) -> Vec<IpNet> {
+    let Resolved { networks, awaited } = resolve_known(members, sets, reading);
+    for At { value: name, span } in awaited {
+        let finding = reading.findings.error(span, format!("the file of \"@{name}\" is not there"));
+        finding.help("write the file, or name the set in \"reputation\" alone, which waits for it");
+    }
+    networks
+}
+
+/// What is known of a list, and its sets of which nothing is known yet.
+#[derive(Debug, Default)]
+pub(crate) struct Resolved {
+    pub(crate) networks: Vec<IpNet>,
+    pub(crate) awaited: Vec<At<Name>>,
+}
+
+/// The same, for a rule that waits for files that are not there.
+pub(crate) fn resolve_known(members: Vec<At<Member>>, sets: &IpSets, reading: &mut Reading<'_>) -> Resolved {
+    let Resolved { mut networks, mut awaited } = Resolved::default();
     for At { value, span } in members {
         match value {
             Member::Network(network) => networks.push(network),
             Member::Set(name) => match sets.get(&name) {
-                Some(set) => networks.extend(set.iter().flatten()),
+                Some(Some(IpSet::Known(set))) => networks.extend(set),
+                Some(Some(IpSet::Awaited(_))) => awaited.push(At { value: name, span }),
+                Some(None) => (),
                 None => {
                     let known: Vec<String> = sets.keys().map(|name| format!("@{name}")).collect();
                     let finding = reading.findings.error(span, format!("there is no IP set {:?}", name.as_str()));
@@ -160,7 +188,7 @@ pub(crate) fn resolve(
             },
         }
     }
-    networks
+    Resolved { networks, awaited }
 }
 
 #[cfg(test)]

@@ -20,7 +20,7 @@ use crate::login;
 use crate::logs::{Logs, RawLogs};
 use crate::mail::RawMail;
 use crate::name::{Email, Host, Name};
-use crate::network::IpSet;
+use crate::network::{IpSet, IpSets};
 use crate::project::{Project, RawProject};
 use crate::provider::{self, RawProvider};
 use crate::scenario::{self, RawScenario};
@@ -131,7 +131,7 @@ impl RawFile {
         let users = check_users(users, reading);
         let service_tokens = service_token::check(service_tokens.or_default(), reading);
         let projects = check_projects(projects.or_default(), &service_tokens, reading);
-        let ip_sets = check_sets(ip_sets.or_default());
+        let ip_sets = check_sets(ip_sets.or_default(), in_force, reading);
         let rate_limits = check_rate_limits(rate_limits.or_default(), reading);
         let failed_answers = failed_answers.optional().and_then(|limit| limit.check(reading));
         let default_limits = defaults.optional().map(RawDefaults::check).unwrap_or_default();
@@ -166,7 +166,7 @@ impl RawFile {
             users,
             service_tokens: service_tokens.into_iter().filter_map(|(name, token)| Some((name, token?))).collect(),
             projects: projects.into_iter().filter_map(|(name, project)| Some((name, project?))).collect(),
-            ip_sets: ip_sets.into_iter().filter_map(|(name, set)| Some((name, set?))).collect(),
+            ip_sets: known(ip_sets),
             rate_limits: rate_limits.into_iter().filter_map(|(name, limit)| Some((name, limit?))).collect(),
             login_limits: login_limits.optional().map(|limits| limits.check(reading)).unwrap_or_default(),
             failed_answers,
@@ -246,8 +246,28 @@ fn check_projects(
     projects.0.into_iter().map(check).collect()
 }
 
-fn check_sets(sets: Named<Name, IpSet>) -> BTreeMap<Name, Option<Vec<IpNet>>> {
-    sets.0.into_iter().map(|(name, set)| (name.value, set.map(|set| set.0))).collect()
+/// A file that is not there is waited for at the start. What is in force is not given up for it.
+fn check_sets(sets: Named<Name, IpSet>, in_force: Option<&Settings>, reading: &mut Reading<'_>) -> IpSets {
+    for (name, set) in &sets.0 {
+        let Some(IpSet::Awaited(span)) = set else { continue };
+        let message = format!("the file of \"@{}\" is not there", name.value);
+        if in_force.is_some_and(|settings| settings.ip_sets.contains_key(&name.value)) {
+            reading.findings.error(*span, message).help("write it again; what it held stays in force");
+        } else {
+            let finding = reading.findings.warning(*span, message);
+            finding.help("write it; circuits that enforce it as a reputation refuse everybody until it is there");
+        }
+    }
+    sets.0.into_iter().map(|(name, set)| (name.value, set)).collect()
+}
+
+/// The networks of those that are known.
+fn known(sets: IpSets) -> BTreeMap<Name, Vec<IpNet>> {
+    let known = sets.into_iter().filter_map(|(name, set)| match set? {
+        IpSet::Known(networks) => Some((name, networks)),
+        IpSet::Awaited(_) => None,
+    });
+    known.collect()
 }
 
 fn check_rate_limits(

@@ -3,6 +3,7 @@
 //! A section is declared with [`shape!`]; its `read` reports every wrong type and unknown key it meets and goes on, so
 //! that the meaning of what is right is checked in the same run.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value as Json, json};
@@ -112,6 +113,16 @@ impl<'a> Reading<'a> {
         };
         self.findings.error(file.span, why);
         None
+    }
+
+    /// Whether a file that the settings name is not there, where that may be. It belongs to them all the same: they are
+    /// others once it is.
+    pub(crate) fn awaits(&mut self, file: &Path) -> bool {
+        let is_missing = self.source.read(file).is_err_and(|error| error.kind() == io::ErrorKind::NotFound);
+        if is_missing {
+            self.files.push(file.to_owned());
+        }
+        is_missing
     }
 
     /// The table being read, as messages name it: `[circuits.wiki]`.

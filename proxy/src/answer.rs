@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, Version, header};
 use pingora::Result;
 use pingora::http::ResponseHeader;
+use pingora::protocols::http::HttpTask;
 use pingora::proxy::Session;
 use tokio::time::timeout;
 use vestibule_auth::Reason;
@@ -53,9 +54,14 @@ pub(crate) async fn read_own_body(session: &mut Session) -> Result<Bytes, Unread
 pub(crate) async fn write(session: &mut Session, request: &mut Request, reply: Reply) -> Result<()> {
     request.ending.status = reply.status.as_u16();
     request.ending.mark = Some(reply.mark);
-    let head = head(&reply, request)?;
-    session.write_response_header(Box::new(head), false).await?;
-    session.write_response_body(Some(reply.body), true).await?;
+    let head = Box::new(head(&reply, request)?);
+    if reply.body.is_empty() && request.head.version == Version::HTTP_2 {
+        // A gRPC client takes a head for the end of its call only where it ends the stream itself.
+        session.write_response_tasks(vec![HttpTask::Header(head, true)]).await?;
+    } else {
+        session.write_response_header(head, false).await?;
+        session.write_response_body(Some(reply.body), true).await?;
+    }
     // Who is too slow to send a body is not waited for again.
     let is_slow = request.ending.reason == Some(Reason::HeadTimeout);
     if !is_slow && !session.is_body_done() && !expects_continue(&session.req_header().headers) {

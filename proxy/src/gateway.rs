@@ -55,7 +55,8 @@ impl Gateway {
     }
 
     async fn step(&self, request: &mut Request, fields: &HeaderMap) -> Step {
-        if self.redirects {
+        // Behind a trusted proxy that speaks TLS the client came by https already: led there, it would come back.
+        if self.redirects && !request.client.secure {
             Step::Answer(redirect(&self.state, request, fields))
         } else {
             admit(&self.state, request, fields).await
@@ -283,6 +284,16 @@ impl ProxyHttp for Gateway {
         }
     }
 
+    fn upstream_response_trailer_filter(
+        &self,
+        _session: &mut Session,
+        trailers: &mut HeaderMap,
+        _context: &mut Context,
+    ) -> Result<()> {
+        forward::trailing(trailers);
+        Ok(())
+    }
+
     fn response_body_filter(
         &self,
         _session: &mut Session,
@@ -324,10 +335,9 @@ impl ProxyHttp for Gateway {
         // What Pingora marks so was closed while nobody used it.
         error.retry.decide_reuse(had_served && may_repeat);
         let is_empty = session.as_mut().is_body_empty() && session.response_written().is_none();
-        if !error.retry() {
-            let again = |request| forward::broke(request, &error, &*self.state.clock);
-            let again = may_repeat && is_empty && context.request.as_deref_mut().is_some_and(again);
-            error.set_retry(again);
+        if let Some(request) = context.request.as_deref_mut().filter(|_| !error.retry()) {
+            forward::note_failure(request, &error);
+            error.set_retry(may_repeat && is_empty && forward::broke(request, &error, &*self.state.clock));
         }
         error
     }

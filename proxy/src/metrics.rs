@@ -5,6 +5,7 @@ mod expected;
 mod held;
 mod labels;
 mod lasting;
+mod upstreams;
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -21,8 +22,8 @@ use vestibule_auth::{Method, Reason};
 
 pub(crate) use self::held::Held;
 use self::labels::{
-    AttemptLabels, CircuitLabels, DenialLabels, HookLabels, KindLabels, LimitLabels, ReasonLabels, RequestLabels,
-    ResultLabels,
+    AttemptLabels, CauseLabels, CircuitLabels, DenialLabels, HookLabels, KindLabels, LimitLabels, ReasonLabels,
+    RequestLabels, ResultLabels,
 };
 
 /// Of every name on the page.
@@ -42,8 +43,11 @@ pub(crate) struct Metrics {
     rate_limited: Family<LimitLabels, Counter>,
     disabled: Family<CircuitLabels, Counter>,
     refused_connections: Counter,
+    http2_ended: Family<CauseLabels, Counter>,
     handshakes: Counter,
-    certificate_expiry: certificates::Expiry,
+    certificate_expiry: certificates::OfHosts,
+    certificate_renewal: certificates::OfHosts,
+    certificate_orders: Family<ResultLabels, Counter>,
     failed_handshakes: Counter,
     admin_refused: Family<ReasonLabels, Counter>,
     admin_streams: Family<KindLabels, Gauge>,
@@ -95,8 +99,11 @@ impl Metrics {
             rate_limited: Family::default(),
             disabled: Family::default(),
             refused_connections: Counter::default(),
+            http2_ended: Family::default(),
             handshakes: Counter::default(),
-            certificate_expiry: certificates::Expiry::default(),
+            certificate_expiry: certificates::OfHosts::default(),
+            certificate_renewal: certificates::OfHosts::default(),
+            certificate_orders: Family::default(),
             failed_handshakes: Counter::default(),
             admin_refused: Family::default(),
             admin_streams: Family::default(),
@@ -155,6 +162,11 @@ impl Metrics {
     /// A connection was closed because there were too many.
     pub(crate) fn connection_refused(&self) {
         self.refused_connections.inc();
+    }
+
+    /// A connection of HTTP/2 was ended for what its client did; one of [`crate::edge::CAUSES`].
+    pub(crate) fn http2_ended(&self, cause: &'static str) {
+        self.http2_ended.get_or_create(&CauseLabels { cause }).inc();
     }
 
     /// A client of a TLS listener is there.
@@ -244,8 +256,13 @@ impl Metrics {
         add(to, "rate_limited", "Requests and attempts over a limit", &self.rate_limited);
         add(to, "disabled_requests", "Requests for circuits that are switched off", &self.disabled);
         add(to, "connections_refused", "Connections over a cap", &self.refused_connections);
+        let ended = "Connections of HTTP/2 ended for what their clients did";
+        add(to, "http2_connections_ended", ended, &self.http2_ended);
         let left = "Seconds until a host's certificate is over; below zero since then";
         add(to, "certificate_expiry_seconds", left, &self.certificate_expiry);
+        let next = "Seconds until a host's next certificate is ordered; 0 where it is due";
+        add(to, "certificate_renewal_seconds", next, &self.certificate_renewal);
+        add(to, "certificate_orders", "Certificates ordered from an authority", &self.certificate_orders);
         add(to, "tls_handshakes", "Connections to TLS listeners", &self.handshakes);
         add(to, "tls_handshakes_failed", "Connections on which TLS was not agreed on", &self.failed_handshakes);
         add(to, "admin_refused", "Requests that the admin port refused", &self.admin_refused);

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
+use http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER, SET_COOKIE, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use serde::Serialize;
 use vestibule_auth::{Budget, Kind, Reason, Refusal};
@@ -116,7 +116,7 @@ pub(crate) fn tell(told: &Told<'_>, asked: &Asked<'_>) -> Reply {
     let (status, body, mut headers) = match classify(asked.headers) {
         Client::Navigation => (told.status, notice(told, asked), notice_headers(told, asked)),
         Client::Program => (told.status, problem(told, asked, None), pages::data_headers("application/problem+json")),
-        Client::Grpc => (StatusCode::OK, Bytes::new(), grpc_headers(told)),
+        Client::Grpc => (StatusCode::OK, Bytes::new(), grpc_headers(told, asked.headers)),
     };
     headers.extend(told.wait.map(|wait| (RETRY_AFTER, pages::whole_seconds(wait).into())));
     headers.extend(asked.budget.into_iter().flat_map(rate_limit_headers));
@@ -317,12 +317,19 @@ fn offers_another(told: &Told<'_>) -> bool {
 }
 
 /// Trailers-only: status 200, and the outcome where a gRPC client looks for it.
-fn grpc_headers(told: &Told<'_>) -> Vec<(HeaderName, HeaderValue)> {
+fn grpc_headers(told: &Told<'_>, sent: &HeaderMap) -> Vec<(HeaderName, HeaderValue)> {
     let message = told.reason.map_or("refused", Reason::code);
-    let mut headers = pages::data_headers("application/grpc");
+    let mut headers = pages::data_headers(grpc_type(sent));
     headers.push((HeaderName::from_static("grpc-status"), grpc_status(told.status).into()));
     headers.push((HeaderName::from_static("grpc-message"), HeaderValue::from_static(message)));
     headers
+}
+
+/// The kind of gRPC that the client speaks: it understands no other one.
+fn grpc_type(sent: &HeaderMap) -> &'static str {
+    let asked = sent.get(CONTENT_TYPE).map(|value| value.as_bytes().to_ascii_lowercase()).unwrap_or_default();
+    let kinds = ["application/grpc-web-text", "application/grpc-web"];
+    kinds.into_iter().find(|kind| asked.starts_with(kind.as_bytes())).unwrap_or("application/grpc")
 }
 
 /// Codes of the gRPC specification: unauthenticated, permission denied, and so on.

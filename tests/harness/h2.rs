@@ -16,6 +16,8 @@ pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 /// The end of a connection.
 pub const GOAWAY: u8 = 7;
+/// Room for more of a body.
+pub const WINDOW_UPDATE: u8 = 8;
 /// The rest of a head.
 pub const CONTINUATION: u8 = 9;
 

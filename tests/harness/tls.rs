@@ -131,6 +131,14 @@ impl Connection {
     /// When no whole answer comes.
     pub fn send(&mut self, request: &Request) -> io::Result<Response> {
         self.write(&request.bytes())?;
+        self.read()
+    }
+
+    /// One answer of HTTP/1.
+    ///
+    /// # Errors
+    /// When no whole answer comes.
+    pub fn read(&mut self) -> io::Result<Response> {
         let head = http::read_head(&mut self.stream)?.ok_or(io::ErrorKind::UnexpectedEof)?;
         let (first, fields) = http::parse_head(&head);
         let status = first.split(' ').nth(1).and_then(|status| status.parse().ok());

@@ -66,6 +66,12 @@ fn acme_orders_for_every_host_and_keeps_what_it_got_over_a_restart() {
 
     let left = gateway.metric("vestibule_certificate_expiry_seconds", &["wiki.example.net"]);
     assert!(left > 0.0 && left <= 3600.0, "{left}");
+    let orders =
+        |gateway: &Gateway, result: &str| gateway.metric("vestibule_certificate_orders_total", &[result]) as u64;
+    assert_eq!((orders(&gateway, "success"), orders(&gateway, "failed")), (2, 0));
+    // Two thirds of its life, and a little.
+    let next = gateway.metric("vestibule_certificate_renewal_seconds", &["wiki.example.net"]);
+    assert!(next > 1800.0 && next < left, "{next}");
 
     let before = authority.orders();
     gateway.stop();
@@ -106,6 +112,9 @@ fn acme_tells_why_there_is_no_certificate_and_waits_before_it_asks_again() {
     assert!(entry["details"]["why"].is_string() && entry["details"]["again"] == row["next_renewal"], "{entry}");
     let minutes = |time: &Value| time.as_str().unwrap()[11..16].to_owned();
     assert_ne!(minutes(&row["next_renewal"]), minutes(&entry["time"]), "it waits for ten minutes");
+    assert_eq!(gateway.metric("vestibule_certificate_orders_total", &["failed"]) as u64, 1);
+    let next = gateway.metric("vestibule_certificate_renewal_seconds", &["lost.example.net"]);
+    assert!(next > 500.0 && next <= 750.0, "{next}");
     let before = authority.orders();
     gateway.reconfigure(&(body(&authority, &upstream, &["lost.example.net", "wiki.example.net"]) + "# changed\n"));
     assert_eq!(authority.orders(), before);

@@ -86,3 +86,22 @@ fn links_between_the_documents_lead_somewhere() {
         }
     }
 }
+
+/// Words between two backticks in the last column of the tables.
+fn named_tests(text: &str) -> Vec<&str> {
+    let rows =
+        text.lines().filter_map(|line| line.trim_end_matches('|').rsplit('|').next().filter(|_| line.starts_with('|')));
+    rows.flat_map(|tests| tests.split('`').skip(1).step_by(2)).collect()
+}
+
+#[test]
+fn the_tests_that_the_documentation_names_are_there() {
+    let sources = ["proxy/src", "config/src", "tests/it"].map(|folder| files(&root().join(folder), "rs")).concat();
+    let sources: String = sources.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect();
+    let text = std::fs::read_to_string(root().join("deploy/docs/hardening.md")).unwrap();
+    let named = named_tests(&text);
+    assert!(named.len() > 50, "{}", named.len());
+    for test in named {
+        assert!(sources.contains(&format!("fn {test}()")), "{test}");
+    }
+}

@@ -178,14 +178,65 @@ fn other_headers_pass_untouched() {
 #[test]
 fn hop_by_hop_headers_stay_on_their_hop() {
     let house = House::start();
-    house
-        .get("pub.localhost", "/")
-        .header("Connection", "close, X-Hop")
-        .header("X-Hop", "1")
-        .header("TE", "trailers")
-        .send();
+    let fields = [
+        ("Keep-Alive", "timeout=5"),
+        ("Proxy-Authenticate", "Basic"),
+        ("Proxy-Authorization", "Basic eDp5"),
+        ("Proxy-Connection", "keep-alive"),
+        ("TE", "trailers"),
+        ("Trailer", "X-Own"),
+        ("Upgrade", "h2c"),
+        ("HTTP2-Settings", "AAMAAABkAAQAAP__"),
+        ("Proxy", "http://evil.example"),
+        ("X-Hop", "1"),
+    ];
+    let request = house.get("pub.localhost", "/").header("Connection", "close, X-Hop, Upgrade, HTTP2-Settings");
+    let request = fields.iter().fold(request, |request, (name, value)| request.header(name, value));
+    assert_eq!(request.send().status, 200);
     let received = house.upstream.last();
-    assert_eq!(received.header("x-hop"), None);
+    for (name, _) in fields {
+        assert_eq!(received.header(name), None, "{name}");
+    }
+}
+
+#[test]
+fn no_header_and_no_method_opens_what_is_closed() {
+    let house = House::start();
+    let refused = |request: Request, what: &str| {
+        let answer = request.send();
+        assert!(matches!(answer.status, 302 | 401), "{what}: {}", answer.status);
+    };
+    for (name, value) in [
+        ("Authorization", "Bearer anything"),
+        ("Authorization", "Basic bWF5YUBleGFtcGxlLm5ldDp4"),
+        ("X-Vestibule-User", MAYA),
+        ("X-Forwarded-User", MAYA),
+        ("Remote-User", MAYA),
+        ("X-Original-URL", "/public"),
+        ("X-Rewrite-URL", "/public"),
+        ("X-Forwarded-Uri", "/public"),
+        ("X-Forwarded-Host", "pub.localhost"),
+        ("X-Forwarded-Method", "OPTIONS"),
+        ("X-HTTP-Method-Override", "OPTIONS"),
+        ("X-Middleware-Subrequest", "middleware"),
+        ("User-Agent", "kube-probe/1.30"),
+        ("User-Agent", "vestibule-health"),
+        ("X-Vestibule-Hop", "0"),
+        ("Connection", "close, Cookie"),
+        ("Cookie", "vestibule=x; __Host-vestibule=x"),
+        ("Sec-Fetch-Mode", "navigate"),
+        ("Content-Type", "application/json"),
+        ("Forwarded", "for=127.0.0.1;host=pub.localhost"),
+    ] {
+        refused(house.get("mem.localhost", "/").header(name, value), name);
+    }
+    for method in ["GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "PROPFIND", "BREW"] {
+        refused(house.gateway.request(method, "mem.localhost", "/"), method);
+    }
+    let preflight = house.gateway.request("OPTIONS", "mem.localhost", "/").header("Origin", "https://app.example.net");
+    let answer = preflight.header("Access-Control-Request-Method", "PUT").send();
+    assert!(matches!(answer.status, 401 | 403), "{}", answer.status);
+    assert_eq!(house.upstream.count(), 0);
 }
 
 #[test]

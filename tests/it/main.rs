@@ -56,6 +56,10 @@ mod grants;
 mod graph;
 // Passwords are checked without harm to others.
 mod hashing;
+// gRPC, with its own library at both ends.
+mod grpc;
+// What HTTP/2 clients may not do.
+mod h2_floods;
 // What reaches the upstream and what comes back.
 mod headers;
 // Verification of the logs, and proofs for outsiders.
@@ -114,6 +118,8 @@ mod sso_real;
 mod counts;
 // Numbers, people, projects.
 mod stats;
+// Requests within requests.
+mod smuggling;
 // What stands between a good credential and a session.
 mod steps;
 // Bodies pass as they come.

@@ -1,7 +1,9 @@
 //! Scanners, reputation, allow lists of which one suffices, and rules that only observe.
 
+use std::time::Duration;
+
 use harness::house::people;
-use harness::{Gateway, Upstream};
+use harness::{Gateway, Setup, Upstream, command, until};
 use serde_json::{Value, json};
 
 const HOST: &str = "a.localhost";
@@ -89,6 +91,45 @@ fn a_bad_name_refuses_or_is_recorded_and_the_list_is_read_again() {
     assert_eq!((answer.status, &entry["would_block"]), (200, &json!(["reputation_ban"])));
     assert_eq!(entry["metadata"], json!({ "mode": "observe", "verdict": "reputation_ban" }));
     assert_eq!(rules.gateway.logs("requests", "would_block.contains=reputation_ban").len(), 1);
+}
+
+#[test]
+fn a_list_that_is_not_there_yet_refuses_everybody_until_it_is_and_is_kept_from_then_on() {
+    let (upstream, folder) = (Upstream::start(), tempfile::tempdir().unwrap());
+    let list = folder.path().join("abuse.netset");
+    let set = format!("[ip_sets]\nabuse = {{ file = {list:?} }}\n");
+    let with = |rule: &str| format!("{set}{}", body(&upstream, &format!("access = \"public\"\n{rule}")));
+    let mut rules = Rules {
+        gateway: Gateway::start(&with("reputation = { enforce = [\"@abuse\"] }")),
+        upstream: Upstream::start(),
+    };
+    assert_eq!(rules.told(GERMAN, BROWSER), "403 reputation_unavailable []");
+    assert!(rules.gateway.output().contains("the file of \"@abuse\" is not there"), "{}", rules.gateway.output());
+    rules.gateway.reconfigure(&with("reputation = { enforce = [\"@abuse\"] }\nobserve = [\"reputation\"]"));
+    assert_eq!(rules.told(GERMAN, BROWSER), "200 - [reputation_unavailable]");
+    rules.gateway.reconfigure(&with("reputation = { observe = [\"@abuse\"] }"));
+    assert_eq!(rules.told(GERMAN, BROWSER), "200 - []");
+    rules.gateway.reconfigure(&with("reputation = { enforce = [\"@abuse\"] }"));
+    assert_eq!(rules.told(GERMAN, BROWSER), "403 reputation_unavailable []");
+
+    std::fs::write(&list, format!("{NOWHERE}\n")).unwrap();
+    let opens = || (rules.told(GERMAN, BROWSER) == "200 - []").then_some(());
+    until(Duration::from_secs(5), "the list is taken as it comes", opens);
+    assert_eq!(rules.told(NOWHERE, BROWSER), "403 reputation_ban []");
+
+    // What was there and is gone changes nothing; another rule never waits.
+    std::fs::remove_file(&list).unwrap();
+    let refused = || (rules.gateway.metric("vestibule_config_last_reload_successful", &[]) as u64 == 0).then_some(());
+    until(Duration::from_secs(5), "a refused reload", refused);
+    assert_eq!(
+        (rules.told(GERMAN, BROWSER), rules.told(NOWHERE, BROWSER)),
+        ("200 - []".into(), "403 reputation_ban []".into())
+    );
+    let gateway = Setup::new(&with("ip_block = [\"@abuse\"]")).prepare();
+    let checked = command(&["check", "-c"]).arg(gateway.config()).output().unwrap();
+    let told = String::from_utf8_lossy(&checked.stderr).into_owned() + &String::from_utf8_lossy(&checked.stdout);
+    assert_eq!(checked.status.code(), Some(3), "{told}");
+    assert!(told.contains("name the set in \"reputation\" alone"), "{told}");
 }
 
 #[test]

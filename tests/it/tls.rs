@@ -289,6 +289,30 @@ fn a_plain_listener_leads_to_https_and_nowhere_else() {
     assert_eq!(secure.house.upstream.count(), 0);
 }
 
+#[test]
+fn who_came_by_https_through_a_trusted_proxy_is_led_nowhere() {
+    let secure = Secure::with("trusted_proxies = [\"127.0.0.1\"]", &["tls = true", "redirect_to_https = true"]);
+    let plain = secure.gateway().listener(1);
+    let ask = |host: &str, proto: &str| {
+        harness::Request::new(plain, "GET", host, "/x").header("X-Forwarded-Proto", proto).send()
+    };
+    assert_eq!(ask("pub.localhost", "https").status, 200);
+    assert_eq!(secure.house.upstream.last().header("x-forwarded-proto"), Some("https"));
+    let stranger = ask("mem.localhost", "https");
+    assert_eq!(
+        (stranger.status, stranger.reason().as_str()),
+        (401, "no_credentials"),
+        "by the rules of every listener"
+    );
+    assert_eq!(ask("pub.localhost", "http").status, 308);
+    assert_eq!(ask("nowhere.localhost", "https").status, 404);
+    // Nobody else is believed.
+    let secure = Secure::with("trusted_proxies = [\"10.0.0.0/8\"]", &["tls = true", "redirect_to_https = true"]);
+    let forged = harness::Request::new(secure.gateway().listener(1), "GET", "pub.localhost", "/x");
+    assert_eq!(forged.header("X-Forwarded-Proto", "https").send().status, 308);
+    assert_eq!(secure.house.upstream.count(), 0);
+}
+
 /// Sends bytes as they are; what came back until the other side closed.
 fn raw(to: SocketAddr, bytes: &[u8]) -> String {
     let mut stream = TcpStream::connect(to).unwrap();

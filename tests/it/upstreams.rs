@@ -298,3 +298,57 @@ fn redirects_to_the_upstream_lead_to_the_circuit() {
     assert_eq!(sent("a.localhost", &format!("/api?{own}/z"), false), "http://a.localhost/z");
     assert_eq!(sent("b.localhost", &there, false), format!("{own}/x"));
 }
+
+#[test]
+fn every_upstream_has_figures_of_its_own() {
+    let (good, other, gone, mute) = (Upstream::start(), Upstream::start(), closed(), mute());
+    let part = |prefix: &str, lines: &str| format!("[[circuits.a.paths]]\nprefix = \"{prefix}\"\n{lines}\n");
+    let body = circuit(&format!("upstreams = [\"{gone}\", \"{}\"]", good.url()))
+        + &part("/same", "access = \"public\"")
+        + &part("/other", &format!("upstream = \"{}\"", other.url()))
+        + &part("/mute", &format!("upstream = \"{mute}\""));
+    let mut gateway = Gateway::start(&body);
+    for (target, status) in [("/", 200), ("/same", 200), ("/other/x", 200), ("/mute", 502)] {
+        assert_eq!(gateway.get("a.localhost", target).send().status, status, "{target}");
+    }
+    let figure = |gateway: &Gateway, name: &str, path: &str, url: &str, more: &str| {
+        let labels = [&format!("circuit=\"a\",path=\"{path}\",upstream=\"{url}\""), more];
+        let page = gateway.admin("/metrics").text();
+        let lines = page.lines().filter(|line| line.starts_with(&format!("vestibule_upstream_{name}{{")));
+        let mut found = lines.filter(|line| labels.iter().all(|label| line.contains(label)));
+        let value = found.next().unwrap_or_else(|| panic!("{name} of {path:?} {url}: {page}")).rsplit(' ').next();
+        assert_eq!(found.next(), None, "{name} {path} {url}");
+        value.unwrap().to_owned()
+    };
+    let (url, no) = (good.url(), "");
+    for (name, path, upstream, more, value) in [
+        ("requests_total", "", url.as_str(), no, "2"),
+        ("requests_total", "", &gone, no, "1"),
+        ("requests_total", "/other", &other.url(), no, "1"),
+        ("retries_total", "", &gone, no, "1"),
+        ("failures_total", "", &gone, "backend_refused", "1"),
+        ("failures_total", "", &url, "backend_refused", "0"),
+        ("failures_total", "/mute", &mute, "backend_unreachable", "1"),
+        ("healthy", "", &gone, no, "0"),
+        ("healthy", "", &url, no, "1"),
+        ("in_flight", "", &url, no, "0"),
+        ("answer_seconds_count", "", &url, no, "2"),
+        ("answer_seconds_count", "", &gone, no, "0"),
+        ("answer_seconds_bucket", "/other", &other.url(), "le=\"+Inf\"", "1"),
+    ] {
+        assert_eq!(figure(&gateway, name, path, upstream, more), value, "{name} {path} {upstream} {more}");
+    }
+    std::thread::scope(|scope| {
+        let slow = scope.spawn(|| gateway.get("a.localhost", "/slow/1000").send());
+        until(Duration::from_secs(3), "a request under way", || {
+            (figure(&gateway, "in_flight", "", &url, no) == "1").then_some(())
+        });
+        slow.join().unwrap();
+    });
+    // What is kept of the configuration keeps its counts; what is gone is not on the page.
+    gateway.reconfigure(&circuit(&format!("upstream = {{ url = \"{url}\", timeout = \"1s\" }}")));
+    assert_eq!(figure(&gateway, "requests_total", "", &url, no), "3");
+    assert!(!gateway.admin("/metrics").text().contains(&gone));
+    assert_eq!(gateway.get("a.localhost", "/slow/3000").send().status, 504);
+    assert_eq!(figure(&gateway, "failures_total", "", &url, "backend_timeout"), "1");
+}

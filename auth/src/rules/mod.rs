@@ -32,6 +32,8 @@ pub(crate) struct Rules {
     block_scanners: bool,
     /// Whose address has a bad name.
     shunned: Set,
+    /// Of whom some are not known yet.
+    awaits_shunned: bool,
     /// The same, recorded only.
     watched: Set,
     observe: Vec<Observed>,
@@ -54,6 +56,7 @@ impl Rules {
             allow_match: rules.allow_match,
             block_scanners: rules.block_scanners,
             shunned: Set::new(&rules.reputation.enforce),
+            awaits_shunned: rules.reputation.is_awaited,
             watched: Set::new(&rules.reputation.observe),
             observe: rules.observe.clone(),
         }
@@ -110,8 +113,11 @@ impl Rules {
                 let refuses = self.block_scanners && scanner::is_scanner(request.headers);
                 refuses.then_some((Reason::BotBlocked, "block_scanners"))
             }
+            Observed::Reputation if self.shunned.contains(address) => {
+                Some((Reason::ReputationBan, "reputation.enforce"))
+            }
             Observed::Reputation => {
-                self.shunned.contains(address).then_some((Reason::ReputationBan, "reputation.enforce"))
+                self.awaits_shunned.then_some((Reason::ReputationUnavailable, "reputation.enforce"))
             }
             Observed::RateLimit => None,
         }

@@ -109,7 +109,7 @@ impl Page<'_> {
         self.set("country_block", list(&rules.country_block));
         self.set("allow_match", text(rules.allow_match.as_str()));
         self.set("block_scanners", rules.block_scanners);
-        let Reputation { enforce, observe } = &rules.reputation;
+        let Reputation { enforce, is_awaited: _, observe } = &rules.reputation;
         self.set("reputation", format!("{{ enforce = {}, observe = {} }}", list(enforce), list(observe)));
         self.set("observe", list(rules.observe.iter().map(|rule| rule.as_str())));
     }

@@ -21,10 +21,13 @@ pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
     let state = &call.port.state;
     state.metrics.lasting(state.lasting.tunnels(), state.lasting.others());
     let live = state.live.load();
-    state.metrics.certificates(certificates::seconds_left(&state.certificates, &live.settings.tls, state.clock.now()));
+    let (tls, now) = (&live.settings.tls, state.clock.now());
+    state.metrics.certificates(certificates::seconds_left(&state.certificates, tls, now));
+    state.metrics.renewals(certificates::seconds_to_renewal(&state.certificates, tls, now));
     let page = state.metrics.encode(&Held {
         store: &state.store.figures(),
         auth: &state.auth.figures(),
+        routes: &live.routes,
         opened: &state.opened,
         remembered_refusals: state.refused.count(),
         waiting_machines: state.turns.waiting(),

@@ -17,7 +17,7 @@ use rustls::sign::CertifiedKey;
 
 use crate::state::Live;
 
-pub(crate) use status::{of_all, of_circuit, seconds_left};
+pub(crate) use status::{of_all, of_circuit, seconds_left, seconds_to_renewal};
 
 /// Lives as long as the process; what is in it is swapped whole.
 #[derive(Default)]

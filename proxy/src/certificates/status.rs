@@ -45,6 +45,15 @@ pub(crate) fn seconds_left(certificates: &Certificates, tls: &Tls, now: Timestam
     own.chain(ordered).collect()
 }
 
+/// Until the next order of each host that an authority is asked for; zero where it is due, or on its way.
+pub(crate) fn seconds_to_renewal(certificates: &Certificates, tls: &Tls, now: Timestamp) -> BTreeMap<String, i64> {
+    let ordered = tls.acme.iter().flat_map(|acme| &acme.hosts).filter_map(|host| {
+        let due = certificates.acme.held(host, Held::due)?;
+        Some((host.to_string(), due.map_or(0, |due| due.duration_since(now).as_secs().max(0))))
+    });
+    ordered.collect()
+}
+
 fn ordered_row(certificates: &Certificates, host: &Host, now: Timestamp) -> Value {
     let hosts = [host.to_string()];
     let told = certificates.acme.held(host, |held| row(&hosts, "acme", held.certificate.as_ref(), Some(held), now));

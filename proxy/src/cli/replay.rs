@@ -155,6 +155,7 @@ fn is_policy(reason: &str) -> bool {
         Reason::GeoUnavailable,
         Reason::BotBlocked,
         Reason::ReputationBan,
+        Reason::ReputationUnavailable,
         Reason::NoCredentials,
         Reason::MissingSession,
         Reason::SessionExpired,

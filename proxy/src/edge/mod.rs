@@ -29,6 +29,7 @@ use vestibule_config::listener::Listener;
 
 use self::connections::{Connection, Connections};
 pub(crate) use self::flood::{Flood, run as run_flood};
+pub(crate) use self::h2::CAUSES;
 pub(crate) use self::listening::Listening;
 pub(crate) use self::sockets::{Socket, bind, bind_all};
 pub(crate) use self::tls::Tls;

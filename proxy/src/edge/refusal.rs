@@ -60,9 +60,12 @@ impl<'a> Refused<'a> {
     /// A request of HTTP/2, which can be read where it was understood at all.
     pub(super) fn stream(fault: Fault, head: Option<&'a RequestHeader>) -> Self {
         let (reason, status) = meaning(fault);
-        let method = head.map(|head| head.method.as_str());
-        let target = head.and_then(|head| head.uri.path_and_query()).map(PathAndQuery::as_str);
-        Self { reason, status, seen: Seen { method, target, protocol: Some("HTTP/2"), ..Seen::default() } }
+        Self { reason, status, seen: of_stream(head) }
+    }
+
+    /// A request of HTTP/2 beside which too many others of its connection still run.
+    pub(super) fn crowded(head: &'a RequestHeader) -> Self {
+        Self { reason: Reason::TooManyInFlight, status: None, seen: of_stream(Some(head)) }
     }
 
     /// On a connection with this TLS.
@@ -155,6 +158,12 @@ impl<'a> Refused<'a> {
         }
         reply
     }
+}
+
+fn of_stream(head: Option<&RequestHeader>) -> Seen<'_> {
+    let method = head.map(|head| head.method.as_str());
+    let target = head.and_then(|head| head.uri.path_and_query()).map(PathAndQuery::as_str);
+    Seen { method, target, protocol: Some("HTTP/2"), ..Seen::default() }
 }
 
 /// The reason, and the status where it is not the reason's own.

@@ -98,6 +98,24 @@ pub(super) fn passes(name: &HeaderName, routes: &Routes) -> bool {
     !(is_of_this_hop(text) || *name == header::COOKIE || is_claim(text) || routes.is_identity(name))
 }
 
+/// Whether a field of this name may stand after an answer's body: nothing there frames a message, opens a session, leads
+/// elsewhere, or speaks in our name (RFC 9110, 6.5.1).
+pub(super) fn trails(name: &HeaderName) -> bool {
+    let text = name.as_str();
+    let is_of_the_head = matches!(
+        text,
+        "content-length"
+            | "content-encoding"
+            | "content-type"
+            | "location"
+            | "set-cookie"
+            | "strict-transport-security"
+            | "www-authenticate"
+            | "x-request-id"
+    );
+    !(is_of_the_head || is_of_this_hop(text) || text.starts_with(OWN_PREFIX))
+}
+
 /// `Host` is told anew, framing too where there is a body.
 fn is_of_this_hop(name: &str) -> bool {
     matches!(

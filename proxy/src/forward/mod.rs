@@ -22,7 +22,7 @@ pub(crate) use self::hop::{HOP, is_back};
 use self::told::Asked;
 pub(crate) use self::told::Told;
 use self::tries::Tries;
-pub(crate) use self::tries::{broke, connected, failed_to_connect, peer};
+pub(crate) use self::tries::{broke, connected, failed_to_connect, note_failure, peer};
 use crate::client_address::X_REQUEST_ID;
 use crate::context::Request;
 use crate::pace::Came;
@@ -57,7 +57,7 @@ impl Forward {
             permit,
             flight,
             target,
-            tries: Tries::default(),
+            tries: Tries::begin(now),
             sent: now,
             answered_after: None,
             head_came: None,
@@ -88,7 +88,10 @@ impl Forward {
 pub(crate) fn answered(request: &mut Request, now: Duration) {
     if let Some(forward) = &mut request.forward {
         forward.head_came.iter().for_each(|came| came.store(true, Ordering::Relaxed));
-        forward.answered_after.get_or_insert(now.saturating_sub(forward.sent));
+        if forward.answered_after.is_none() {
+            forward.answered_after = Some(now.saturating_sub(forward.sent));
+            forward.backend().traffic().answered(now.saturating_sub(forward.tries.since));
+        }
     }
 }
 
@@ -164,6 +167,14 @@ pub(crate) fn incoming(answer: &mut ResponseHeader, request: &Request, sent: &He
     sanitise(answer, &request.request_id)
 }
 
+/// The trailers of the upstream's answer: what would speak in our name there, or frame a message, is dropped.
+pub(crate) fn trailing(trailers: &mut HeaderMap) {
+    let names: Vec<_> = trailers.keys().filter(|name| !carried::trails(name)).cloned().collect();
+    for name in names {
+        trailers.remove(name);
+    }
+}
+
 fn sanitise(answer: &mut ResponseHeader, request_id: &HeaderValue) -> Result<()> {
     // The version is this connection's, not that of the one behind (RFC 9110, 2.5).
     answer.set_version(Version::HTTP_11);
@@ -189,6 +200,30 @@ mod tests {
         answer.set_version(Version::HTTP_10);
         sanitise(&mut answer, &HeaderValue::from_static("ours")).unwrap();
         assert_eq!(answer.version, Version::HTTP_11);
+    }
+
+    #[test]
+    fn trailers_frame_nothing_and_say_nothing_in_our_name() {
+        let names = [
+            "grpc-status",
+            "content-length",
+            "X-Vestibule",
+            "x-vestibule-user",
+            "grpc-message",
+            "set-cookie",
+            "connection",
+            "transfer-encoding",
+            "trailer",
+            "x-request-id",
+            "location",
+            "strict-transport-security",
+            "x-checksum",
+        ];
+        let named = names.into_iter().map(|name| (name.parse().unwrap(), HeaderValue::from_static("1")));
+        let mut trailers: HeaderMap = named.collect();
+        trailing(&mut trailers);
+        let left: Vec<_> = trailers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["grpc-status", "grpc-message", "x-checksum"]);
     }
 
     #[test]

@@ -33,6 +33,15 @@ pub(super) struct Tries {
     /// Upstreams.
     passed: Passed,
     others: u8,
+    /// When the present upstream got the request, on the clock that never goes back.
+    pub(super) since: Duration,
+}
+
+impl Tries {
+    /// `now` is on the clock that never goes back.
+    pub(super) fn begin(now: Duration) -> Self {
+        Self { since: now, ..Self::default() }
+    }
 }
 
 /// The peer of the next try.
@@ -91,6 +100,13 @@ pub(crate) fn connected(request: &mut Request, clock: &dyn Clock) {
     }
 }
 
+/// The upstream has the request and does not answer it; told of in its figures.
+pub(crate) fn note_failure(request: &Request, error: &Error) {
+    if let Some(forward) = request.forward.as_ref().filter(|_| *error.esource() == ErrorSource::Upstream) {
+        forward.backend().traffic().failed(failure::reason(error));
+    }
+}
+
 /// A connection broke before anything was answered to a request that may be repeated; true when another upstream is
 /// left to try.
 pub(crate) fn broke(request: &mut Request, error: &Error, clock: &dyn Clock) -> bool {
@@ -119,6 +135,7 @@ impl Forward {
         left.backend().condition().is_left();
         self.tries.addresses = 0;
         self.tries.others += 1;
+        self.tries.since = elapsed;
         true
     }
 
@@ -129,6 +146,7 @@ impl Forward {
 
     fn note_unconnected(&self, reason: Reason, clock: &dyn Clock) {
         let backend = self.flight.backend();
+        backend.traffic().failed(reason);
         if backend.condition().is_unconnected(reason.code(), now(clock)) {
             backend.tell(Some(reason.code()));
         }

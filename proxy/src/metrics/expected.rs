@@ -8,11 +8,14 @@ use vestibule_auth::{FAILED_ANSWERS, LOGIN_LIMITS, Method, Reason};
 use vestibule_config::{Circuit, Settings};
 use vestibule_logstore::entry::words::RESULTS;
 
+use super::certificates::ORDER_RESULTS;
 use super::labels::{
-    AttemptLabels, CircuitLabels, DenialLabels, HookLabels, KindLabels, LimitLabels, ReasonLabels, ResultLabels,
+    AttemptLabels, CauseLabels, CircuitLabels, DenialLabels, HookLabels, KindLabels, LimitLabels, ReasonLabels,
+    ResultLabels,
 };
 use super::{HOOK_RESULTS, Metrics};
 use crate::admin::{REASONS, STREAMS};
+use crate::edge::CAUSES;
 use crate::{alerts, mail};
 
 impl Metrics {
@@ -37,6 +40,8 @@ impl Metrics {
         alerts::RESULTS.into_iter().for_each(|result| begin(&self.alerts, ResultLabels { result }));
         mail::RESULTS.into_iter().for_each(|result| begin(&self.mails, ResultLabels { result }));
         STREAMS.into_iter().for_each(|kind| begin(&self.admin_streams, KindLabels { kind }));
+        ORDER_RESULTS.into_iter().for_each(|result| begin(&self.certificate_orders, ResultLabels { result }));
+        CAUSES.into_iter().for_each(|cause| begin(&self.http2_ended, CauseLabels { cause }));
     }
 
     fn expect_circuit(&self, circuit: &Circuit) {

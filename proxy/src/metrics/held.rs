@@ -6,8 +6,9 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::registry::Registry;
 
 use super::labels::{KeyLabels, LogLabels};
-use super::{PREFIX, put};
+use super::{PREFIX, put, upstreams};
 use crate::attempt::Opened;
+use crate::routes::Routes;
 
 /// What others keep and hold in memory when the page is asked for.
 pub(crate) struct Held<'a> {
@@ -15,6 +16,8 @@ pub(crate) struct Held<'a> {
     pub(crate) store: &'a vestibule_logstore::Figures,
     /// Of sessions, limits and hashes.
     pub(crate) auth: &'a vestibule_auth::Figures,
+    /// Of upstreams.
+    pub(crate) routes: &'a Routes,
     /// Attempts that began.
     pub(crate) opened: &'a Opened,
     /// Sessions whose refusal by a policy is recorded.
@@ -41,6 +44,7 @@ impl Held<'_> {
         let mut registry = Registry::with_prefix(PREFIX);
         of_store(&mut registry, self.store);
         of_auth(&mut registry, self.auth);
+        upstreams::register(&mut registry, self.routes);
         self.of_proxy(&mut registry);
         registry
     }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::attempt::Opened;
+use crate::routes::Routes;
 
 #[test]
 fn what_was_never_counted_is_zero_from_the_start() {
@@ -10,10 +11,11 @@ fn what_was_never_counted_is_zero_from_the_start() {
     let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
     let page = |metrics: &Metrics| {
         let (store, auth) = (vestibule_logstore::Figures::default(), vestibule_auth::Figures::default());
-        let opened = Opened::default();
+        let (opened, routes) = (Opened::default(), Routes::default());
         metrics.encode(&Held {
             store: &store,
             auth: &auth,
+            routes: &routes,
             opened: &opened,
             remembered_refusals: 0,
             waiting_machines: 0,
@@ -64,6 +66,14 @@ const PROMISED: &[&str] = &[
     "vestibule_admin_refused_total{reason=\"busy\"} 1",
     "vestibule_admin_streams{kind=\"tail\"} 1",
     "vestibule_tail_skipped_entries_total 0",
+    "vestibule_certificate_orders_total{result=\"failed\"} 0",
+    "# TYPE vestibule_certificate_renewal_seconds gauge",
+    "# TYPE vestibule_upstream_requests counter",
+    "# TYPE vestibule_upstream_failures counter",
+    "# TYPE vestibule_upstream_retries counter",
+    "# TYPE vestibule_upstream_healthy gauge",
+    "# TYPE vestibule_upstream_in_flight gauge",
+    "# TYPE vestibule_upstream_answer_seconds histogram",
     "vestibule_request_duration_seconds_count 4",
     "vestibule_upstream_duration_seconds_count 1",
     "vestibule_active_connections 0",
@@ -135,10 +145,11 @@ fn the_page_has_every_promised_name() {
     };
     metrics.admin_connection_opened();
     let store = vestibule_logstore::Figures::default();
-    let opened = Opened::default();
+    let (opened, routes) = (Opened::default(), Routes::default());
     let held = Held {
         store: &store,
         auth: &auth,
+        routes: &routes,
         opened: &opened,
         remembered_refusals: 4,
         waiting_machines: 6,

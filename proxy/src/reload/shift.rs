@@ -128,6 +128,7 @@ fn loosened(was: &AddressRules, is: &AddressRules) -> BTreeSet<&'static str> {
         ("allow_match", was.allow_match == AllowMatch::All && is.allow_match == AllowMatch::Any),
         ("block_scanners", was.block_scanners && !is.block_scanners),
         ("reputation", block(&was.reputation.enforce, &is.reputation.enforce)),
+        ("reputation", was.reputation.is_awaited && !is.reputation.is_awaited),
         ("observe", is.observe.iter().any(|rule| !was.observe.contains(rule))),
     ];
     changed.into_iter().filter(|(_, changed)| *changed).map(|(key, _)| key).collect()

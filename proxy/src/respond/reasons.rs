@@ -12,7 +12,7 @@ pub(super) fn status(reason: Reason) -> StatusCode {
         R::IpRestricted | R::IpBanned | R::CountryRestricted | R::GeoUnavailable | R::CrossSite => {
             StatusCode::FORBIDDEN
         }
-        R::BotBlocked | R::ReputationBan => StatusCode::FORBIDDEN,
+        R::BotBlocked | R::ReputationBan | R::ReputationUnavailable => StatusCode::FORBIDDEN,
         R::NotProjectMember | R::NotOnAllowlist | R::NotInGroup | R::UserBlocked | R::PendingApproval => {
             StatusCode::FORBIDDEN
         }
@@ -50,7 +50,7 @@ pub(crate) fn mark(reason: Reason) -> Mark {
     use Reason as R;
     match reason {
         R::IpRestricted | R::IpBanned | R::CountryRestricted | R::GeoUnavailable => Mark::Rule,
-        R::BotBlocked | R::ReputationBan => Mark::Rule,
+        R::BotBlocked | R::ReputationBan | R::ReputationUnavailable => Mark::Rule,
         R::RateLimitedIp | R::RateLimitedUser | R::RateLimitedCircuit => Mark::Rule,
         R::ConnectionLimit | R::FailedAnswers => Mark::Rule,
         R::CircuitNotFound | R::CircuitExpired | R::Misdirected => Mark::NoRoute,
@@ -77,6 +77,7 @@ pub(crate) fn sentence(reason: Reason) -> &'static str {
         R::IpRestricted | R::IpBanned | R::ReputationBan => "This service is not open to your network address.",
         R::BotBlocked => "This service is not open to your program.",
         R::CountryRestricted => "This service is not open to your country.",
+        R::ReputationUnavailable => "Network addresses cannot be checked here at present.",
         R::GeoUnavailable => "The country rules of this service cannot be checked at present.",
         R::NoCredentials => "Sign in to use this service.",
         R::InvalidHeader => "This key is not known here.",

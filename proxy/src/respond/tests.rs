@@ -134,6 +134,20 @@ fn a_cookie_that_opens_nothing_is_cleared() {
 }
 
 #[test]
+fn grpc_is_answered_in_the_kind_that_it_speaks() {
+    for (sent, expected) in [
+        ("application/grpc+proto", "application/grpc"),
+        ("application/grpc-web+proto", "application/grpc-web"),
+        ("Application/gRPC-Web-Text", "application/grpc-web-text"),
+    ] {
+        let kind = [("content-type", sent)];
+        let request = Request::new(&kind);
+        let reply = refusal(&refused(Reason::NoCredentials, Kind::SignIn), &request.asked());
+        assert_eq!((header(&reply, "content-type"), header(&reply, "grpc-status")), (Some(expected), Some("16")));
+    }
+}
+
+#[test]
 fn grpc_reads_its_own_status() {
     let request = Request::new(GRPC);
     for (kind, reason, status) in [

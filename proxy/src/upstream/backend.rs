@@ -14,6 +14,7 @@ use vestibule_config::{Circuit, HostHeader, Upstream, UpstreamAddress};
 use super::condition::Condition;
 use super::names::{LookUps, addresses};
 use super::peer::Pattern;
+use super::traffic::Traffic;
 use super::upkeep::Due;
 
 /// One upstream of a circuit or of a path of it.
@@ -32,6 +33,7 @@ pub(crate) struct Backend {
     preferred: AtomicUsize,
     in_flight: Arc<AtomicUsize>,
     condition: Arc<Condition>,
+    traffic: Arc<Traffic>,
     pub(super) look_ups: LookUps,
     pub(super) due: Due,
 }
@@ -78,6 +80,7 @@ impl Backend {
             preferred: AtomicUsize::new(0),
             in_flight: previous.map_or_else(Arc::default, |previous| previous.in_flight.clone()),
             condition: previous.map_or_else(Arc::default, |previous| previous.condition.clone()),
+            traffic: previous.map_or_else(Arc::default, |previous| previous.traffic.clone()),
             look_ups: LookUps::default(),
             due: Due::default(),
         };
@@ -129,6 +132,11 @@ impl Backend {
         &self.condition
     }
 
+    /// What it got and how it answered.
+    pub(crate) fn traffic(&self) -> &Traffic {
+        &self.traffic
+    }
+
     /// Requests under way.
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::Relaxed)
@@ -143,6 +151,7 @@ impl Backend {
             return None;
         }
         self.condition.is_tried(now);
+        self.traffic.taken();
         Some(flight)
     }
 

@@ -1,13 +1,15 @@
 //! What is behind a circuit: which upstream gets a request, by which connection, and what is known of each.
 //!
 //! A [`Target`] chooses among the [`Backend`]s of a circuit or of a path of it. `peer` says how one is connected to,
-//! `names` where it is, `condition` whether it works, `check` asks it; `upkeep` does both from time to time.
+//! `names` where it is, `condition` whether it works, `check` asks it; `upkeep` does both from time to time. `traffic`
+//! counts what it got and how it answered.
 
 mod backend;
 mod check;
 mod condition;
 mod names;
 mod peer;
+mod traffic;
 mod upkeep;
 
 use std::sync::Arc;

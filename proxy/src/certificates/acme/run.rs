@@ -162,6 +162,7 @@ impl Turn {
         let made = timeout(TIMEOUT, self.certificate(replaces)).await;
         let made = made.unwrap_or_else(|_| Err("it takes too long".to_owned()));
         let action = if first { "certificate.issue" } else { "certificate.renew" };
+        self.state.metrics.ordered(if made.is_ok() { "success" } else { "failed" });
         match made {
             Ok(certificate) => {
                 let details = json!({
