@@ -19,7 +19,7 @@ use crate::limit::{Limiter, Numbers};
 use crate::machine::{Machines, Tokens};
 use crate::membership::List;
 use crate::rules::Rules;
-use crate::sso::Provider;
+use crate::sso::{Operators, Provider};
 use crate::verdict::Refusal;
 
 /// The gates of one configuration; swapped whole at a reload.
@@ -29,6 +29,7 @@ pub struct Policy {
     /// Of the login host.
     login: Option<Arc<Gate>>,
     pub(crate) providers: Arc<Providers>,
+    pub(crate) operators: Option<Operators>,
     failed_answers: Option<Arc<FailedAnswers>>,
     geo: Option<Arc<GeoDb>>,
     geo_ready: bool,
@@ -76,11 +77,13 @@ impl Policy {
         let provider = |settings| Arc::new(Provider::new(core, settings));
         let providers = settings.providers.iter().map(|(name, settings)| (name.shared(), provider(settings)));
         let providers: Arc<Providers> = Arc::new(providers.collect());
+        let attempts = Arc::new(attempts);
+        let operators = Operators::new(core, settings, &people, &providers, &attempts);
         let parts = Parts {
             core: core.clone(),
             people,
             providers: providers.clone(),
-            attempts: Arc::new(attempts),
+            attempts,
             failed_answers: failed_answers.clone(),
             geo: geo.clone(),
             tokens,
@@ -94,6 +97,7 @@ impl Policy {
             gates: gates.collect(),
             login,
             providers,
+            operators,
             failed_answers,
             geo_ready: settings.geo.is_none() || geo.is_some(),
             geo,

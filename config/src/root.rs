@@ -137,7 +137,7 @@ impl RawFile {
         let default_limits = defaults.optional().map(RawDefaults::check).unwrap_or_default();
         circuit::resolve_limits(&default_limits, &rate_limits, Some(reading));
         let listened: Vec<_> = server.iter().flat_map(|server| &server.listen).filter_map(|one| one.address).collect();
-        let admin = RawAdmin::check(admin.optional(), &listened, root, reading);
+        let admin = RawAdmin::check(admin.optional(), &listened, &providers, root, reading);
         let around = Surroundings {
             projects: &projects,
             service_tokens: &service_tokens,

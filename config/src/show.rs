@@ -7,7 +7,7 @@ use std::fmt::Display;
 
 use crate::Settings;
 use crate::access::AllowEntry;
-use crate::admin::{Admin, AdminTls};
+use crate::admin::{Admin, AdminTls, LogName, Operators};
 use crate::alert::Alert;
 use crate::anchors::AnchorPlace;
 use crate::certificate::Certificates;
@@ -216,8 +216,27 @@ impl Page<'_> {
             self.table(&["admin", "tokens", name.as_str()]);
             self.set("role", text(token.role.as_str()));
             self.set("hash", text(HIDDEN));
-            self.set_some("logs", token.logs.as_ref().map(|logs| list(logs.iter().map(|log| log.as_str()))));
+            self.read_logs(token.logs.as_deref());
         }
+        self.operators(admin.operators.as_deref());
+    }
+
+    fn operators(&mut self, operators: Option<&Operators>) {
+        let Some(Operators { provider, members, for_members, people }) = operators else { return };
+        self.table(&["admin", "operators"]);
+        self.set("provider", text(provider));
+        self.set("members", list(members));
+        self.set("role", text(for_members.role.as_str()));
+        self.read_logs(for_members.logs.as_deref());
+        for (email, operator) in people {
+            self.table(&["admin", "operators", "people", email.as_str()]);
+            self.set("role", text(operator.role.as_str()));
+            self.read_logs(operator.logs.as_deref());
+        }
+    }
+
+    fn read_logs(&mut self, logs: Option<&[LogName]>) {
+        self.set_some("logs", logs.map(|logs| list(logs.iter().map(|log| log.as_str()))));
     }
 
     fn mail(&mut self, mail: &Mail) {

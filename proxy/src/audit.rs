@@ -12,7 +12,7 @@ use crate::state::State;
 /// Who acts, from where, since when.
 #[derive(Debug, Clone)]
 pub(crate) struct Actor {
-    /// Name of the token, or `vestibule`.
+    /// Name of the token, an operator's address, or `vestibule`.
     pub(crate) name: String,
     /// What kind of actor that is.
     pub(crate) kind: ActorKind,
@@ -29,6 +29,8 @@ pub(crate) struct Actor {
 /// `actor_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ActorKind {
+    /// An operator, who signed in at a provider.
+    User,
     /// A holder of an admin token.
     Token,
     /// The program itself.
@@ -39,6 +41,7 @@ impl ActorKind {
     /// The word of entries.
     pub(crate) fn code(self) -> &'static str {
         match self {
+            Self::User => "user",
             Self::Token => "token",
             Self::System => "system",
         }

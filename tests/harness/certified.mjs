@@ -1,6 +1,6 @@
 // A certified OpenID Connect provider, oidc-provider from npm, for the tests: signs in whoever is named, without a
 // question of consent. Arguments: folder of the package, port, host that people sign in for, where it is told that
-// they left; then, to speak TLS, the files of a certificate and of its key.
+// they left; then, to speak TLS, the files of a certificate and of its key. FURTHER_REDIRECT_URI is registered, too.
 import dns from 'node:dns';
 import fs from 'node:fs';
 import https from 'node:https';
@@ -18,7 +18,7 @@ const provider = new Provider(issuer, {
   clients: [{
     client_id: 'vestibule',
     client_secret: 'a secret of the client',
-    redirect_uris: [`http://${host}/.vestibule/callback`],
+    redirect_uris: [`http://${host}/.vestibule/callback`, process.env.FURTHER_REDIRECT_URI ?? []].flat(),
     post_logout_redirect_uris: [`http://${host}/.vestibule/logout`],
     backchannel_logout_uri: backchannel,
     backchannel_logout_session_required: true,

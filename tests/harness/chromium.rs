@@ -96,6 +96,12 @@ impl Chromium {
         });
     }
 
+    /// Waits until there is such an element.
+    #[track_caller]
+    pub fn has(&self, css: &str) {
+        self.element(css);
+    }
+
     /// An attribute of an element.
     #[track_caller]
     pub fn attribute(&self, css: &str, name: &str) -> Option<String> {

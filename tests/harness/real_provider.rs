@@ -34,6 +34,16 @@ impl RealProvider {
         Self::start(CLIENT_SECRET, None, |port| certified(port, host, gateway_port))
     }
 
+    /// The same, that also sends browsers to this address.
+    #[track_caller]
+    pub fn certified_for(host: &str, gateway_port: u16, further: &str) -> Self {
+        Self::start(CLIENT_SECRET, None, |port| {
+            let mut node = certified(port, host, gateway_port);
+            node.env("FURTHER_REDIRECT_URI", further);
+            node
+        })
+    }
+
     /// The same over TLS, with a certificate of this authority.
     #[track_caller]
     pub fn certified_over_tls(host: &str, gateway_port: u16, authority: &Arc<Authority>) -> Self {
@@ -123,7 +133,7 @@ impl RealProvider {
             }
             let next = answer.header("location").map(str::to_owned);
             let next = next.unwrap_or_else(|| panic!("nothing leads on: {} {}", answer.status, answer.text()));
-            if path(&next).starts_with("/.vestibule/callback") {
+            if path(&next).starts_with("/.vestibule/callback") || path(&next).starts_with("/sign-in/callback") {
                 return next;
             }
             path(&next).clone_into(&mut at);

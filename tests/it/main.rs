@@ -88,6 +88,10 @@ mod paths;
 mod pages;
 // The same in a real browser.
 mod pages_chromium;
+// Changes of the configuration on the pages.
+mod pages_config;
+// Operators who sign in to the pages at a provider.
+mod operators;
 // What entries tell about people.
 mod personal;
 // Who may enter.

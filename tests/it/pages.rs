@@ -5,7 +5,7 @@ use harness::secrets::{ADMIN_TOKEN, AUDITOR_TOKEN, OTHER_PASSWORD, READER_TOKEN}
 use harness::{Gateway, House, Request, Response};
 
 /// Somebody at the pages, with the cookie of a sign-in.
-struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     gateway: &'a Gateway,
     cookie: String,
 }
@@ -13,18 +13,18 @@ struct Reader<'a> {
 impl<'a> Reader<'a> {
     /// Signs in with a token, as the form does.
     #[track_caller]
-    fn sign_in(gateway: &'a Gateway, token: &str) -> Self {
+    pub(crate) fn sign_in(gateway: &'a Gateway, token: &str) -> Self {
         let answer = gateway.admin_request("POST", "/sign-in").form(&[("token", token)]).send();
         assert_eq!((answer.status, answer.header("location")), (303, Some("/")), "{}", answer.text());
         Self { gateway, cookie: cookie(&answer) }
     }
 
-    fn ask(&self, method: &str, target: &str) -> Request {
+    pub(crate) fn ask(&self, method: &str, target: &str) -> Request {
         self.gateway.admin_request(method, target).cookie(&self.cookie)
     }
 
     #[track_caller]
-    fn page(&self, target: &str) -> String {
+    pub(crate) fn page(&self, target: &str) -> String {
         let answer = self.ask("GET", target).send();
         assert_eq!(answer.status, 200, "{target}: {}", answer.text());
         assert!(answer.header("content-type").unwrap().starts_with("text/html"), "{target}");
@@ -41,7 +41,7 @@ impl<'a> Reader<'a> {
 
     /// Sends a form as a page of its own does.
     #[track_caller]
-    fn send(&self, target: &str, fields: &[(&str, &str)]) -> Response {
+    pub(crate) fn send(&self, target: &str, fields: &[(&str, &str)]) -> Response {
         let csrf = self.csrf();
         let fields: Vec<_> = fields.iter().copied().chain([("csrf", csrf.as_str())]).collect();
         let origin = format!("http://{}", self.gateway.admin_address());
@@ -254,4 +254,35 @@ fn a_verification_is_begun_and_told_by_the_page() {
         reader.page("/integrity").contains("Every entry is as it was signed").then_some(())
     });
     house.gateway.logs_when("audit", "action=log.verify&status=success&actor=audit", 1);
+}
+
+/// How many entries each row of a log's page stands for.
+fn folded(page: &str) -> Vec<u64> {
+    let rows = page.split("<tbody>").nth(1).unwrap().split("</tbody>").next().unwrap().split("<tr").skip(1);
+    rows.map(|row| row.split('×').nth(1).map_or(1, |rest| rest.split('<').next().unwrap().parse().unwrap())).collect()
+}
+
+#[test]
+fn a_flood_of_bad_pins_is_a_few_rows_that_sum_up_to_all_of_it() {
+    let house = House::start();
+    for _ in 0..1000 {
+        let status = house.gateway.sign_in("pin.localhost", &[("pin", "000000")]).send().status;
+        assert!(matches!(status, 401 | 429), "{status}");
+    }
+    house.gateway.logs_when("access", "result=failed,rate_limited", 1000);
+    let page = Reader::sign_in(&house.gateway, READER_TOKEN).page("/logs/access?circuit=pin");
+    let rows = folded(&page);
+    assert!(rows.len() < 20 && rows.iter().sum::<u64>() == 1000, "{rows:?}");
+}
+
+#[test]
+fn adjacent_equal_entries_are_one_row_and_others_part_them() {
+    let house = House::start();
+    for path in ["/a", "/a", "/a", "/b", "/a"] {
+        // Each is there before the next is sent, so that their order is known.
+        house.gateway.entry_of(&house.get("pub.localhost", path).send());
+    }
+    let reader = Reader::sign_in(&house.gateway, READER_TOKEN);
+    assert_eq!(folded(&reader.page("/logs/requests?circuit=pub")), [1, 1, 3]);
+    assert_eq!(folded(&reader.page("/logs/requests?circuit=pub&fold=false")), [1; 5]);
 }

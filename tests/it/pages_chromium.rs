@@ -83,6 +83,14 @@ fn chromium_pages_are_read_sorted_followed_and_change_things() {
     is_harmless(&browser);
 
     browser.open(&at(&house, "/logs/requests"));
+    browser.press("select[name=field] option[value=path]");
+    browser.has("#values option[value='/three']");
+    browser.write("[name=value]", "hre");
+    browser.has("#values option:only-child[value='/three']");
+    browser.press("form[role=search] button");
+    browser.arrives_at(&at(&house, "/logs/requests?path=hre"));
+
+    browser.open(&at(&house, "/logs/requests"));
     browser.type_keys("t");
     browser.arrives_at(&at(&house, "/logs/requests?live=1"));
     browser.reads("[data-live]", "Live: new entries come to the top.");
@@ -174,4 +182,44 @@ fn chromium_pages_work_without_scripts() {
     browser.write("[name=network]", "203.0.113.9");
     browser.press("form[action='/bans'] button");
     browser.reads("[role=status]", "The network is kept out from the next request on.");
+}
+
+#[test]
+#[ignore = "needs Chromium and chromedriver; tests/run.sh installs them"]
+fn chromium_pages_change_the_configuration_and_go_back() {
+    let mut house = House::start();
+    let narrow = house.gateway.body().to_owned();
+    house.gateway.reconfigure(&narrow.replacen("access = \"members\"", "access = \"public\"", 1));
+    let file = house.gateway.config().display().to_string();
+    let target = format!("file={}", harness::client::encode(&file));
+    let browser = Chromium::start(true);
+    sign_in(&house, &browser);
+    browser.open(&at(&house, "/config"));
+    picture(&browser, "config");
+    browser.open(&at(&house, &format!("/config/edit?{target}")));
+    let text = house.gateway.admin(&format!("/api/v1/config?{target}")).text();
+    let wider = text.replacen("access = \"allowlist\"\nallow = []", "access = \"public\"", 1);
+    let wider = wider.replacen("shared = { password_hash = \"[hidden]\" }", "", 1);
+    browser.write("#text", &wider);
+    picture(&browser, "config-edit");
+    browser.press("button[formaction='/config/check']");
+    browser.reads("[role=alert] li", "pw opens to: everybody");
+    picture(&browser, "config-widened");
+    is_harmless(&browser);
+    browser.press("[name=widens]");
+    browser.press("button:not([formaction]):not(.plain)");
+    browser.reads("[role=status]", "The change stands in the file and is in force.");
+    assert_eq!(house.get("pw.localhost", "/").send().status, 200);
+
+    let browser = Chromium::start(false);
+    sign_in(&house, &browser);
+    browser.open(&at(&house, "/config"));
+    browser.press("tbody tr:nth-child(3) td:first-child a");
+    browser.arrives_at(&at(&house, "/config/revisions/"));
+    browser.reads("h2", "What going back would change");
+    picture(&browser, "config-revision");
+    browser.press("form[action='/config/rollback'] button");
+    browser.reads("[role=status]", "The files are as they were in that revision, and in force.");
+    assert_eq!(house.get("pw.localhost", "/").send().status, 401);
+    house.gateway.logs_when("audit", "action=config.rollback&status=success", 1);
 }

@@ -182,7 +182,7 @@ impl<'a> Run<'a> {
         self.provider.about().await.ok_or_else(|| self.provider.unavailable("issuer"))
     }
 
-    async fn person(&mut self, started: &Started, callback: Callback<'_>) -> Result<(Person, Tokens), Halt> {
+    pub(super) async fn person(&mut self, started: &Started, callback: Callback<'_>) -> Result<(Person, Tokens), Halt> {
         let about = self.about().await?;
         self.check_issuer(&about, callback.iss)?;
         let Some(code) = callback.code.filter(|_| callback.error.is_none()) else {

@@ -1,5 +1,6 @@
 //! The way to the provider.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use openidconnect::core::{CoreAuthPrompt, CoreAuthenticationFlow};
@@ -8,6 +9,7 @@ use zeroize::Zeroizing;
 
 use super::provider::Provider;
 use super::starts::Started;
+use crate::core::Core;
 use crate::gate::Gate;
 use crate::keyed::{sha256, token};
 use crate::limit::Key;
@@ -68,38 +70,49 @@ impl Gate {
         begin: Begin<'_>,
         request: &RequestView<'_>,
     ) -> Result<Begun, Refusal> {
-        let unavailable = || provider.unavailable("issuer");
-        let about = provider.about().await.ok_or_else(unavailable)?;
-        let client = provider.client(&about, Some(begin.redirect_uri.clone())).ok_or_else(unavailable)?;
-        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
-        let scopes = provider.settings.scopes.iter().filter(|scope| *scope != "openid").cloned().map(Scope::new);
-        let asked = client
-            .authorize_url(
-                CoreAuthenticationFlow::AuthorizationCode,
-                || CsrfToken::new_random_len(RANDOM_BYTES),
-                || Nonce::new_random_len(RANDOM_BYTES),
-            )
-            .add_scopes(scopes)
-            .set_pkce_challenge(challenge);
-        let prompt = begin.another.then_some(CoreAuthPrompt::SelectAccount);
-        let (url, state, nonce) = prompt.into_iter().fold(asked, AuthorizationRequest::add_prompt).url();
-        let browser = Zeroizing::new(begin.browser.map_or_else(token, str::to_owned));
-        let started = Started {
-            circuit: self.name.clone(),
-            provider: provider.settings.name.shared(),
-            nonce: Zeroizing::new(nonce.secret().clone()),
-            verifier: Zeroizing::new(verifier.into_secret()),
-            redirect_uri: begin.redirect_uri,
-            back: begin.back.to_owned(),
-            attempt: begin.attempt.to_owned(),
-        };
-        self.core.starts.put(Waiting {
-            key: sha256(state.secret().as_bytes()),
-            browser: sha256(browser.as_bytes()),
-            address: Key::address(request.client),
-            at: self.core.clock.elapsed(),
-            what: started,
-        });
-        Ok(Begun { location: url.into(), browser })
+        begin_at(&self.core, &self.name, provider, begin, request.client).await
     }
+}
+
+/// The way to a provider, remembered for `place`: a circuit, the login host, or the admin port's pages.
+pub(super) async fn begin_at(
+    core: &Core,
+    place: &Arc<str>,
+    provider: &Provider,
+    begin: Begin<'_>,
+    client: IpAddr,
+) -> Result<Begun, Refusal> {
+    let unavailable = || provider.unavailable("issuer");
+    let about = provider.about().await.ok_or_else(unavailable)?;
+    let asking = provider.client(&about, Some(begin.redirect_uri.clone())).ok_or_else(unavailable)?;
+    let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+    let scopes = provider.settings.scopes.iter().filter(|scope| *scope != "openid").cloned().map(Scope::new);
+    let asked = asking
+        .authorize_url(
+            CoreAuthenticationFlow::AuthorizationCode,
+            || CsrfToken::new_random_len(RANDOM_BYTES),
+            || Nonce::new_random_len(RANDOM_BYTES),
+        )
+        .add_scopes(scopes)
+        .set_pkce_challenge(challenge);
+    let prompt = begin.another.then_some(CoreAuthPrompt::SelectAccount);
+    let (url, state, nonce) = prompt.into_iter().fold(asked, AuthorizationRequest::add_prompt).url();
+    let browser = Zeroizing::new(begin.browser.map_or_else(token, str::to_owned));
+    let started = Started {
+        circuit: place.clone(),
+        provider: provider.settings.name.shared(),
+        nonce: Zeroizing::new(nonce.secret().clone()),
+        verifier: Zeroizing::new(verifier.into_secret()),
+        redirect_uri: begin.redirect_uri,
+        back: begin.back.to_owned(),
+        attempt: begin.attempt.to_owned(),
+    };
+    core.starts.put(Waiting {
+        key: sha256(state.secret().as_bytes()),
+        browser: sha256(browser.as_bytes()),
+        address: Key::address(client),
+        at: core.clock.elapsed(),
+        what: started,
+    });
+    Ok(Begun { location: url.into(), browser })
 }

@@ -45,8 +45,7 @@ pub(super) fn show(call: &Call) -> Result<Response, Problem> {
 pub(super) async fn history(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
     let form = Form::of(&call)?;
-    let history = reload::history(&call.port.state);
-    let revisions = off_the_runtime(move || Ok::<_, Problem>(history.list())).await?;
+    let revisions = revisions(&call).await?;
     let current = call.port.state.live.load().settings.revision.clone();
     let rows = revisions.iter().enumerate().map(|(at, revision)| describe(revision, at == 0, &current)).collect();
     let beside = [("revision".to_owned(), Value::from(&*current))].into_iter().collect();
@@ -123,19 +122,27 @@ struct Back {
 pub(super) async fn rollback(call: Call) -> Result<Response, Problem> {
     let named = call.only_parameter("file")?;
     let Back { revision } = change::wanted(&call, "rollback", r#"{"revision": "0123456789abcdef"}"#)?;
-    let state = call.port.state.clone();
     let only = named.as_deref().map(|named| file_of(&call, Some(named))).transpose()?;
-    let history = reload::history(&state);
-    let found = off_the_runtime(move || Ok::<_, Problem>(history.find(&revision))).await?;
-    let found =
-        found.ok_or_else(|| Problem::not_found("no revision of this name is kept; see /api/v1/config/history"))?;
-    let meant = found.files.into_iter().filter(|kept| only.as_ref().is_none_or(|only| *only == kept.file));
-    let texts: Texts = meant.map(|kept| (kept.file, kept.text)).collect();
+    let mut texts = kept(&call, revision).await?.texts();
+    texts.retain(|file, _| only.as_ref().is_none_or(|only| only == file));
     if texts.is_empty() {
         return Err(Problem::bad_parameter("file", "the revision has no such file"));
     }
     let wanted = Wanted { texts, of: None };
-    told(reload::apply(&state, Cause::Rollback, &call.actor, wanted).await)
+    told(reload::apply(&call.port.state, Cause::Rollback, &call.actor, wanted).await)
+}
+
+/// A revision that was in force.
+pub(super) async fn kept(call: &Call, revision: String) -> Result<Revision, Problem> {
+    let history = reload::history(&call.port.state);
+    let found = off_the_runtime(move || Ok::<_, Problem>(history.find(&revision))).await?;
+    found.ok_or_else(|| Problem::not_found("no revision of this name is kept; see /api/v1/config/history"))
+}
+
+/// The revisions that can be gone back to, the latest first.
+pub(super) async fn revisions(call: &Call) -> Result<Vec<Revision>, Problem> {
+    let history = reload::history(&call.port.state);
+    off_the_runtime(move || Ok::<_, Problem>(history.list())).await
 }
 
 /// `POST /api/v1/config/reload`: 200 with both revisions, or 422 with every problem.
@@ -144,7 +151,7 @@ pub(super) async fn reload(call: Call) -> Result<Response, Problem> {
     told(reload::reload(&call.port.state, Cause::Api, &call.actor).await)
 }
 
-fn told(outcome: Outcome) -> Result<Response, Problem> {
+pub(super) fn told(outcome: Outcome) -> Result<Response, Problem> {
     match outcome {
         Outcome::Applied { before, after, needs_restart, warnings, difference } => {
             let mut body = json!({
@@ -182,10 +189,15 @@ fn told(outcome: Outcome) -> Result<Response, Problem> {
     }
 }
 
-/// The body as the text of a file; secrets that it hides stay as they are there.
+/// The body as the text of a file.
 fn texts(call: &Call, file: Option<&str>) -> Result<Texts, Problem> {
     let text = String::from_utf8(call.body.to_vec());
     let text = text.map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "invalid_parameter", "the body is no text"))?;
+    texts_of(call, file, text)
+}
+
+/// What a file would say; secrets that the text hides stay as they are there.
+pub(super) fn texts_of(call: &Call, file: Option<&str>, text: String) -> Result<Texts, Problem> {
     let file = file_of(call, file)?;
     // What is no TOML is refused with its place, by the loader.
     let edited = Edit::of(&text).and_then(|mut edit| {
@@ -196,7 +208,8 @@ fn texts(call: &Call, file: Option<&str>) -> Result<Texts, Problem> {
     Ok(Texts::from([(file, edited.unwrap_or(text))]))
 }
 
-fn file_of(call: &Call, named: Option<&str>) -> Result<std::path::PathBuf, Problem> {
+/// The file of the configuration in force that is meant.
+pub(super) fn file_of(call: &Call, named: Option<&str>) -> Result<std::path::PathBuf, Problem> {
     let unknown = || Problem::bad_parameter("file", "this is no file of the configuration in force");
     reload::file_of(&call.port.state, named).ok_or_else(unknown)
 }

@@ -127,21 +127,26 @@ pub(crate) const ROUTES: &[Route] = &[
     view("/api/v1/audit-logs/export", LogName::Audit, Role::Auditor, rack_gateway::export, rack_gateway::problem),
     entrance(Method::GET, "/sign-in", |visitor| Box::pin(ready(pages::sign_in::show(&visitor)))),
     entrance(Method::POST, "/sign-in", |visitor| Box::pin(pages::sign_in::sign_in(visitor))),
+    entrance(Method::GET, "/sign-in/sso", |visitor| Box::pin(pages::sso::start(visitor))),
+    entrance(Method::GET, "/sign-in/callback", |visitor| Box::pin(pages::sso::finish(visitor))),
     acts("/sign-out", Role::Reader, |call| Box::pin(pages::sign_in::sign_out(call))),
     page("/", |call| Box::pin(pages::overview::page(call))),
     page_of("/logs/access", LogName::Access, Role::Reader, |call| Box::pin(pages::log::page(call))),
     page_of("/logs/access/export", LogName::Access, Role::Auditor, |call| Box::pin(export::export(call))),
     page_of("/logs/access/tail", LogName::Access, Role::Reader, |call| Box::pin(tail::tail(call))),
+    page_of("/logs/access/facets", LogName::Access, Role::Reader, |call| Box::pin(counts::facets(call))),
     page_of("/logs/access/{id}", LogName::Access, Role::Reader, |call| Box::pin(pages::entry::page(call))),
     page_of("/logs/access/{id}/proof", LogName::Access, Role::Auditor, |call| Box::pin(pages::entry::proof(call))),
     page_of("/logs/requests", LogName::Requests, Role::Reader, |call| Box::pin(pages::log::page(call))),
     page_of("/logs/requests/export", LogName::Requests, Role::Auditor, |call| Box::pin(export::export(call))),
     page_of("/logs/requests/tail", LogName::Requests, Role::Reader, |call| Box::pin(tail::tail(call))),
+    page_of("/logs/requests/facets", LogName::Requests, Role::Reader, |call| Box::pin(counts::facets(call))),
     page_of("/logs/requests/{id}", LogName::Requests, Role::Reader, |call| Box::pin(pages::entry::page(call))),
     page_of("/logs/requests/{id}/proof", LogName::Requests, Role::Auditor, |call| Box::pin(pages::entry::proof(call))),
     page_of("/logs/audit", LogName::Audit, Role::Reader, |call| Box::pin(pages::log::page(call))),
     page_of("/logs/audit/export", LogName::Audit, Role::Auditor, |call| Box::pin(export::export(call))),
     page_of("/logs/audit/tail", LogName::Audit, Role::Reader, |call| Box::pin(tail::tail(call))),
+    page_of("/logs/audit/facets", LogName::Audit, Role::Reader, |call| Box::pin(counts::facets(call))),
     page_of("/logs/audit/{id}", LogName::Audit, Role::Reader, |call| Box::pin(pages::entry::page(call))),
     page_of("/logs/audit/{id}/proof", LogName::Audit, Role::Auditor, |call| Box::pin(pages::entry::proof(call))),
     page_of("/people", LogName::Access, Role::Reader, |call| Box::pin(pages::people::page(call))),
@@ -153,7 +158,12 @@ pub(crate) const ROUTES: &[Route] = &[
     page("/circuits", |call| Box::pin(pages::circuits::page(call))),
     page("/circuits/{id}", |call| Box::pin(pages::circuits::one(call))),
     page("/why", |call| Box::pin(ready(pages::why::page(&call)))),
-    page("/config", |call| Box::pin(ready(pages::config::page(&call)))),
+    page("/config", |call| Box::pin(pages::config::page(call))),
+    page_for(Role::Admin, "/config/edit", |call| Box::pin(ready(pages::config::change::edit(&call)))),
+    acts("/config/check", Role::Admin, |call| Box::pin(pages::config::change::check(call))),
+    acts("/config/apply", Role::Admin, |call| Box::pin(pages::config::change::apply(call))),
+    page_for(Role::Admin, "/config/revisions/{id}", |call| Box::pin(pages::config::history::one(call))),
+    acts("/config/rollback", Role::Admin, |call| Box::pin(pages::config::history::rollback(call))),
     acts("/config/reload", Role::Admin, |call| Box::pin(pages::config::reload(call))),
     page("/integrity", |call| Box::pin(pages::integrity::page(call))),
     acts("/integrity/anchor", Role::Admin, |call| Box::pin(pages::integrity::anchor(call))),
@@ -248,7 +258,11 @@ const fn entrance(method: Method, path: &'static str, answer: fn(Visitor) -> Ans
 }
 
 const fn page(path: &'static str, answer: fn(Call) -> Answering) -> Route {
-    Route { method: Method::GET, path, log: None, answer: Answer::Page(Role::Reader, answer), told: plain }
+    page_for(Role::Reader, path, answer)
+}
+
+const fn page_for(least: Role, path: &'static str, answer: fn(Call) -> Answering) -> Route {
+    Route { method: Method::GET, path, log: None, answer: Answer::Page(least, answer), told: plain }
 }
 
 const fn page_of(path: &'static str, log: LogName, least: Role, answer: fn(Call) -> Answering) -> Route {

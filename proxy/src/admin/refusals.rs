@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use super::throttle::network;
-use crate::audit::{Act, Actor};
+use crate::audit::{Act, Actor, ActorKind};
 use crate::state::State;
 
 /// At most one entry per key in this time.
@@ -23,8 +23,8 @@ const KEYS: usize = 1024;
 pub(super) struct Key {
     /// IPv6 by /64.
     address: IpAddr,
-    /// Name of the token; absent without a good one.
-    token: Option<String>,
+    /// Name of the token, or the address of the operator; absent where nobody is known.
+    who: Option<String>,
     /// A path of the table, or `others`: what a client invents is not kept.
     path: &'static str,
     reason: &'static str,
@@ -55,12 +55,12 @@ impl Refusals {
     /// One refused request.
     pub(super) fn refused(&self, state: &State, path: &'static str, reason: &'static str, status: u16, actor: Actor) {
         let now = state.clock.elapsed();
-        let token = (actor.kind == crate::audit::ActorKind::Token).then(|| actor.name.clone());
+        let who = (actor.kind != ActorKind::System).then(|| actor.name.clone());
         let address = network(actor.source_ip.unwrap_or(IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED)));
-        let mut key = Key { address, token, path, reason };
+        let mut key = Key { address, who, path, reason };
         let mut counts = self.counts.lock();
         if counts.len() >= KEYS && !counts.contains_key(&key) {
-            key = Key { address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), token: None, path: "others", reason };
+            key = Key { address: IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), who: None, path: "others", reason };
         }
         match counts.get_mut(&key) {
             Some(count) => {

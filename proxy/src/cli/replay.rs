@@ -14,7 +14,7 @@ use super::failure::Failure;
 use super::list::{Column, Listing, column};
 use super::output::{Output, remark};
 use super::{Global, files};
-use crate::explain::{Answer, Apart};
+use crate::explain::{Answer, Apart, recorded};
 
 /// Different requests that are asked again; more are only counted.
 const KINDS_MAX: usize = 100_000;
@@ -210,22 +210,9 @@ impl Kind {
     /// Absent where the entry does not tell who it was, or for what.
     fn of(row: &Value) -> Option<Self> {
         let text = |member: &str| row.get(member).and_then(Value::as_str).map(str::to_owned);
-        let (email, user_id) = (text("email"), text("user_id").unwrap_or_default());
-        let (method, provider) =
-            (text("auth_method").unwrap_or_default(), user_id.split(':').next().unwrap_or_default());
-        let (user, login) = match method.as_str() {
-            "token" => (Some(user_id.clone()).filter(|id| id.starts_with("token:")), None),
-            "sso" => (email, Some(format!("sso:{provider}"))),
-            "password" | "pin" | "code" if user_id.starts_with("shared:") => (None, Some(method.clone())),
-            "password" | "pin" | "code" => (email, Some(method.clone())),
-            "header" => (None, Some(method.clone())),
-            _ => (None, None),
-        };
-        let is_somebody = !matches!(method.as_str(), "" | "none" | "ip" | "header") && !user_id.starts_with("shared:");
-        // A pseudonym is nobody whom a file could name.
-        if is_somebody && user.as_ref().is_none_or(|user| user.starts_with("h:")) {
-            return None;
-        }
+        let (email, user_id, way) = (text("email"), text("user_id"), text("auth_method"));
+        let (user, login) =
+            recorded::visitor(&way.unwrap_or_default(), &user_id.unwrap_or_default(), email.as_deref())?;
         let is_refused = text("action")? == "blocked";
         Some(Self {
             host: text("host")?,

@@ -4,6 +4,7 @@
 
 mod apart;
 mod place;
+pub(crate) mod recorded;
 mod scenarios;
 
 use std::net::{IpAddr, Ipv4Addr};

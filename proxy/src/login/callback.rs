@@ -11,39 +11,45 @@ const PARAMETER_BYTES: usize = 4096;
 
 /// Those that count; others are not looked at.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Parameters {
-    pub(super) state: Option<String>,
+pub(crate) struct Parameters {
+    state: Option<String>,
     code: Option<String>,
     iss: Option<String>,
     error: Option<String>,
 }
 
 impl Parameters {
-    pub(super) fn callback(&self) -> Callback<'_> {
+    /// The error names a parameter, never its value.
+    pub(crate) fn read(query: &str) -> Result<Self, BadForm> {
+        let mut read = Self::default();
+        for pair in query.split('&') {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let field = match &*decoded(name).unwrap_or_default() {
+                "state" => &mut read.state,
+                "code" => &mut read.code,
+                "iss" => &mut read.iss,
+                "error" => &mut read.error,
+                _ => continue,
+            };
+            let value = decoded(value).filter(|value| value.len() <= PARAMETER_BYTES);
+            let value = value.ok_or_else(|| bad(format!("{name} is no text, or too long")))?;
+            if field.replace(value).is_some() {
+                return Err(bad(format!("{name} is there twice")));
+            }
+        }
+        Ok(read)
+    }
+
+    /// Of the sign-in that it answers.
+    pub(crate) fn state(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
+    /// The rest.
+    pub(crate) fn callback(&self) -> Callback<'_> {
         let Self { state: _, code, iss, error } = self;
         Callback { code: code.as_deref(), iss: iss.as_deref(), error: error.as_deref() }
     }
-}
-
-/// The error names a parameter, never its value.
-pub(super) fn read(query: &str) -> Result<Parameters, BadForm> {
-    let mut read = Parameters::default();
-    for pair in query.split('&') {
-        let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-        let field = match &*decoded(name).unwrap_or_default() {
-            "state" => &mut read.state,
-            "code" => &mut read.code,
-            "iss" => &mut read.iss,
-            "error" => &mut read.error,
-            _ => continue,
-        };
-        let value = decoded(value).filter(|value| value.len() <= PARAMETER_BYTES);
-        let value = value.ok_or_else(|| bad(format!("{name} is no text, or too long")))?;
-        if field.replace(value).is_some() {
-            return Err(bad(format!("{name} is there twice")));
-        }
-    }
-    Ok(read)
 }
 
 fn decoded(text: &str) -> Option<String> {
@@ -61,7 +67,8 @@ mod tests {
 
     #[test]
     fn each_parameter_counts_once() {
-        let found = read("code=a%2Bb+c&state=s&iss=https%3A%2F%2Fsso.test&session_state=x&session_state=y").unwrap();
+        let found = Parameters::read("code=a%2Bb+c&state=s&iss=https%3A%2F%2Fsso.test&session_state=x&session_state=y")
+            .unwrap();
         assert_eq!(found.state.as_deref(), Some("s"));
         assert_eq!(found.callback().code, Some("a+b c"));
         assert_eq!(found.callback().iss, Some("https://sso.test"));
@@ -73,8 +80,8 @@ mod tests {
             ("code=%FF", "code is no text, or too long"),
             (&format!("code={}", "x".repeat(PARAMETER_BYTES + 1)), "code is no text, or too long"),
         ] {
-            assert_eq!(read(query).unwrap_err().detail, detail, "{query}");
+            assert_eq!(Parameters::read(query).unwrap_err().detail, detail, "{query}");
         }
-        assert_eq!(read("").unwrap(), Parameters::default());
+        assert_eq!(Parameters::read("").unwrap(), Parameters::default());
     }
 }

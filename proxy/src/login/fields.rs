@@ -41,7 +41,7 @@ pub(super) struct Fields {
 pub(crate) struct BadForm {
     pub(super) status: StatusCode,
     /// Names the field, never its value.
-    pub(super) detail: String,
+    pub(crate) detail: String,
 }
 
 /// By the content type; a body without one is a form only if it is empty.

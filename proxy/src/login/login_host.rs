@@ -45,7 +45,7 @@ pub(super) async fn start(visit: &Visit<'_>, provider: &str) -> Answer {
 
 /// The circuit whose sign-in at a provider is finished is the one in which it was started.
 pub(super) async fn finish(visit: &Visit<'_>, parameters: &Parameters) -> Answer {
-    let started = parameters.state.as_deref().and_then(|state| visit.live.policy.gate_of_started(state));
+    let started = parameters.state().and_then(|state| visit.live.policy.gate_of_started(state));
     sso::finish_at(&Visit { gate: started.unwrap_or(visit.gate), ..*visit }, parameters).await
 }
 

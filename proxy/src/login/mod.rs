@@ -35,9 +35,10 @@ pub(crate) const BACK_CHANNEL_LOGOUT: &str = "/.vestibule/backchannel-logout/";
 /// Public keys of the identity assertions.
 pub(crate) const KEYS: &str = "/.vestibule/jwks.json";
 
+pub(crate) use callback::Parameters as CallbackParameters;
 pub(crate) use fields::form_pairs;
 pub(crate) use hand_over::leads_on;
-pub(crate) use own_site::{origin_at, sent_from_here};
+pub(crate) use own_site::{is_this_machine, origin_at, sent_from_here};
 
 /// A longer body of a form is refused.
 pub(crate) const BODY_BYTES: usize = 16 * 1024;

@@ -82,7 +82,7 @@ fn is_origin(url: &str, secure: bool, authority: &str) -> bool {
 }
 
 /// What browsers treat as secure without TLS.
-fn is_this_machine(host: &str) -> bool {
+pub(crate) fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<std::net::IpAddr>();
     address.is_ok_and(|address| address.is_loopback()) || host == "localhost" || host.ends_with(".localhost")
 }

@@ -10,7 +10,7 @@ use vestibule_auth::{Gate, Method, Outcome, Reason, Refusal, SignIn};
 use vestibule_config::Name;
 use vestibule_config::access::Ways;
 
-use super::callback::{self, Parameters};
+use super::callback::Parameters;
 use super::fields::Encoding;
 use super::{Answer, asked, hand_over, login_host, own_site, sign_in, sign_in_page, steps};
 use crate::attempt::{self, Passed, Progress, Scene};
@@ -105,7 +105,7 @@ async fn called_back(visit: &Visit<'_>) -> Answer {
         attempt::limited(visit.state, &Scene::of(visit), &who, &refusal);
         return sign_in::answered(&who, respond::refusal(&refusal, &asked(visit, "/")), refusal.reason);
     }
-    let parameters = match callback::read(visit.query.unwrap_or_default()) {
+    let parameters = match Parameters::read(visit.query.unwrap_or_default()) {
         Ok(parameters) => parameters,
         Err(bad) => return super::bad_form(visit, &bad),
     };
@@ -118,7 +118,7 @@ async fn called_back(visit: &Visit<'_>) -> Answer {
 /// By the gate by which it was started.
 pub(super) async fn finish_at(visit: &Visit<'_>, parameters: &Parameters) -> Answer {
     let browser = cookie::find_browser(visit.request.headers, visit.secure);
-    match visit.gate.take_started(parameters.state.as_deref(), browser) {
+    match visit.gate.take_started(parameters.state(), browser) {
         Ok(started) => finish_started(visit, started, parameters).await,
         Err(refusal) => {
             let who = nobody(None);

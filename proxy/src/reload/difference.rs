@@ -28,6 +28,20 @@ impl Difference {
         Self { changes: changes(before, after), shifts: shifts(before, after, now) }
     }
 
+    /// Keys that are told, each with its values cut; and how many are not.
+    pub(crate) fn changes(&self) -> (impl Iterator<Item = Change>, usize) {
+        let told = self.changes.iter().take(SHOWN).map(|change| {
+            let Change { key, before, after } = change;
+            Change { key: key.clone(), before: before.as_deref().map(cut), after: after.as_deref().map(cut) }
+        });
+        (told, self.changes.len().saturating_sub(SHOWN))
+    }
+
+    /// Who gains or loses what where, as far as it is told; and how many places are not.
+    pub(crate) fn shifts(&self) -> (impl Iterator<Item = &Shift>, usize) {
+        (self.shifts.iter().take(SHOWN), self.shifts.len().saturating_sub(SHOWN))
+    }
+
     /// Whether somebody may enter who may not now.
     pub(crate) fn widens(&self) -> bool {
         self.shifts.iter().any(Shift::widens)
@@ -35,11 +49,9 @@ impl Difference {
 
     /// For programs.
     pub(crate) fn to_json(&self) -> Map<String, Value> {
-        let changes = self.changes.iter().take(SHOWN).map(|change| {
-            let Change { key, before, after } = change;
-            json!({ "key": key, "before": before.as_deref().map(cut), "after": after.as_deref().map(cut) })
-        });
-        let shifts = self.shifts.iter().take(SHOWN).map(|shift| {
+        let (changes, changes_left_out) = self.changes();
+        let (shifts, access_left_out) = self.shifts();
+        let shifts = shifts.map(|shift| {
             let Shift { circuit, path, gains, loses, loosened, tightened } = shift;
             json!({
                 "circuit": circuit,
@@ -50,8 +62,6 @@ impl Difference {
                 "tightened": tightened,
             })
         });
-        let left_out = |count: usize| count.saturating_sub(SHOWN);
-        let (changes_left_out, access_left_out) = (left_out(self.changes.len()), left_out(self.shifts.len()));
         [
             ("changes", json!(changes.collect::<Vec<_>>())),
             ("changes_left_out", json!(changes_left_out)),
@@ -80,7 +90,8 @@ impl Difference {
     }
 }
 
-fn some(names: &BTreeSet<String>) -> Vec<String> {
+/// At most [`NAMED`], and how many more.
+pub(crate) fn some(names: &BTreeSet<String>) -> Vec<String> {
     let rest = names.len().saturating_sub(NAMED);
     names.iter().take(NAMED).cloned().chain((rest > 0).then(|| format!("and {rest} more"))).collect()
 }

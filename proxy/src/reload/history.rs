@@ -12,6 +12,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
+use crate::overlay::Texts;
+
 /// Revisions that are kept. One more takes the place of the oldest.
 pub(crate) const REVISIONS_MAX: usize = 50;
 
@@ -21,14 +23,21 @@ pub(crate) struct Revision {
     pub(crate) revision: String,
     /// When it was put in force.
     pub(crate) time: Timestamp,
-    /// Name of a token, or `vestibule`.
+    /// Name of a token, an operator's address, or `vestibule`.
     pub(crate) actor: String,
-    /// `token` or `system`.
+    /// `token`, `user` or `system`.
     pub(crate) actor_type: String,
     /// `start`, or the code of a [`super::Cause`].
     pub(crate) cause: String,
     /// The main file first.
     pub(crate) files: Vec<Kept>,
+}
+
+impl Revision {
+    /// What its files said.
+    pub(crate) fn texts(self) -> Texts {
+        self.files.into_iter().map(|kept| (kept.file, kept.text)).collect()
+    }
 }
 
 /// One file of a revision.

@@ -28,9 +28,10 @@ use crate::housekeeping;
 use crate::overlay::Texts;
 use crate::state::{Live, State};
 
-pub(crate) use difference::Difference;
+pub(crate) use difference::{Difference, some};
 use files::{Loaded, Reading};
 pub(crate) use history::{History, Kept, Revision};
+pub(crate) use shift::Shift;
 pub(crate) use watch::start;
 pub(crate) use write::{Unwritable, file_of};
 

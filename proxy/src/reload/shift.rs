@@ -6,17 +6,20 @@ use jiff::Timestamp;
 use serde::Serialize;
 use vestibule_auth::membership::names;
 use vestibule_config::access::Ways;
+use vestibule_config::admin::{Admin, LogName, Operator, Operators, Role};
 use vestibule_config::circuit::{AddressRules, AllowMatch};
 use vestibule_config::user::AccountState;
 use vestibule_config::{Access, AllowEntry, Circuit, Settings};
 
-/// What a change does to one circuit, or to one of its paths with a policy of its own.
+/// What a change does to one circuit, to one of its paths with a policy of its own, or to the admin port.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Shift {
+    /// [`ADMIN`] for the admin port.
     pub(crate) circuit: String,
     /// Absent: the circuit's own policy.
     pub(crate) path: Option<String>,
-    /// People, domains, groups and tokens that may enter from now on; `everybody`; ways in.
+    /// People, domains, groups and tokens that may enter from now on; `everybody`; ways in. At the admin port what each of
+    /// them does there.
     pub(crate) gains: BTreeSet<String>,
     /// Those that may not any more.
     pub(crate) loses: BTreeSet<String>,
@@ -36,6 +39,9 @@ impl Shift {
         !self.widens() && self.loses.is_empty() && self.tightened.is_empty()
     }
 }
+
+/// Stands where else a circuit's name does, which is none of a circuit's.
+const ADMIN: &str = "[admin]";
 
 /// By circuit and path; those to which nothing happens are left out.
 pub(crate) fn shifts(before: &Settings, after: &Settings, now: Timestamp) -> Vec<Shift> {
@@ -64,6 +70,8 @@ struct Door {
 
 fn doors(settings: &Settings, now: Timestamp) -> BTreeMap<(String, Option<String>), Door> {
     let mut doors = BTreeMap::new();
+    let admin = Door { entrants: administrators(&settings.admin).collect(), rules: None };
+    doors.insert((ADMIN.to_owned(), None), admin);
     for circuit in settings.circuits.values() {
         let name = circuit.name.to_string();
         let rules = Some(circuit.rules.clone());
@@ -79,6 +87,30 @@ fn doors(settings: &Settings, now: Timestamp) -> BTreeMap<(String, Option<String
         }
     }
     doors
+}
+
+/// What tokens and operators do at the admin port, one thing each.
+fn administrators(admin: &Admin) -> impl Iterator<Item = String> + '_ {
+    let tokens = admin.tokens.iter();
+    let tokens = tokens.flat_map(|(name, token)| does(&format!("token {name}"), token.role, token.logs.as_deref()));
+    let operators = admin.operators.iter().flat_map(|operators| {
+        let Operators { provider: _, members, for_members, people } = &**operators;
+        let members = members.iter().flat_map(|member| may(&member.to_string(), for_members));
+        members.chain(people.iter().flat_map(|(email, operator)| may(email.as_str(), operator)))
+    });
+    tokens.chain(operators)
+}
+
+fn may(who: &str, operator: &Operator) -> Vec<String> {
+    does(&format!("operator {who}"), operator.role, operator.logs.as_deref())
+}
+
+fn does(who: &str, role: Role, logs: Option<&[LogName]>) -> Vec<String> {
+    let all = [LogName::Access, LogName::Requests, LogName::Audit];
+    let reads = logs.unwrap_or(&all).iter().map(|log| format!("{who} reads {}", log.as_str()));
+    let exports = (role >= Role::Auditor).then(|| format!("{who} exports and verifies"));
+    let changes = (role >= Role::Admin).then(|| format!("{who} changes"));
+    reads.chain(exports).chain(changes).collect()
 }
 
 /// Nobody enters a circuit that is switched off or over.
@@ -185,6 +217,35 @@ mod tests {
         assert_eq!(told((&noor, USERS), (&noor, &back)), "+noor@x.test - loose: tight:");
         let off = format!("{sre}enabled = false\n");
         assert_eq!(told((&off, USERS), (&sre, USERS)), "+group:sre,login password,maya@x.test - loose: tight:");
+    }
+
+    #[test]
+    fn who_may_more_at_the_admin_port_is_called_out() {
+        let public = "access = \"public\"\n";
+        let token = |role: &str, more: &str| {
+            let hash = "ab".repeat(32);
+            format!("[admin.tokens.ops]\nrole = \"{role}\"\nhash = \"sha256:{hash}\"\n{more}")
+        };
+        let reader = token("reader", "logs = [\"access\"]\n");
+        let change = |before: &str, after: &str| told((public, before), (public, after));
+        assert_eq!(
+            change(&reader, &token("auditor", "logs = [\"access\"]\n")),
+            "+token ops exports and verifies - loose: tight:"
+        );
+        assert_eq!(
+            change(&reader, &token("reader", "")),
+            "+token ops reads audit,token ops reads requests - loose: tight:"
+        );
+        assert_eq!(change(&token("admin", ""), &token("auditor", "")), "+ -token ops changes loose: tight:");
+        let operators = |more: &str| {
+            format!(
+                "[providers.corp]\nissuer = \"https://sso.test\"\nclient_id = \"v\"\n[admin.operators]\nprovider = \"corp\"\n{more}"
+            )
+        };
+        let sre = operators("members = [\"group:sre\"]\nlogs = [\"access\"]\n");
+        let maya = format!("{sre}[admin.operators.people.\"maya@x.test\"]\nrole = \"auditor\"\nlogs = []\n");
+        assert_eq!(change("", &sre), "+operator group:sre reads access - loose: tight:");
+        assert_eq!(change(&sre, &maya), "+operator maya@x.test exports and verifies - loose: tight:");
     }
 
     #[test]

@@ -213,6 +213,36 @@ fn status() -> Value {
         ("store", object([("writable", truth()), ("bytes", number()), ("entries", map(number()))])),
         ("queue", number()),
         ("tree_heads", map(json!({}))),
+        ("certificates", list(certificate())),
+    ])
+}
+
+/// Of a host, or of several that one covers.
+fn certificate() -> Value {
+    object([
+        ("hosts", list(text())),
+        ("source", one_of(&["file", "acme"])),
+        ("state", one_of(&["pending", "valid", "not_yet_valid", "expired"])),
+        ("issuer", maybe(text())),
+        ("serial", maybe(text())),
+        ("not_before", maybe(time())),
+        ("not_after", maybe(time())),
+        ("next_renewal", maybe(time())),
+        ("last_error", maybe(text())),
+    ])
+}
+
+/// Behind a circuit, or a path of one.
+fn upstream() -> Value {
+    object([
+        ("url", text()),
+        ("healthy", truth()),
+        ("since", maybe(text())),
+        ("last_error", maybe(object([("reason", text()), ("time", text())]))),
+        ("in_flight", number()),
+        ("failures", number()),
+        ("retries", maybe(number())),
+        ("addresses", list(text())),
     ])
 }
 
@@ -232,5 +262,8 @@ fn circuit() -> Value {
         ("header_auth", maybe(strings())),
         ("rate_limits", strings()),
         ("paths", list(map(json!({})))),
+        ("upstream", maybe(text())),
+        ("upstreams", maybe(list(upstream()))),
+        ("certificates", list(certificate())),
     ])
 }

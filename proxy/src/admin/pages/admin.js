@@ -41,6 +41,35 @@
     });
   }
 
+  const form = one('form[data-values]');
+  if (form) {
+    const { field, value } = form.elements;
+    const list = one('#values');
+    let waits = 0;
+    let asked = '';
+    const complete = async () => {
+      if (!field.value) return;
+      const url = new URL(form.dataset.values, location.href);
+      url.searchParams.set('fields', field.value);
+      url.searchParams.set('top', '50');
+      if (value.value) url.searchParams.append(field.value + '.contains', value.value.replaceAll(',', '\\,'));
+      asked = url.href;
+      const answer = await fetch(url);
+      // Numbers and addresses have no parts to look for.
+      if (!answer.ok || asked !== url.href) return;
+      const { facets } = await answer.json();
+      const options = facets[field.value].filter((one) => one.value !== null && one.value !== '').map((one) => {
+        const option = document.createElement('option');
+        option.value = one.value;
+        option.label = one.value + ' · ' + one.count;
+        return option;
+      });
+      list.replaceChildren(...options);
+    };
+    field.addEventListener('change', complete);
+    value.addEventListener('input', () => { clearTimeout(waits); waits = setTimeout(complete, 200); });
+  }
+
   const chart = one('svg[data-brush]');
   if (chart) {
     const bars = [...chart.querySelectorAll('a[data-since]')];

@@ -10,6 +10,8 @@ pub(super) struct Frame {
     pub(super) title: String,
     /// Absent before somebody signed in.
     pub(super) who: Option<Who>,
+    /// Another page, to which the browser goes on by itself.
+    pub(super) on_to: Option<String>,
     /// Seconds after which the browser loads it again.
     pub(super) refresh: Option<u32>,
     /// The same for browsers without script, where the script would follow a log.
@@ -58,7 +60,7 @@ impl Frame {
 
     /// Of a page for anybody.
     pub(super) fn outside(title: impl Into<String>, done: &'static str) -> Self {
-        Self { title: title.into(), who: None, refresh: None, refresh_without_script: None, done }
+        Self { title: title.into(), who: None, on_to: None, refresh: None, refresh_without_script: None, done }
     }
 
     /// Whether forms that change something are shown; they are refused to others in any case.
@@ -104,12 +106,14 @@ pub(super) fn reads(call: &Call, log: LogName) -> bool {
 pub(super) const DONE: &str = "done";
 
 /// Sentences for what forms do; others are not shown, so that a link says nothing in our name.
-pub(super) const DEEDS: [(&str, &str); 7] = [
+pub(super) const DEEDS: [(&str, &str); 9] = [
     ("revoked", "The sessions are ended."),
     ("banned", "The network is kept out from the next request on."),
     ("unbanned", "The ban is lifted."),
     ("unlocked", "The account is unlocked."),
     ("reloaded", "The configuration was read again and is in force."),
+    ("applied", "The change stands in the file and is in force."),
+    ("restored", "The files are as they were in that revision, and in force."),
     ("unchanged", "The files have not changed; nothing was done."),
     ("anchored", "The heads of the logs were sent to every place."),
 ];

@@ -57,6 +57,8 @@ struct LogPage {
     command: String,
     is_live: bool,
     tail: String,
+    /// Where the script asks for values to choose from.
+    values: String,
     /// Names of the table's fields, for the script.
     shown: String,
 }
@@ -69,6 +71,8 @@ struct RowView {
     cells: Vec<(String, bool)>,
     /// How many it stands for, where those are several.
     times: u64,
+    /// Its content is gone.
+    is_erased: bool,
 }
 
 /// `GET /logs/{log}`.
@@ -166,6 +170,7 @@ fn view(call: &Call, question: &Question, fields: &[&'static str], found: &Found
         command: question.command(),
         is_live,
         tail: question.tail(&format!("id,{shown},{}", told_by(question.log))).to_string(),
+        values: question.values().to_string(),
         shown,
         frame,
     }
@@ -194,7 +199,8 @@ fn missing(page: &Page, histogram: &Histogram, facets: &Facets) -> &'static str 
 fn row_view(row: &Row, fields: &[&'static str]) -> RowView {
     let times = value::text(row.value("event_count")).parse().unwrap_or(1);
     let cells = fields.iter().map(|field| (value::cell(row, field), columns::is_number(row.log, field)));
-    RowView { id: row.id.to_string(), tone: columns::tone_of(row), cells: cells.collect(), times }
+    let (id, tone) = (row.id.to_string(), columns::tone_of(row));
+    RowView { id, tone, cells: cells.collect(), times, is_erased: row.is_erased() }
 }
 
 /// The steps without a gap, from the beginning of the question's time, or from the first entry.

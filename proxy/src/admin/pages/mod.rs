@@ -22,6 +22,7 @@ mod question;
 pub(super) mod sessions;
 pub(super) mod sign_in;
 pub(super) mod sign_ins;
+pub(super) mod sso;
 pub(super) mod status;
 mod table;
 mod value;

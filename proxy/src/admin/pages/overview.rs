@@ -122,7 +122,8 @@ fn figures(asked: &Asked, stats: &Stats) -> Figures {
     }
 }
 
-fn chart(stats: &Stats, log: &Address) -> Chart {
+/// Allowed and blocked over time, each bar a link to its entries.
+pub(super) fn chart(stats: &Stats, log: &Address) -> Chart {
     let step = i64::try_from(stats.step.as_micros()).unwrap_or(i64::MAX);
     let slot = |step_start: &vestibule_logstore::stats::Step| Slot {
         since: step_start.time,

@@ -142,6 +142,12 @@ impl Question {
         self.asked.without(&["limit", "cursor", "count", "fold"]).at(&path).and("format", format)
     }
 
+    /// Where the values of its fields are counted.
+    pub(super) fn values(&self) -> Address {
+        let path = format!("/logs/{}/facets", self.log.name());
+        self.asked.without(&OF_LISTS).at(&path)
+    }
+
     /// What comes, as it comes.
     pub(super) fn tail(&self, fields: &str) -> Address {
         let path = format!("/logs/{}/tail", self.log.name());

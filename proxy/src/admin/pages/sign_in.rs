@@ -1,22 +1,23 @@
-//! The way in: a link that `vestibule admin-link` prints, or a token; and the way out.
+//! The way in: a link that `vestibule admin-link` prints, or a token (at a provider: `sso`); and the way out.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use askama::Template;
 use axum::response::Response;
-use http::StatusCode;
 use http::header::SET_COOKIE;
+use http::{HeaderValue, StatusCode};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use vestibule_logstore::Unavailable;
 
-use super::sign_ins::{Holder, LINK_TTL, MAX_AGE};
-use super::{Frame, html, see};
+use super::sign_ins::{LINK_TTL, MAX_AGE};
+use super::{Address, Frame, html, see};
 use crate::admin::change::Change;
-use crate::admin::door::{Call, Visitor, holder, is_secure, role_name, wrong_token};
+use crate::admin::door::{Call, Holder, Visitor, holder, is_secure, role_name, wrong_token};
 use crate::admin::problem::Problem;
 use crate::admin::status::rfc3339;
-use crate::audit::{Act, Actor, ActorKind};
+use crate::audit::{Act, Actor};
 use crate::login::form_pairs;
 use crate::{cookie, return_path};
 
@@ -24,12 +25,7 @@ use crate::{cookie, return_path};
 pub(in crate::admin) async fn link(call: Call) -> Result<Response, Problem> {
     call.without_parameters()?;
     let state = &call.port.state;
-    let holder = {
-        let live = state.live.load();
-        let found = live.settings.admin.tokens.iter().find(|(name, _)| name.as_str() == call.actor.name);
-        found.map(|(name, token)| Holder::of(name.as_str(), token))
-    };
-    let holder = holder.ok_or_else(|| Problem::unauthorized("this token is not known"))?;
+    let holder = call.pass.holder().clone();
     let expires = expiry(call.actor.started, LINK_TTL);
     let change = Change {
         action_type: "authentication",
@@ -62,6 +58,10 @@ struct SignInPage<'a> {
     /// Where to go then.
     back: &'a str,
     problem: &'a str,
+    /// On the button of the provider; absent where no operator signs in at one.
+    provider: Option<Arc<str>>,
+    /// To the provider, and back.
+    way: String,
 }
 
 /// `GET /sign-in`: `link`, `return`. Looking at a link does not use it up: programs that look at what people send each
@@ -75,41 +75,64 @@ pub(in crate::admin) fn show(visitor: &Visitor) -> Result<Response, Problem> {
             _ => return Err(Problem::bad_parameter(name, "not known here; there are link and return")),
         }
     }
-    Ok(form(link, back, ""))
+    Ok(form(visitor, link, back, "", false))
 }
 
-fn form(link: &str, back: &str, problem: &str) -> Response {
-    html(&SignInPage { frame: Frame::outside("Sign in", ""), link, back: return_path::checked(back), problem })
+fn form(visitor: &Visitor, link: &str, back: &str, problem: &str, another: bool) -> Response {
+    let live = visitor.port.state.live.load();
+    let back = return_path::checked(back);
+    let way = if another { &[("return", back), ("another", "1")][..] } else { &[("return", back)] };
+    let way = Address::new("/sign-in/sso", way).to_string();
+    let provider = live.policy.operators().map(|operators| operators.label().clone());
+    html(&SignInPage { frame: Frame::outside("Sign in", ""), link, back, problem, provider, way })
+}
+
+/// The page again, which says why nobody came in; who may not is offered another account.
+pub(super) fn told(visitor: &Visitor, back: &str, status: StatusCode, problem: &str) -> Response {
+    let mut response = form(visitor, "", back, problem, status == StatusCode::FORBIDDEN);
+    *response.status_mut() = status;
+    response
 }
 
 /// `POST /sign-in`: `token` or `link`, and `return`.
-pub(in crate::admin) async fn sign_in(mut visitor: Visitor) -> Result<Response, Problem> {
+pub(in crate::admin) async fn sign_in(visitor: Visitor) -> Result<Response, Problem> {
     let fields = form_pairs(&visitor.body).map_err(|_| Problem::bad_parameter("body", "send the form of this page"))?;
     let field = |wanted: &str| fields.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-    let (port, now) = (visitor.port.clone(), visitor.port.state.clock.elapsed());
     let (way, found) = match (field("link"), field("token")) {
-        (Some(code), _) => ("link", port.sign_ins.follow(code, now)),
+        (Some(code), _) => ("link", visitor.port.sign_ins.follow(code, visitor.port.state.clock.elapsed())),
         (None, token) => ("token", of_token(&visitor, token.unwrap_or_default())),
     };
-    let live = port.state.live.load_full();
-    let Some((holder, (name, token))) =
-        found.as_ref().and_then(|held| Some((held, held.in_force(&live.settings.admin)?)))
-    else {
-        return refused(&visitor, way, field("return").unwrap_or("/"));
+    let back = field("return").unwrap_or("/");
+    let Some(holder) = found else { return refused(&visitor, way, back) };
+    let is_secure = is_secure(&visitor.headers);
+    let Some(cookie) = welcome(&visitor, holder, json!({ "way": way }), is_secure).await? else {
+        return refused(&visitor, way, back);
     };
-    (visitor.actor.name, visitor.actor.kind) = (name.to_owned(), ActorKind::Token);
-    let details = json!({ "way": way, "role": role_name(token.role) });
-    record(&visitor, "admin.login", &visitor.actor, &details).await?;
-    let value = port.sign_ins.begin(holder.clone(), now);
-    let mut response = see(return_path::checked(field("return").unwrap_or("/")));
-    let cookie = cookie::set_admin(&value, visitor.is_secure, MAX_AGE);
-    response.headers_mut().extend(cookie.map(|cookie| (SET_COOKIE, cookie)));
+    let mut response = see(return_path::checked(back));
+    response.headers_mut().insert(SET_COOKIE, cookie);
     Ok(response)
 }
 
 fn of_token(visitor: &Visitor, token: &str) -> Option<Holder> {
-    let live = visitor.port.state.live.load();
-    holder(&live.settings.admin, token.trim().as_bytes()).map(|(name, token)| Holder::of(name, token))
+    holder(&visitor.port.state.live.load().settings.admin, token.trim().as_bytes())
+}
+
+/// Lets somebody in, with a record of it: the cookie. Absent where the configuration does not have him any more.
+pub(super) async fn welcome(
+    visitor: &Visitor,
+    holder: Holder,
+    mut details: Value,
+    is_secure: bool,
+) -> Result<Option<HeaderValue>, Problem> {
+    let port = &visitor.port;
+    let Some(granted) = holder.granted(&port.state.live.load()) else { return Ok(None) };
+    let actor = Actor { name: holder.name().to_owned(), kind: holder.kind(), ..visitor.actor.clone() };
+    if let Some(details) = details.as_object_mut() {
+        details.insert("role".to_owned(), role_name(granted.role).into());
+    }
+    record(visitor, "admin.login", &actor, &details).await?;
+    let value = port.sign_ins.begin(holder, port.state.clock.elapsed());
+    Ok(cookie::set_admin(&value, is_secure, MAX_AGE))
 }
 
 /// The page again, or 429 when the address has guessed too often. What was wrong is counted as with every other token.
@@ -126,9 +149,7 @@ fn refused(visitor: &Visitor, way: &str, back: &str) -> Result<Response, Problem
     } else {
         "This token is not known."
     };
-    let mut response = form("", back, message);
-    *response.status_mut() = StatusCode::UNAUTHORIZED;
-    Ok(response)
+    Ok(told(visitor, back, StatusCode::UNAUTHORIZED, message))
 }
 
 /// `POST /sign-out`.

@@ -9,8 +9,8 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use parking_lot::Mutex;
 use subtle::ConstantTimeEq as _;
-use vestibule_config::admin::{Admin, AdminToken};
 
+use crate::admin::door::Holder;
 use crate::admin::problem::Problem;
 use crate::cookie::new_browser as random;
 use crate::login::form_pairs;
@@ -35,26 +35,6 @@ pub(super) const CSRF: &str = "csrf";
 
 type Hash = [u8; 32];
 
-/// A token of the configuration, for which somebody stands who signed in.
-#[derive(Debug, Clone)]
-pub(crate) struct Holder {
-    name: String,
-    hash: Hash,
-}
-
-impl Holder {
-    /// Of a token that was shown.
-    pub(super) fn of(name: &str, token: &AdminToken) -> Self {
-        Self { name: name.to_owned(), hash: *token.hash.expose() }
-    }
-
-    /// The token, as long as the configuration has it.
-    pub(crate) fn in_force<'a>(&self, admin: &'a Admin) -> Option<(&'a str, &'a AdminToken)> {
-        let (name, token) = admin.tokens.iter().find(|(name, _)| name.as_str() == self.name)?;
-        (*token.hash.expose() == self.hash).then_some((name.as_str(), token))
-    }
-}
-
 /// One sign-in.
 #[derive(Debug)]
 pub(crate) struct SignedIn {
@@ -68,7 +48,7 @@ pub(crate) struct SignedIn {
 }
 
 impl SignedIn {
-    /// For which token it stands.
+    /// For whom it stands.
     pub(crate) fn holder(&self) -> &Holder {
         &self.holder
     }
@@ -184,8 +164,8 @@ impl Link {
 #[cfg(test)]
 pub(in crate::admin) fn sign_in_of(port: &crate::admin::Port, token: &str) -> Option<String> {
     let live = port.state.live.load();
-    let (name, token) = crate::admin::door::holder(&live.settings.admin, token.as_bytes())?;
-    Some(port.sign_ins.begin(Holder::of(name, token), port.state.clock.elapsed()))
+    let holder = crate::admin::door::holder(&live.settings.admin, token.as_bytes())?;
+    Some(port.sign_ins.begin(holder, port.state.clock.elapsed()))
 }
 
 fn hash(value: &str) -> Hash {
@@ -199,7 +179,7 @@ mod tests {
     use super::*;
 
     fn holder() -> Holder {
-        Holder { name: "ops".to_owned(), hash: [1; 32] }
+        Holder::Token { name: "ops".to_owned(), hash: [1; 32] }
     }
 
     fn at(minutes: u64) -> Duration {

@@ -1,7 +1,7 @@
 use super::frame::DEEDS;
 use super::*;
 
-const TEMPLATES: [(&str, &str); 17] = [
+const TEMPLATES: [(&str, &str); 23] = [
     ("admin", include_str!("admin.html")),
     ("admin_sign_in", include_str!("admin_sign_in.html")),
     ("bans", include_str!("bans.html")),
@@ -14,6 +14,12 @@ const TEMPLATES: [(&str, &str); 17] = [
     ("circuit", include_str!("circuit.html")),
     ("circuits", include_str!("circuits.html")),
     ("config", include_str!("config.html")),
+    ("config_agree", include_str!("config_agree.html")),
+    ("config_change", include_str!("config_change.html")),
+    ("config_difference", include_str!("config_difference.html")),
+    ("config_revision", include_str!("config_revision.html")),
+    ("admin_signed_in", include_str!("admin_signed_in.html")),
+    ("why_answer", include_str!("why_answer.html")),
     ("integrity", include_str!("integrity.html")),
     ("status", include_str!("status.html")),
     ("table", include_str!("table.html")),
@@ -62,4 +68,41 @@ fn only_sentences_of_ours_are_said_to_be_done() {
     assert!(
         DEEDS.iter().all(|(word, sentence)| word.bytes().all(|byte| byte.is_ascii_lowercase()) && !sentence.is_empty())
     );
+}
+
+/// Relative luminance of a colour of the style sheet, as WCAG 2 defines it.
+fn luminance(scheme: &str, name: &str) -> f64 {
+    let colour = scheme.split(&format!("--{name}: #")).nth(1).unwrap();
+    let channel = |at: usize| {
+        let value = f64::from(u8::from_str_radix(&colour[at..at + 2], 16).unwrap()) / 255.0;
+        if value <= 0.03928 { value / 12.92 } else { ((value + 0.055) / 1.055).powf(2.4) }
+    };
+    0.2126 * channel(0) + 0.7152 * channel(2) + 0.0722 * channel(4)
+}
+
+#[test]
+fn colours_are_told_apart_as_wcag_aa_asks_in_both_schemes() {
+    const TEXT: f64 = 4.5;
+    const EDGE: f64 = 3.0;
+    let schemes: Vec<&str> = STYLE.split(":root {").skip(1).map(|rest| rest.split('}').next().unwrap()).collect();
+    assert_eq!(schemes.len(), 2, "a light one and a dark one");
+    for scheme in schemes {
+        for (front, backs, least) in [
+            ("ink", &["paper", "card", "line", "good-on", "bad-on"][..], TEXT),
+            ("soft", &["paper", "card"], TEXT),
+            ("act", &["paper", "card"], TEXT),
+            ("on-act", &["act"], TEXT),
+            ("good", &["paper", "card", "good-on"], TEXT),
+            ("bad", &["paper", "card", "good-on"], TEXT),
+            ("error", &["paper", "card", "good-on"], TEXT),
+            ("edge", &["paper", "card"], EDGE),
+            ("other", &["card"], EDGE),
+        ] {
+            for back in backs {
+                let (front_light, back_light) = (luminance(scheme, front), luminance(scheme, back));
+                let contrast = (front_light.max(back_light) + 0.05) / (front_light.min(back_light) + 0.05);
+                assert!(contrast >= least, "{front} on {back}: {contrast:.2}");
+            }
+        }
+    }
 }

@@ -23,13 +23,14 @@ struct WhyPage {
     answer: Option<Answer>,
 }
 
-struct Answer {
-    decision: String,
-    tone: &'static str,
-    reason: String,
-    circuit: String,
-    would_block: String,
-    layers: Table,
+/// What one layer after the other said.
+pub(super) struct Answer {
+    pub(super) decision: String,
+    pub(super) tone: &'static str,
+    pub(super) reason: String,
+    pub(super) circuit: String,
+    pub(super) would_block: String,
+    pub(super) layers: Table,
 }
 
 /// `GET /why`: changes nothing, so that a question is an address.
@@ -63,7 +64,7 @@ pub(in crate::admin) fn page(call: &Call) -> Result<Response, Problem> {
     Ok(html(&page))
 }
 
-fn answered(told: &Value) -> Answer {
+pub(super) fn answered(told: &Value) -> Answer {
     let text = |of: &Value, name: &str| shown(of.get(name).unwrap_or(&Value::Null));
     let layers = told.get("layers").and_then(Value::as_array).into_iter().flatten();
     let line = |layer: &Value| {

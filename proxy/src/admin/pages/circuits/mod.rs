@@ -1,17 +1,21 @@
-//! The circuits: what stands in the configuration, and what goes through them.
+//! The circuits: what stands in the configuration, what goes through them, and how what is behind them is.
+
+mod condition;
 
 use std::collections::HashMap;
 
 use askama::Template;
 use axum::response::Response;
+use jiff::Timestamp;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use vestibule_config::admin::LogName;
 use vestibule_logstore::stats::{By, Range};
 
 use super::address::Address;
+use super::chart::Chart;
 use super::table::{Cell, Line, Table};
-use super::{Frame, html, reads, value, without_parameters};
+use super::{Frame, html, overview, reads, value, without_parameters};
 use crate::admin::circuits;
 use crate::admin::door::Call;
 use crate::admin::problem::Problem;
@@ -31,8 +35,8 @@ pub(in crate::admin) async fn page(call: Call) -> Result<Response, Problem> {
     let live = call.port.state.live.load_full();
     let table = Table {
         caption: "Circuits",
-        heads: vec!["Circuit", "State", "Hosts", "Access", "Sign in with", "Upstream", "Requests in 24 h"],
-        rows: circuits::rows(&call, &live).iter().map(|circuit| line(circuit, &counts)).collect(),
+        heads: vec!["Circuit", "State", "Hosts", "Access", "Sign in with", "Health", "Certificate", "Requests in 24 h"],
+        rows: circuits::rows(&call, &live).iter().map(|circuit| line(circuit, &counts, call.actor.started)).collect(),
         empty: "The configuration has no circuit.",
     };
     Ok(html(&CircuitsPage { frame: Frame::of(&call, "Circuits"), table }))
@@ -48,7 +52,7 @@ async fn counts(call: &Call) -> Result<HashMap<String, u64>, Problem> {
     Ok(by_circuit.map(|ranking| ranking.top.into_iter().collect()).unwrap_or_default())
 }
 
-fn line(circuit: &Value, counts: &HashMap<String, u64>) -> Line {
+fn line(circuit: &Value, counts: &HashMap<String, u64>, now: Timestamp) -> Line {
     let text = |name: &str| shown(circuit.get(name).unwrap_or(&Value::Null));
     let name = text("name");
     let count = counts.get(&name).map(|count| value::count(*count)).unwrap_or_default();
@@ -58,7 +62,8 @@ fn line(circuit: &Value, counts: &HashMap<String, u64>) -> Line {
         Cell::text(text("hosts")),
         Cell::text(text("access")),
         Cell::text(text("login")),
-        Cell::text(text("upstream")),
+        condition::health(circuit),
+        condition::certificate(circuit, now),
         Cell::number(count),
     ])
 }
@@ -91,10 +96,22 @@ struct CircuitPage {
     name: String,
     /// Name and text of what is set.
     members: Vec<(String, String)>,
-    /// Total, allowed, blocked, their percents and bytes of a day; absent for who may not read the request log.
-    figures: Option<[String; 7]>,
+    /// Of a day; absent for who may not read the request log.
+    figures: Option<Figures>,
+    upstreams: Table,
+    certificates: Table,
     links: Vec<(&'static str, String)>,
 }
+
+/// What went through it.
+struct Figures {
+    /// Total, allowed, blocked, their percents and bytes.
+    numbers: [String; 7],
+    chart: Chart,
+}
+
+/// Members that have a table of their own.
+const APART: [&str; 3] = ["name", "upstreams", "certificates"];
 
 /// `GET /circuits/{id}`.
 pub(in crate::admin) async fn one(call: Call) -> Result<Response, Problem> {
@@ -104,8 +121,8 @@ pub(in crate::admin) async fn one(call: Call) -> Result<Response, Problem> {
     let rows = circuits::rows(&call, &live);
     let circuit = rows.iter().find(|row| row.get("name").and_then(Value::as_str) == Some(name.as_str()));
     let circuit = circuit.ok_or_else(|| Problem::not_found("no circuit of this name"))?;
-    let members =
-        circuit.as_object().into_iter().flatten().map(|(name, member)| (name.replace('_', " "), shown(member)));
+    let members = circuit.as_object().into_iter().flatten().filter(|(name, _)| !APART.contains(&name.as_str()));
+    let members = members.map(|(name, member)| (name.replace('_', " "), shown(member)));
     let host = circuit.get("hosts").and_then(|hosts| hosts.get(0)).and_then(Value::as_str).unwrap_or_default();
     let why = Address::new("/why", &[("url", &format!("https://{host}/"))]).to_string();
     let to = |path: &str, field: &str| Address::new(path, &[(field, &value::escaped(&name))]).to_string();
@@ -113,6 +130,8 @@ pub(in crate::admin) async fn one(call: Call) -> Result<Response, Problem> {
         frame: Frame::of(&call, format!("Circuit {name}")),
         members: members.filter(|(_, text)| !text.is_empty()).collect(),
         figures: figures(&call, &name).await?,
+        upstreams: condition::upstreams(circuit),
+        certificates: condition::certificates(circuit),
         links: vec![
             ("Overview", to("/", "circuit")),
             ("Requests", to("/logs/requests", "circuit")),
@@ -125,14 +144,14 @@ pub(in crate::admin) async fn one(call: Call) -> Result<Response, Problem> {
     Ok(html(&page))
 }
 
-async fn figures(call: &Call, circuit: &str) -> Result<Option<[String; 7]>, Problem> {
+async fn figures(call: &Call, circuit: &str) -> Result<Option<Figures>, Problem> {
     if !reads(call, LogName::Requests) {
         return Ok(None);
     }
     let stats = Asked { range: Range::Day, circuit: Some(circuit.to_owned()) }.ask(call).await?;
     let totals = &stats.totals;
     let [allowed, blocked] = percents(totals);
-    Ok(Some([
+    let numbers = [
         value::count(totals.count()),
         value::count(totals.allowed),
         allowed.to_string(),
@@ -140,5 +159,7 @@ async fn figures(call: &Call, circuit: &str) -> Result<Option<[String; 7]>, Prob
         blocked.to_string(),
         value::bytes(totals.bytes_out),
         value::bytes(totals.bytes_in),
-    ]))
+    ];
+    let log = Address::new("/logs/requests", &[("circuit", &value::escaped(circuit))]);
+    Ok(Some(Figures { numbers, chart: overview::chart(&stats, &log) }))
 }

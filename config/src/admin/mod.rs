@@ -1,16 +1,21 @@
 //! `[admin]`.
 
+mod operators;
+
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::access::AllowEntry;
 use crate::certificate::{self, Certificate};
 use crate::name::{Host, Name};
+use crate::provider::Providers;
 use crate::secret::{Secret, TokenHash};
 use crate::shape::{At, Field, Named, Reading, shape};
 use crate::text::Span;
 use crate::word::spellings;
+use operators::RawOperators;
+pub use operators::{Operator, Operators};
 
 /// `[admin]`.
 #[derive(Debug, Clone)]
@@ -21,6 +26,8 @@ pub struct Admin {
     pub hosts: Vec<String>,
     /// By name.
     pub tokens: BTreeMap<Name, AdminToken>,
+    /// Absent: nobody signs in to the pages at a provider.
+    pub operators: Option<Arc<Operators>>,
     /// Absent: in clear, on loopback.
     pub tls: Option<AdminTls>,
 }
@@ -76,10 +83,8 @@ shape! {
         listen: At<SocketAddr>,
         hosts: Vec<Host>,
         tokens: Named<Name, RawToken>,
+        operators: RawOperators,
         tls: RawTls,
-    }
-    later {
-        operators: RawOperators => "give each operator a token in [admin.tokens]",
     }
 }
 
@@ -89,14 +94,6 @@ shape! {
         role: Role,
         hash: TokenHash,
         logs: Vec<LogName>,
-    }
-}
-
-shape! {
-    /// What `operators` may say.
-    pub(crate) unread struct RawOperators {
-        provider: Name,
-        members: Vec<AllowEntry>,
     }
 }
 
@@ -113,13 +110,20 @@ const LISTEN: SocketAddr = SocketAddr::V4(SocketAddrV4::new(Ipv4Addr::LOCALHOST,
 
 impl RawAdmin {
     /// `root` is where a missing `[admin]` is reported; `listened` is what `[server]` listens on.
-    pub(crate) fn check(admin: Option<Self>, listened: &[SocketAddr], root: Span, reading: &mut Reading<'_>) -> Admin {
-        let (table, listen, hosts, tokens, tls) = match admin {
-            Some(Self { table, listen, hosts, tokens, tls }) => {
-                (table, listen.optional(), hosts.or_default(), tokens.or_default(), tls)
+    pub(crate) fn check(
+        admin: Option<Self>,
+        listened: &[SocketAddr],
+        providers: &Providers,
+        root: Span,
+        reading: &mut Reading<'_>,
+    ) -> Admin {
+        let (table, listen, hosts, tokens, operators, tls) = match admin {
+            Some(Self { table, listen, hosts, tokens, operators, tls }) => {
+                (table, listen.optional(), hosts.or_default(), tokens.or_default(), operators.optional(), tls)
             }
-            None => (root, None, Vec::new(), Named::default(), Field::Absent),
+            None => (root, None, Vec::new(), Named::default(), None, Field::Absent),
         };
+        let operators = operators.and_then(|operators| operators.check(providers, reading)).map(Arc::new);
         if tokens.0.is_empty() {
             let finding = reading.findings.warning(table, "no admin token: nobody can read the logs or the metrics");
             finding.help("write [admin.tokens.NAME] with role and hash");
@@ -137,7 +141,7 @@ impl RawAdmin {
                 checked.insert(name.value, token);
             }
         }
-        Admin { listen, hosts: hosts.iter().map(ToString::to_string).collect(), tokens: checked, tls }
+        Admin { listen, hosts: hosts.iter().map(ToString::to_string).collect(), tokens: checked, operators, tls }
     }
 }
 

@@ -1,4 +1,6 @@
-//! One entry: every field, what belongs to it, and its proof.
+//! One entry: every field, how it was decided, what belongs to it, and its proof.
+
+mod trace;
 
 use askama::Template;
 use axum::response::Response;
@@ -14,6 +16,7 @@ use super::{Frame, columns, html, value, without_parameters};
 use crate::admin::door::Call;
 use crate::admin::logs::{proof_of, related_of, row_of};
 use crate::admin::problem::Problem;
+use trace::Trace;
 
 /// How far around an entry its neighbours are looked for.
 const AROUND: SignedDuration = SignedDuration::from_mins(5);
@@ -32,6 +35,10 @@ struct EntryPage {
     tone: &'static str,
     summary: String,
     fields: Vec<FieldView>,
+    /// Its content is gone; its place in the log is not.
+    is_erased: bool,
+    /// Absent where there is nothing to decide.
+    trace: Option<Trace>,
     related: Vec<(&'static str, Vec<Related>)>,
     around: Vec<(&'static str, String)>,
     command: String,
@@ -70,6 +77,8 @@ pub(in crate::admin) async fn page(call: Call) -> Result<Response, Problem> {
         tone: columns::tone_of(&row),
         summary: summary(&row),
         fields: present.map(|field| field_view(&row, field)).collect(),
+        is_erased: row.is_erased(),
+        trace: Trace::of(&call, &row),
         related: related.iter().map(|(log, rows)| (*log, rows.iter().map(of_related).collect())).collect(),
         around: around(&row),
         command: format!("vestibule logs {} -n 1 -o json id={}", row.log.name(), row.id),
