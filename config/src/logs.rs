@@ -1,6 +1,7 @@
 //! `[logs]`.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::time::Duration;
 
 use crate::anchors::{Anchors, RawAnchors};
@@ -25,6 +26,10 @@ pub struct Logs {
     pub requests: Kept,
     /// `[logs.audit]`
     pub audit: Kept,
+    /// Between two segments that are read again to see whether they still are what was written; none: they are not.
+    pub scrub: Option<Duration>,
+    /// `[logs.disk]`
+    pub disk: Disk,
     /// `[logs.anchors]`
     pub anchors: Anchors,
 }
@@ -37,6 +42,21 @@ pub struct Kept {
     /// The oldest entries go while the log has more bytes on disk than this. Absent: no limit.
     pub max_bytes: Option<ByteSize>,
 }
+
+/// `[logs.disk]`: what of the disk is left free. What is absent goes by the size of the disk.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Disk {
+    /// Below this somebody is told.
+    pub low: Option<FreeBytes>,
+    /// Below this requests leave no entries any more.
+    pub hard: Option<FreeBytes>,
+    /// A file that gives way when the disk is full all the same.
+    pub ballast: Option<FreeBytes>,
+}
+
+/// Bytes of a disk, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FreeBytes(pub u64);
 
 /// A circuit's `log`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +112,18 @@ shape! {
         access: RawKept,
         requests: RawKept,
         audit: RawKept,
+        scrub: ScrubEvery,
+        disk: RawDisk,
         anchors: RawAnchors,
+    }
+}
+
+shape! {
+    /// What `[logs.disk]` may say.
+    pub(crate) struct RawDisk {
+        low: FreeBytes,
+        hard: FreeBytes,
+        ballast: FreeBytes,
     }
 }
 
@@ -121,7 +152,12 @@ const AUDIT: Kept = Kept { keep: DAY.saturating_mul(400), max_bytes: None };
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SyncEvery(Duration);
 
+/// `scrub`: from 1 s to a day, or `off`.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ScrubEvery(Option<Duration>);
+
 const SYNC: Duration = Duration::from_millis(50);
+const SCRUB: Duration = Duration::from_secs(60);
 const SYNC_MAX: Duration = Duration::from_secs(10);
 
 /// Query parameters that carry secrets by their names.
@@ -145,7 +181,8 @@ const ALWAYS_REDACTED: &[&str] = &["code", "state", "id_token"];
 
 impl RawLogs {
     pub(crate) fn check(self, reading: &mut Reading<'_>) -> Logs {
-        let Self { table: _unused, sync, on_full, stdout, redact_query, access, requests, audit, anchors } = self;
+        let Self { table: _unused, sync, on_full, stdout, redact_query, access, requests, audit, scrub, disk, anchors } =
+            self;
         let kept = |kept: Field<RawKept>, default: Kept| kept.optional().map_or(default, |kept| kept.check(default));
         let default = Logs::default();
         let redact_query = redact_query.optional().map(|names| {
@@ -160,6 +197,8 @@ impl RawLogs {
             access: kept(access, default.access),
             requests: kept(requests, default.requests),
             audit: kept(audit, default.audit),
+            scrub: scrub.optional().map_or(default.scrub, |scrub| scrub.0),
+            disk: disk.optional().map_or(default.disk, |disk| disk.check(reading)),
             anchors: anchors.optional().map_or(default.anchors, |anchors| anchors.check(reading)),
         }
     }
@@ -169,6 +208,20 @@ impl RawKept {
     fn check(self, default: Kept) -> Kept {
         let Self { table: _unused, keep, max_bytes } = self;
         Kept { keep: keep.or(default.keep), max_bytes: max_bytes.optional().or(default.max_bytes) }
+    }
+}
+
+impl RawDisk {
+    fn check(self, reading: &mut Reading<'_>) -> Disk {
+        let Self { table: _unused, low, hard, ballast } = self;
+        let key = hard.key();
+        let disk = Disk { low: low.optional(), hard: hard.optional(), ballast: ballast.optional() };
+        if let (Some(low), Some(hard), Some(key)) = (disk.low, disk.hard, key)
+            && low.0 < hard.0
+        {
+            reading.findings.error(key, "\"hard\" is above \"low\"").help("write a \"low\" of at least \"hard\"");
+        }
+        disk
     }
 }
 
@@ -197,6 +250,8 @@ impl Default for Logs {
             access: ACCESS,
             requests: REQUESTS,
             audit: AUDIT,
+            scrub: Some(SCRUB),
+            disk: Disk::default(),
             anchors: Anchors::default(),
         }
     }
@@ -214,4 +269,40 @@ impl Word for SyncEvery {
     }
 }
 
-words!(SyncEvery);
+impl Word for ScrubEvery {
+    const EXAMPLE: &str = "\"1m\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let every = Duration::parse(text)?;
+        if every > DAY {
+            return Err(Wrong::new(format!("{text:?} is too long")).help("write at most \"1d\", or \"off\""));
+        }
+        Ok(Self(Some(every)))
+    }
+}
+
+impl Word for FreeBytes {
+    const EXAMPLE: &str = "\"1GiB\"";
+
+    fn parse(text: &str) -> Result<Self, Wrong> {
+        if text == "off" {
+            return Ok(Self(0));
+        }
+        match ByteSize::parse(text) {
+            Ok(ByteSize(bytes)) => Ok(Self(bytes)),
+            Err(wrong) if text.starts_with('0') => Err(wrong.help("write \"off\", or a size such as \"1GiB\"")),
+            Err(wrong) => Err(wrong),
+        }
+    }
+}
+
+impl fmt::Display for FreeBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 { f.write_str("off") } else { ByteSize(self.0).fmt(f) }
+    }
+}
+
+words!(SyncEvery, ScrubEvery, FreeBytes);

@@ -186,11 +186,19 @@ impl Page<'_> {
         self.set("on_full", text(logs.on_full.as_str()));
         self.set("stdout", logs.stdout);
         self.set("redact_query", list(&logs.redact_query));
+        self.set(
+            "scrub",
+            text(logs.scrub.map_or_else(|| "off".to_owned(), |every| display_duration(every).to_string())),
+        );
         for (name, kept) in [("access", logs.access), ("requests", logs.requests), ("audit", logs.audit)] {
             self.table(&["logs", name]);
             self.set("keep", text(display_duration(kept.keep)));
             self.set_some("max_bytes", kept.max_bytes.map(text));
         }
+        self.table(&["logs", "disk"]);
+        self.set_some("low", logs.disk.low.map(text));
+        self.set_some("hard", logs.disk.hard.map(text));
+        self.set_some("ballast", logs.disk.ballast.map(text));
         self.table(&["logs", "anchors"]);
         self.set("every", text(display_duration(logs.anchors.every)));
         self.set("entries", logs.anchors.entries);

@@ -3,11 +3,14 @@
 //! Each names the one before by its hash, so that none can be left out, and comes at the latest every so often, so that
 //! silence says something too. They are kept here until every place that they go to has them.
 
+mod line;
+
 use jiff::Timestamp;
 use rocksdb::{DB, WriteBatch};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use self::line::Line;
 use crate::checkpoint;
 use crate::column::Column;
 use crate::database::column;
@@ -15,6 +18,7 @@ use crate::entry::Log;
 use crate::error::Error;
 use crate::note::{self, NoteError, PublicKey, Signer};
 use crate::shared::Shared;
+use crate::succession::Keys;
 use crate::tree::{Hash, sha256};
 
 /// Before the names of anchors in the notes; no log has this byte.
@@ -34,10 +38,22 @@ pub struct Anchor {
     pub time: Timestamp,
     /// SHA-256 of the one before, in hexadecimal; absent in the first.
     pub previous: Option<String>,
-    /// Why it was made: `time`, `entries`, `start`, `stop`, `asked` or `restore`.
+    /// Why it was made: `time`, `entries`, `start`, `stop`, `asked`, `key` or `restore`.
     pub cause: String,
     /// Of each log its signed head.
     pub heads: Heads,
+    /// The key that signs from the next one on, see [`crate::succession`]; absent unless it was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succession: Option<String>,
+}
+
+/// Anchors that [`check`] found sound.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// In their order.
+    pub anchors: Vec<Anchor>,
+    /// Changes of the key, but those that a restoring took back.
+    pub(crate) successions: Vec<String>,
 }
 
 /// Of each log its signed head.
@@ -95,6 +111,14 @@ pub enum Broken {
         /// Why.
         error: NoteError,
     },
+    /// It says that the key is another one from there on, and is not believed.
+    #[error("anchor {number}: the change of the key: {error}")]
+    Succession {
+        /// Which.
+        number: u64,
+        /// Why.
+        error: NoteError,
+    },
 }
 
 impl Heads {
@@ -133,11 +157,17 @@ pub fn is_name(name: &str) -> bool {
     name.starts_with("vestibule-") && name.ends_with(".json")
 }
 
-/// Anchors that follow each other from the first of them on, of one store, with heads that the key signed.
+/// Anchors that follow each other from the first of them on, of one store, with heads that the keys signed to which the
+/// one that was kept leads. `successions` are those of the store: they lead to the first of the anchors.
 ///
 /// # Errors
 /// Everything that is wrong with them; a copy that is older than the store has fewer of them, which is not.
-pub fn check(texts: &[(String, String)], store: Uuid, key: &PublicKey) -> Result<Vec<Anchor>, Vec<Broken>> {
+pub fn check(
+    texts: &[(String, String)],
+    store: Uuid,
+    key: &PublicKey,
+    successions: &[String],
+) -> Result<Chain, Vec<Broken>> {
     let (mut anchors, mut broken) = (Vec::new(), Vec::new());
     for (name, text) in texts {
         match serde_json::from_str::<Anchor>(text) {
@@ -146,6 +176,8 @@ pub fn check(texts: &[(String, String)], store: Uuid, key: &PublicKey) -> Result
         }
     }
     anchors.sort_by_key(|(anchor, _)| anchor.number);
+    let keys = Keys::follow(key, &checkpoint::name(store), successions);
+    let mut line = Line::from(&keys, anchors.first().map(|(anchor, _)| anchor));
     let mut before: Option<(u64, &str)> = None;
     for (anchor, text) in &anchors {
         let number = anchor.number;
@@ -158,11 +190,11 @@ pub fn check(texts: &[(String, String)], store: Uuid, key: &PublicKey) -> Result
         if anchor.store != store.to_string() {
             broken.push(Broken::OtherStore { number });
         }
-        let heads = Log::ALL.map(|log| key.open(anchor.heads.of(log)));
-        broken.extend(heads.into_iter().filter_map(Result::err).map(|error| Broken::Head { number, error }));
+        broken.extend(line.go_on(anchor));
         before = Some((number, text));
     }
-    if broken.is_empty() { Ok(anchors.into_iter().map(|(anchor, _)| anchor).collect()) } else { Err(broken) }
+    let anchors = anchors.into_iter().map(|(anchor, _)| anchor).collect();
+    if broken.is_empty() { Ok(Chain { anchors, successions: line.successions() }) } else { Err(broken) }
 }
 
 fn hash(text: &str) -> String {
@@ -186,10 +218,10 @@ pub struct Lost {
 }
 
 /// The heads of a log in anchors that [`check`] found sound which must be in the log, and what was declared lost.
-pub(crate) fn heads(anchors: &[Anchor], log: Log) -> (Vec<String>, Vec<Lost>) {
+pub(crate) fn heads(chain: &Chain, log: Log) -> (Vec<String>, Vec<Lost>) {
     let (mut heads, mut lost) = (Vec::new(), Vec::<Lost>::new());
     let mut declared: Option<(u64, &Anchor)> = None;
-    for anchor in anchors.iter().rev() {
+    for anchor in chain.anchors.iter().rev() {
         let note = anchor.heads.of(log);
         let size: u64 = note.lines().nth(1).and_then(|size| size.parse().ok()).unwrap_or(0);
         match declared {
@@ -207,8 +239,8 @@ pub(crate) fn heads(anchors: &[Anchor], log: Log) -> (Vec<String>, Vec<Lost>) {
 }
 
 /// What anchors that [`check`] found sound declare lost, of all logs.
-pub fn lost(anchors: &[Anchor]) -> Vec<Lost> {
-    Log::ALL.into_iter().flat_map(|log| heads(anchors, log).1).collect()
+pub fn lost(chain: &Chain) -> Vec<Lost> {
+    Log::ALL.into_iter().flat_map(|log| heads(chain, log).1).collect()
 }
 
 /// Takes anchors that are younger than the store, which was restored from before them; they follow its own.
@@ -216,7 +248,7 @@ pub(crate) fn adopt(shared: &Shared, anchors: &[Kept]) -> Result<(), Error> {
     let slot = shared.db.read();
     let Some(db) = slot.as_ref() else { return Ok(()) };
     let mut batch = WriteBatch::default();
-    anchors.iter().for_each(|kept| batch.put_cf(&column(db, Column::Note), name(kept.number), &kept.text));
+    anchors.iter().for_each(|kept| put(db, kept, &mut batch));
     db.write(batch)?;
     Ok(db.flush_wal(true)?)
 }
@@ -242,6 +274,23 @@ pub(crate) fn make(
             declared(signer, audit, of_audit),
         ],
     };
+    let kept = next(shared, db, now, cause, Heads { access, requests, audit }, None)?;
+    let mut batch = WriteBatch::default();
+    put(db, &kept, &mut batch);
+    db.write(batch)?;
+    db.flush_wal(true)?;
+    Ok(Some(kept))
+}
+
+/// The one that follows the latest.
+pub(crate) fn next(
+    shared: &Shared,
+    db: &DB,
+    now: Timestamp,
+    cause: &str,
+    heads: Heads,
+    succession: Option<String>,
+) -> Result<Kept, Error> {
     let last = last(db)?;
     let anchor = Anchor {
         store: shared.store.to_string(),
@@ -249,12 +298,14 @@ pub(crate) fn make(
         time: now,
         previous: last.map(|last| hash(&last.text)),
         cause: cause.to_owned(),
-        heads: Heads { access, requests, audit },
+        heads,
+        succession,
     };
-    let kept = Kept { number: anchor.number, text: anchor.to_text() };
-    db.put_cf(&column(db, Column::Note), name(kept.number), &kept.text)?;
-    db.flush_wal(true)?;
-    Ok(Some(kept))
+    Ok(Kept { number: anchor.number, text: anchor.to_text() })
+}
+
+pub(crate) fn put(db: &DB, kept: &Kept, batch: &mut WriteBatch) {
+    batch.put_cf(&column(db, Column::Note), name(kept.number), &kept.text);
 }
 
 /// The same head, with what its log kept.
@@ -342,6 +393,7 @@ mod tests {
                 previous: files.last().map(|(_, text)| hash(text)),
                 cause: "time".into(),
                 heads: Heads { access: head(Log::Access), requests: head(Log::Requests), audit: head(Log::Audit) },
+                succession: None,
             };
             files.push((Anchor::name(Uuid::nil(), number), anchor.to_text()));
         }
@@ -349,14 +401,14 @@ mod tests {
     }
 
     fn checked(files: &[(String, String)]) -> Vec<Broken> {
-        check(files, Uuid::nil(), &signer().public_key()).err().unwrap_or_default()
+        check(files, Uuid::nil(), &signer().public_key(), &[]).err().unwrap_or_default()
     }
 
     #[test]
     fn a_chain_is_whole_or_says_what_is_not() {
         let mut whole = chain(5);
         whole.reverse();
-        assert_eq!(check(&whole, Uuid::nil(), &signer().public_key()).unwrap().len(), 5);
+        assert_eq!(check(&whole, Uuid::nil(), &signer().public_key(), &[]).unwrap().anchors.len(), 5);
         // The first ones may be elsewhere.
         assert_eq!(checked(&chain(5)[2..]), []);
 
@@ -373,9 +425,9 @@ mod tests {
         assert_eq!(checked(&text), [Broken::Malformed { name: text[0].0.clone() }]);
 
         let stranger = Signer::from_seed(&[2; 32]).unwrap().public_key();
-        assert_eq!(check(&chain(1), Uuid::nil(), &stranger).unwrap_err().len(), 3);
+        assert_eq!(check(&chain(1), Uuid::nil(), &stranger, &[]).unwrap_err().len(), 3);
         assert_eq!(
-            check(&chain(1), Uuid::max(), &signer().public_key()).unwrap_err(),
+            check(&chain(1), Uuid::max(), &signer().public_key(), &[]).unwrap_err(),
             [Broken::OtherStore { number: 0 }]
         );
     }
@@ -390,10 +442,10 @@ mod tests {
             let [access, requests, audit] = Log::ALL.map(head);
             let (store, previous, cause) = (Uuid::nil().to_string(), None, String::new());
             let heads = Heads { access, requests, audit };
-            Anchor { store, number, time: Timestamp::UNIX_EPOCH, previous, cause, heads }
+            Anchor { store, number, time: Timestamp::UNIX_EPOCH, previous, cause, heads, succession: None }
         };
         // Backed up at 15, restored twice: anchor 5 declares what 4 had, too.
-        let anchors = [
+        let anchors = vec![
             anchor(0, 10, None),
             anchor(1, 20, None),
             anchor(2, 30, None),
@@ -402,12 +454,13 @@ mod tests {
             anchor(5, 13, Some(12)),
             anchor(6, 50, None),
         ];
-        let (kept, lost) = heads(&anchors, Log::Audit);
+        let chain = Chain { anchors: anchors.clone(), successions: Vec::new() };
+        let (kept, lost) = heads(&chain, Log::Audit);
         let sizes: Vec<_> = kept.iter().filter_map(|note| note.lines().nth(1)).collect();
         assert_eq!(sizes, ["50", "13", "10"]);
         let time = Timestamp::UNIX_EPOCH;
         assert_eq!(lost, [Lost { log: Log::Audit, first: 12, last: 39, anchor: 5, time }]);
-        assert_eq!(super::lost(&anchors).len(), 3);
+        assert_eq!(super::lost(&chain).len(), 3);
         // A line that nobody signed declares nothing: such a note is not believed.
         let forged = anchors[1].heads.audit.replacen("\n\n", "\nrestored 1\n\n", 1);
         assert!(note::restored(&forged).is_some() && signer().public_key().open(&forged).is_err());

@@ -67,7 +67,8 @@ pub(crate) fn sign(shared: &Shared, signer: &Signer, now: Timestamp) -> Result<(
     Ok(db.flush_wal(true)?)
 }
 
-fn put(db: &DB, log: Log, signed: &Signed, batch: &mut WriteBatch) {
+/// Stores one, instead of one of the same size.
+pub(crate) fn put(db: &DB, log: Log, signed: &Signed, batch: &mut WriteBatch) {
     let value = [&signed.time.to_be_bytes(), signed.note.as_bytes()].concat();
     batch.put_cf(&column(db, Column::Note), hot_key(log, signed.size), value);
 }

@@ -18,12 +18,14 @@ pub(crate) enum Column {
     Tree,
     /// Signed checkpoints.
     /// Key: log u8, size u64. Value: when it was signed, microseconds since 1970 as i64, and the note.
+    /// Changes of the key that signs them: 0xfe, number u64, and the note. Anchors: 0xff, number u64, and the text.
     Note,
     /// Facts about the store, each under its own name.
     /// `format`: u32. `store`: UUID, 16 bytes. `id-key`: AES-128 key, 16 bytes. `probe`: written to see whether
     /// writing works. `first`, log u8: u64, the first position that is kept. `requests`: u64, above every counter of a
     /// request's id that was given out. `minute`, minutes since 1970 as u64 ([`minute_key`]): counters of the statistics, see [`crate::stats`]. `counted`: u64, the position
-    /// before which all request entries are in them.
+    /// before which all request entries are in them. `scrub`: log u8, position u64, how far the scrub is.
+    /// `believed`: microseconds since 1970 as i64, the time by which entries were last removed.
     Meta,
     /// Rows that a later one stands for, see [`crate::hidden`].
     /// Key: log u8, page u64. Value: a bit for each of the page's rows.

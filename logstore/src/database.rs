@@ -327,7 +327,8 @@ fn hidden(db: &DB, log: Log) -> Result<Hidden, Error> {
     Ok(hidden)
 }
 
-fn stored_number(db: &DB, name: &[u8]) -> Result<Option<u64>, Error> {
+/// A number under this name.
+pub(crate) fn stored_number(db: &DB, name: &[u8]) -> Result<Option<u64>, Error> {
     let Some(bytes) = db.get_cf(&column(db, Column::Meta), name)? else {
         return Ok(None);
     };

@@ -31,6 +31,7 @@ pub mod query;
 mod recent;
 mod request_ids;
 pub mod retention;
+mod room;
 pub mod row;
 mod sealer;
 pub mod seen;
@@ -38,6 +39,7 @@ mod segment;
 mod shared;
 pub mod stats;
 mod store;
+pub mod succession;
 mod timeline;
 pub mod tree;
 pub mod verify;
@@ -54,6 +56,7 @@ pub use export::Export;
 pub use query::{Facets, Histogram, Page, Query};
 pub use request_ids::RequestIds;
 pub use retention::Keep;
+pub use room::{Disk, Mark, Marks};
 pub use row::Row;
 pub use seen::{Seen, SeenQuery};
 pub use stats::Stats;
@@ -107,6 +110,8 @@ pub struct Figures {
     pub dropped: [(&'static str, u64); 3],
     /// Bytes on disk.
     pub bytes: u64,
+    /// The disk that they are on.
+    pub disk: Disk,
     /// Values that were not in the closed list of their field, since start. Anything but 0 is a mistake in the program.
     pub stray_words: u64,
 }

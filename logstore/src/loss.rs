@@ -17,6 +17,8 @@ pub(crate) enum Cause {
     WriteFailed,
     /// Written, but not on disk when the database had to be opened again.
     SyncFailed,
+    /// There is too little room on the disk for entries that nobody waits for.
+    NoRoom,
     /// The store was closed.
     Closed,
 }
@@ -27,6 +29,7 @@ impl Cause {
             Self::QueueFull => "queue_full",
             Self::WriteFailed => "write_failed",
             Self::SyncFailed => "sync_failed",
+            Self::NoRoom => "no_room",
             Self::Closed => "closed",
         }
     }

@@ -53,6 +53,9 @@ pub enum NoteError {
     /// The signature is not of this text.
     #[error("the signature of the checkpoint is wrong")]
     WrongSignature,
+    /// Its key had given way to another one when the log was that long.
+    #[error("the checkpoint is signed by a key that had been given up before")]
+    Retired,
 }
 
 /// The text is not a key.
@@ -78,19 +81,20 @@ impl Signer {
 
     /// The note of a checkpoint.
     pub fn sign(&self, checkpoint: &Checkpoint) -> String {
-        self.sign_text(checkpoint, checkpoint.text())
+        self.sign_text(&checkpoint.text())
     }
 
     /// The note of a checkpoint of a log that was restored, and held `kept` entries then: heads of it that were signed
     /// before and have more are of entries that are gone.
     pub fn sign_restored(&self, checkpoint: &Checkpoint, kept: u64) -> String {
-        self.sign_text(checkpoint, format!("{}{RESTORED}{kept}\n", checkpoint.text()))
+        self.sign_text(&format!("{}{RESTORED}{kept}\n", checkpoint.text()))
     }
 
-    fn sign_text(&self, checkpoint: &Checkpoint, text: String) -> String {
-        let id = self.public_key().id(&checkpoint.origin);
-        let signature = [&id, self.key.sign(text.as_bytes()).as_ref()].concat();
-        format!("{text}\n\u{2014} {} {}\n", checkpoint.origin, BASE64_STANDARD.encode(signature))
+    /// The note of a text of whole lines, the first of which is the name that signs.
+    pub(crate) fn sign_text(&self, text: &str) -> String {
+        let name = text.lines().next().unwrap_or_default();
+        let signature = [&self.public_key().id(name), self.key.sign(text.as_bytes()).as_ref()].concat();
+        format!("{text}\n{}", signature_line(name, &signature))
     }
 }
 
@@ -133,21 +137,42 @@ impl PublicKey {
     /// # Errors
     /// When it did not.
     pub fn open(&self, note: &str) -> Result<Checkpoint, NoteError> {
-        let (text, signatures) = note.rsplit_once("\n\n").ok_or(NoteError::Malformed)?;
-        let text = format!("{text}\n");
-        let checkpoint = Checkpoint::parse(&text).ok_or(NoteError::Malformed)?;
-        let id = self.id(&checkpoint.origin);
-        let ours = signatures.lines().find_map(|line| {
-            let (name, signature) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
-            let signature = BASE64_STANDARD.decode(signature).ok()?;
-            (name == checkpoint.origin && signature.starts_with(&id)).then_some(signature)
-        });
+        let (text, _) = parts(note).ok_or(NoteError::Malformed)?;
+        let checkpoint = Checkpoint::parse(text).ok_or(NoteError::Malformed)?;
+        self.open_text(note)?;
+        Ok(checkpoint)
+    }
+
+    /// The text of a note that this key signed under the name in its first line.
+    pub(crate) fn open_text<'n>(&self, note: &'n str) -> Result<&'n str, NoteError> {
+        let (text, signatures) = parts(note).ok_or(NoteError::Malformed)?;
+        let name = text.lines().next().unwrap_or_default();
+        let id = self.id(name);
+        let ours = signatures_of(signatures, name).find(|signature| signature.starts_with(&id));
         let signature = ours.ok_or(NoteError::OtherKey)?;
         let signature = signature.get(id.len()..).unwrap_or_default();
         let key = UnparsedPublicKey::new(&ED25519, self.bytes);
         key.verify(text.as_bytes(), signature).map_err(|_| NoteError::WrongSignature)?;
-        Ok(checkpoint)
+        Ok(text)
     }
+}
+
+/// The text of a note, and the lines after it.
+pub(crate) fn parts(note: &str) -> Option<(&str, &str)> {
+    let (text, signatures) = note.split_at_checked(note.rfind("\n\n")? + 1)?;
+    Some((text, signatures.get(1..)?))
+}
+
+/// What stands in the signature lines of a name.
+pub(crate) fn signatures_of<'n>(lines: &'n str, name: &'n str) -> impl Iterator<Item = Vec<u8>> + 'n {
+    lines.lines().filter_map(move |line| {
+        let (signer, signature) = line.strip_prefix("\u{2014} ")?.split_once(' ')?;
+        BASE64_STANDARD.decode(signature).ok().filter(|_| signer == name)
+    })
+}
+
+pub(crate) fn signature_line(name: &str, signature: &[u8]) -> String {
+    format!("\u{2014} {name} {}\n", BASE64_STANDARD.encode(signature))
 }
 
 impl Checkpoint {
@@ -156,7 +181,7 @@ impl Checkpoint {
     }
 
     /// Lines after the third are of others, and signed all the same.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let mut lines = text.lines();
         let origin = lines.next().filter(|origin| !origin.is_empty())?.to_owned();
         let size = lines.next()?;

@@ -16,6 +16,7 @@ use crate::leaves::Leaves;
 use crate::note::{Checkpoint, NoteError, PublicKey};
 use crate::row::Row;
 use crate::shared::Shared;
+use crate::succession::{self, Keys};
 use crate::tree::{self, Edge, Hash, Inclusion, Nodes, Subtree, TILE, leaf};
 use crate::view::View;
 
@@ -77,7 +78,8 @@ pub(crate) fn prove(shared: &Shared, row: &Row) -> Result<Option<String>, QueryE
     let inclusion = Inclusion::make(row.seq, signed.size, &stored)?;
     let path: String = inclusion.path.iter().map(|hash| BASE64_STANDARD.encode(hash) + "\n").collect();
     let entry = BASE64_STANDARD.encode(row.bytes());
-    Ok(Some(format!("{HEAD}\nextra {entry}\nindex {}\n{path}\n{}", row.seq, signed.note)))
+    let keys = succession::carried(shared.store, &succession::all(db)?);
+    Ok(Some(format!("{HEAD}\nextra {entry}\nindex {}\n{path}\n{}{keys}", row.seq, signed.note)))
 }
 
 fn subtrees(db: &DB, log: Log) -> Result<Vec<Subtree>, rocksdb::Error> {
@@ -86,7 +88,7 @@ fn subtrees(db: &DB, log: Log) -> Result<Vec<Subtree>, rocksdb::Error> {
     Ok(subtrees)
 }
 
-/// What a file proves, to whoever has the key.
+/// What a file proves, to whoever has the key, or one before it.
 ///
 /// # Errors
 /// When it proves nothing.
@@ -100,7 +102,9 @@ pub fn check(file: &str, key: &PublicKey) -> Result<Proven, NotProven> {
     let entry = BASE64_STANDARD.decode(extra).map_err(|_| NotProven::Malformed)?;
     let hash = |line: &str| BASE64_STANDARD.decode(line).ok()?.try_into().ok();
     let path = lines.map(hash).collect::<Option<Vec<Hash>>>().ok_or(NotProven::Malformed)?;
-    let checkpoint = key.open(note)?;
+    let name = note.lines().next().and_then(|origin| origin.rsplit_once('/')).map_or("", |(name, _)| name);
+    let keys = Keys::follow(key, name, &succession::carried_by(note, name));
+    let checkpoint = keys.open(note)?.ok_or(NoteError::OtherKey)?;
     let root = Inclusion { path }.root(seq, checkpoint.size, leaf(&entry));
     let is_there = root == Some(checkpoint.root);
     if is_there { Ok(Proven { checkpoint, seq, entry }) } else { Err(NotProven::OtherLog) }

@@ -22,6 +22,7 @@ use crate::piece::Pieces;
 use crate::recent::Recent;
 use crate::request_ids::RequestIds;
 use crate::retention::Keep;
+use crate::room::Room;
 use crate::stats::Counters;
 use crate::timeline::Timeline;
 
@@ -72,6 +73,7 @@ pub(crate) struct Shared {
     /// Held by whoever moves the oldest rows: into a segment, or away. Taken before the database.
     pub(crate) moving: Mutex<()>,
     pub(crate) losses: Losses,
+    pub(crate) room: Room,
     /// Values that were not in the closed list of their field.
     pub(crate) stray_words: AtomicU64,
     /// Microseconds since 1970, as whoever tends the store last said.
@@ -115,6 +117,7 @@ impl Shared {
             pruning: Mutex::default(),
             moving: Mutex::default(),
             losses: Losses::default(),
+            room: Room::default(),
             stray_words: AtomicU64::new(0),
             now: AtomicI64::new(i64::MIN),
             failure: Mutex::new(None),

@@ -14,7 +14,7 @@ use sample::{access, audit, options, request};
 use tempfile::TempDir;
 use vestibule_logstore::note::{PublicKey, Signer};
 use vestibule_logstore::prove::{self, NotProven};
-use vestibule_logstore::verify::{self, Finding, Kind, LogReport, Progress, Report};
+use vestibule_logstore::verify::{self, Finding, Kind, LogReport, Place, Progress, Report};
 use vestibule_logstore::{Entry, Keep, Log, Store};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -95,7 +95,7 @@ fn copy(of: &Path) -> TempDir {
 }
 
 fn report(dir: &Path, key: &PublicKey) -> Report {
-    verify::folder(dir, key, &[], 2, &Progress::default()).unwrap()
+    verify::folder(dir, key, None, 2, &Progress::default()).unwrap()
 }
 
 fn log(report: &Report, log: Log) -> &LogReport {
@@ -154,7 +154,7 @@ fn what_nobody_touched_is_valid_and_whole() {
     // The same of a store that is open, while it goes on.
     let store = Store::open(dir.path(), options()).unwrap();
     append(&store, REQUESTS, REQUESTS + 10);
-    let open = verify::store(&store, &key(), &[], 1, &Progress::default()).unwrap();
+    let open = verify::store(&store, &key(), None, 1, &Progress::default()).unwrap();
     assert!(open.is_valid(), "{open:?}");
     assert_eq!((log(&open, Log::Requests).end, log(&open, Log::Requests).signed), (REQUESTS + 10, REQUESTS));
     assert_eq!(log(&open, Log::Audit).root, log(&report, Log::Audit).root);
@@ -263,7 +263,7 @@ fn entries_of_before_a_time_can_be_taken_as_they_were_hashed() {
     let middle = time(0) + Duration::from_micros(2 * ROWS);
     let since = |since| {
         let extent = verify::Extent { threads: 1, since };
-        verify::folder(copy.path(), &self::key(), &[], extent, &Progress::default()).unwrap()
+        verify::folder(copy.path(), &self::key(), None, extent, &Progress::default()).unwrap()
     };
     let (whole, late) = (since(None), since(Some(middle)));
     assert!(!whole.is_valid() && late.is_valid(), "{is_first} {late:?}");
@@ -277,6 +277,36 @@ fn entries_of_before_a_time_can_be_taken_as_they_were_hashed() {
     db.put_cf(&cf(&db, "tree"), key, value).unwrap();
     drop(db);
     assert!(!since(Some(middle)).is_valid());
+}
+
+#[test]
+fn a_scrub_reads_segment_after_segment_and_goes_on_after_a_restart() {
+    let dir = written();
+    let copy = copy(dir.path());
+    let db = open(copy.path());
+    let is_second = |key: &[u8]| key[1..9] == ROWS.to_be_bytes();
+    let parts = all(&db, "seg", Log::Requests).into_iter().filter(|(key, _)| is_second(key));
+    let (key, mut value) = parts.max_by_key(|(_, value)| value.len()).unwrap();
+    value[9] ^= 1;
+    db.put_cf(&cf(&db, "seg"), key, value).unwrap();
+    drop(db);
+
+    let store = Store::open(copy.path(), options()).unwrap();
+    assert_eq!(verify::scrubbed(&store).unwrap(), Place::START);
+    // The access log has no segment.
+    let first = verify::scrub(&store, Place::START).unwrap().unwrap();
+    assert_eq!((first.log, first.first, first.last, first.findings.len()), (Log::Requests, 0, ROWS - 1, 0));
+    let next = Place { log: first.log, seq: first.last + 1 };
+    verify::set_scrubbed(&store, next).unwrap();
+    store.close().unwrap();
+
+    let store = Store::open(copy.path(), options()).unwrap();
+    let place = verify::scrubbed(&store).unwrap();
+    assert_eq!(place, next);
+    let second = verify::scrub(&store, place).unwrap().unwrap();
+    let unreadable = Finding { first: ROWS, last: 2 * ROWS - 1, kind: Kind::Unreadable };
+    assert_eq!((second.first, second.findings.as_slice()), (ROWS, [unreadable].as_slice()));
+    assert_eq!(verify::scrub(&store, Place { log: Log::Requests, seq: 2 * ROWS }).unwrap(), None);
 }
 
 #[test]
@@ -332,7 +362,7 @@ fn two_hundred_changes_of_a_byte_are_all_found() {
             db.put_cf(&cf(&db, column), key, value).unwrap();
         };
         write(&changed);
-        let found = verify::folder(copy.path(), &self::key(), &[], 2, &Progress::default());
+        let found = verify::folder(copy.path(), &self::key(), None, 2, &Progress::default());
         assert!(!found.is_ok_and(|report| report.is_valid()), "round {round}: byte {at} of {key:?} in {column}");
         write(value);
     }
@@ -349,7 +379,7 @@ fn what_was_removed_by_the_rules_leaves_a_tree_that_still_verifies() {
     for (until, first) in [(ROWS + 5, ROWS), (2 * ROWS + 300, 2 * ROWS + 300)] {
         store.set_keep([Keep::default(), Keep { age: age(until), bytes: None }, Keep::default()]);
         store.prune(now).unwrap();
-        let report = verify::store(&store, &key(), &[], 2, &Progress::default()).unwrap();
+        let report = verify::store(&store, &key(), None, 2, &Progress::default()).unwrap();
         assert!(report.is_valid(), "{report:?}");
         let requests = log(&report, Log::Requests);
         assert_eq!((requests.first, requests.end, requests.signed), (first, REQUESTS, REQUESTS));
@@ -370,10 +400,10 @@ fn an_anchor_tells_of_a_tail_that_was_cut_with_its_heads() {
     let next = store.anchor(&signer(), time(301), "entries").unwrap().unwrap();
     assert_eq!((anchor.number, next.number, store.anchors(1).unwrap()), (0, 1, vec![next.clone()]));
     store.close().unwrap();
-    let uuid = verify::known(dir.path()).unwrap().0;
+    let uuid = verify::known(dir.path()).unwrap().store;
     let texts = [anchor, next].map(|kept| (kept.number.to_string(), kept.text));
-    let anchors = vestibule_logstore::anchor::check(&texts, uuid, &key()).unwrap();
-    let report = |dir: &Path| verify::folder(dir, &key(), &anchors, 2, &Progress::default()).unwrap();
+    let anchors = vestibule_logstore::anchor::check(&texts, uuid, &key(), &[]).unwrap();
+    let report = |dir: &Path| verify::folder(dir, &key(), Some(&anchors), 2, &Progress::default()).unwrap();
     assert!(report(dir.path()).is_valid(), "{:?}", report(dir.path()));
 
     // The last rows and every head over them: a log that ended earlier.

@@ -18,6 +18,7 @@ mod attempt;
 mod audit;
 mod back_channel;
 mod backup;
+mod believed;
 mod certificates;
 mod classify;
 pub mod cli;
@@ -59,6 +60,7 @@ mod return_path;
 #[cfg(test)]
 mod rig;
 mod routes;
+mod scrub;
 mod server;
 mod signing;
 mod state;

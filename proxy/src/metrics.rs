@@ -23,7 +23,7 @@ use vestibule_auth::{Method, Reason};
 pub(crate) use self::held::Held;
 use self::labels::{
     AttemptLabels, CauseLabels, CircuitLabels, DenialLabels, HookLabels, KindLabels, LimitLabels, ReasonLabels,
-    RequestLabels, ResultLabels,
+    RequestLabels, ResultLabels, TaskLabels,
 };
 
 /// Of every name on the page.
@@ -61,6 +61,7 @@ pub(crate) struct Metrics {
     alerts: Family<ResultLabels, Counter>,
     hook_calls: Family<HookLabels, Counter>,
     lasting: lasting::LastingRequests,
+    task_panics: Family<TaskLabels, Counter>,
 }
 
 /// A circuit's counters of what its upstream answered, by class of status, so that the commonest requests need not look
@@ -117,6 +118,7 @@ impl Metrics {
             alerts: Family::default(),
             hook_calls: Family::default(),
             lasting: lasting::LastingRequests::default(),
+            task_panics: Family::default(),
         };
         metrics.reload_successful.set(1);
         metrics.register();
@@ -234,6 +236,17 @@ impl Metrics {
         self.hook_calls.get_or_create(&HookLabels { hook: hook.clone(), result }).inc();
     }
 
+    /// A task of the housekeeping broke off; one of [`crate::housekeeping::TASKS`].
+    pub(crate) fn task_panicked(&self, task: &'static str) {
+        self.task_panics.get_or_create(&TaskLabels { task }).inc();
+    }
+
+    /// How often that happened.
+    #[cfg(test)]
+    pub(crate) fn panics_of(&self, task: &'static str) -> u64 {
+        self.task_panics.get_or_create(&TaskLabels { task }).get()
+    }
+
     /// How the last reload went.
     pub(crate) fn reloaded(&self, successful: bool) {
         self.reload_successful.set(i64::from(successful));
@@ -275,6 +288,7 @@ impl Metrics {
         add(to, "config_last_reload_successful", "1 while the last reload was good", &self.reload_successful);
         add(to, "mails", "Messages to people", &self.mails);
         add(to, "alerts", "Alerts, for each of their receivers", &self.alerts);
+        add(to, "housekeeping_panics", "Tasks that broke off and began anew", &self.task_panics);
         add(to, "hook_calls", "Questions to hooks", &self.hook_calls);
         self.lasting.register(to);
     }

@@ -25,6 +25,8 @@ use crate::exceeded::Exceeded;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
+use crate::scrub::Scrub;
+use crate::signing::Signing;
 use crate::state::{Live, State};
 
 /// A state and what it stands on.
@@ -81,7 +83,7 @@ impl Rig {
             metrics: Metrics::new(),
             request_ids: store.request_ids(),
             store,
-            signer: Signer::from_seed(&[7; 32]).unwrap(),
+            signer: Signing::of(Signer::from_seed(&[7; 32]).unwrap(), folder.path()),
             anchoring: Anchoring::default(),
             clock: clock.clone(),
             data_dir: folder.path().to_owned(),
@@ -94,6 +96,7 @@ impl Rig {
             lasting: Arc::default(),
             mailer: Mailer::default(),
             alerts: Alerts::default(),
+            scrub: Scrub::default(),
             network: Arc::new(Network::default()),
             serving: true.into(),
             stopping: watch::Sender::new(false),

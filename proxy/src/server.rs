@@ -33,7 +33,8 @@ use crate::lines;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::reload::{self, Reloads};
-use crate::signing;
+use crate::scrub::{self, Scrub};
+use crate::signing::Signing;
 use crate::state::{Live, State};
 
 /// Entries that wait for the log's writer, per lane, and their bytes; one more is dropped and counted, or waited for.
@@ -63,21 +64,26 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
     let state = Arc::new(open(settings, config_path, clock)?);
     state.certificates.refresh(&state.live);
 
-    let key = state.signer.public_key().print(&checkpoint::name(state.store.uuid()));
+    let key = state.signer.read().public_key().print(&checkpoint::name(state.store.uuid()));
     tracing::info!(key, "heads of the logs are signed; keep this key elsewhere, for vestibule verify --key");
     let lines = lines::start(state.clone()).context("starting the lines of entries")?;
+    let scrubbing = scrub::start(state.clone()).context("starting the scrub of the logs")?;
     note(&state, "system.start")?;
     let admin = admin::start(state.clone(), admin_listener).context("starting the admin port")?;
+    if let Err(error) = alerts::take_up(&state) {
+        tracing::warn!(error = format!("{error:#}"), "alerts that waited cannot be taken up");
+    }
     reload::start(state.clone()).context("watching the configuration")?;
     run(&state, listeners)?;
 
+    scrubbing.finish();
     state.exceeded.flush_all(&state.store);
     state.flood.flush(&state, true);
-    alerts::give_up(&state);
+    alerts::park(&state);
     let noted = note(&state, "system.stop");
     admin.stop();
     lines.finish();
-    let signed = state.store.sign(&state.signer, state.clock.now()).context("signing the logs");
+    let signed = state.store.sign(&state.signer.read(), state.clock.now()).context("signing the logs");
     send_last_heads(&state);
     let logs = state.store.close().context("closing the logs");
     let sessions = state.auth.close().context("closing the state database");
@@ -108,7 +114,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
     made.with_context(|| format!("data folder {data_dir:?} cannot be made"))?;
     backup::look_after(&data_dir)?;
     let store = open_logs(&data_dir, settings.logs.sync)?;
-    store.set_keep(housekeeping::keep(&settings.logs));
+    housekeeping::keep_as(&store, &settings.logs);
     let network = Arc::new(Network::default());
     let auth = Auth::open(&data_dir, clock.clone(), network.clone())?;
     let live = Live::new(settings, &auth, None, clock.now());
@@ -132,9 +138,10 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
         lasting: Arc::default(),
         mailer: Mailer::default(),
         alerts: Alerts::default(),
+        scrub: Scrub::default(),
         network,
         request_ids: store.request_ids(),
-        signer: signing::load_or_make(&data_dir)?,
+        signer: Signing::open(&data_dir, &store)?,
         anchoring: Anchoring::default(),
         store,
         clock,

@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use vestibule_auth::sso::BackChannel;
 use vestibule_auth::{Auth, Clock, Policy};
 use vestibule_config::Settings;
-use vestibule_logstore::note::Signer;
 use vestibule_logstore::{RequestIds, Store};
 
 use crate::alerts::Alerts;
@@ -22,6 +21,8 @@ use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
 use crate::routes::Routes;
+use crate::scrub::Scrub;
+use crate::signing::Signing;
 use crate::tunnel::Lasting;
 
 /// Lives as long as the process.
@@ -33,7 +34,7 @@ pub(crate) struct State {
     /// The three logs.
     pub(crate) store: Store,
     /// Signs their heads.
-    pub(crate) signer: Signer,
+    pub(crate) signer: Signing,
     /// How sending them elsewhere goes; `Anchoring::default()`.
     pub(crate) anchoring: Anchoring,
     /// What handshakes are answered with; `Arc::default()`, and `refresh` once a configuration is in force.
@@ -58,6 +59,8 @@ pub(crate) struct State {
     pub(crate) mailer: Mailer,
     /// What somebody outside is told of; `Alerts::default()`, sent by [`crate::alerts::run`].
     pub(crate) alerts: Alerts,
+    /// The slow look at what is stored; `Scrub::default()`, kept going by [`crate::scrub::start`].
+    pub(crate) scrub: Scrub,
     /// The way to others.
     pub(crate) network: Arc<dyn BackChannel>,
     /// Names of requests.

@@ -51,13 +51,16 @@ pub struct Setup {
     admin: String,
     /// Of each listener beside the plain one: what stands beside its address.
     listeners: Vec<String>,
+    /// Variables of the program's environment.
+    environment: Vec<(String, String)>,
 }
 
 impl Setup {
     /// TOML of everything but `[server]`, `[geo]` and `[admin]`, which the harness writes.
     pub fn new(body: &str) -> Self {
         let server = "trusted_proxies = [\"127.0.0.1\"]\nshutdown_grace = \"10s\"".to_owned();
-        Self { server, body: body.to_owned(), data_dir: None, admin: String::new(), listeners: Vec::new() }
+        let (data_dir, admin, listeners, environment) = (None, String::new(), Vec::new(), Vec::new());
+        Self { server, body: body.to_owned(), data_dir, admin, listeners, environment }
     }
 
     /// Other lines for `[server]` than a trusted loopback and a grace of ten seconds.
@@ -78,6 +81,13 @@ impl Setup {
     #[must_use]
     pub fn admin_tls(mut self, pair: &Pair) -> Self {
         self.admin = format!("tls = {{ cert = {:?}, key = {{ file = {:?} }} }}", pair.cert, pair.key);
+        self
+    }
+
+    /// A variable of the program's environment.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.to_owned(), value.to_owned()));
         self
     }
 
@@ -276,6 +286,7 @@ impl Gateway {
         let output = fs::OpenOptions::new().create(true).append(true).open(self.folder().join("output")).unwrap();
         let child = command(&["run", "-c"])
             .arg(self.config())
+            .envs(self.setup.environment.iter().cloned())
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())
             .stderr(output)

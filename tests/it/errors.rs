@@ -242,7 +242,8 @@ fn mounted_small_and_full_the_log_lets_nobody_in_until_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let mount = Tmpfs::mount(folder.path(), "size=48m");
     let upstream = Upstream::start();
-    let mut gateway = Setup::new(&plan(&upstream)).data_dir(&folder.path().join("data")).start();
+    let body = plan(&upstream) + NO_MARKS;
+    let mut gateway = Setup::new(&body).data_dir(&folder.path().join("data")).start();
     let sign_in =
         |gateway: &Gateway| gateway.sign_in("mem.localhost", &[("email", MAYA), ("password", PASSWORD)]).send();
     let session = sign_in(&gateway).session().unwrap();
@@ -278,13 +279,102 @@ fn mounted_small_and_full_the_log_lets_nobody_in_until_there_is_room() {
     drop(mount);
 }
 
+/// No mark of the disk, and no ballast: what is full is full.
+const NO_MARKS: &str = "[logs.disk]\nlow = \"off\"\nhard = \"off\"\nballast = \"off\"\n";
+
+#[test]
+#[ignore = "needs root to mount a small tmpfs"]
+fn mounted_small_the_marks_of_a_disk_are_told_and_passed_and_left_without_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let mount = Tmpfs::mount(folder.path(), "size=96m");
+    let (upstream, receiver) = (Upstream::start(), Upstream::start());
+    let secret = folder.path().join("secret");
+    std::fs::write(&secret, "only for tests of alerts").unwrap();
+    let marks = format!(
+        "[logs.disk]\nlow = \"40MiB\"\nhard = \"20MiB\"\nballast = \"4MiB\"\n\
+         [alerts.ops]\nurl = \"{}/told\"\nsecret = {{ file = {secret:?} }}\non = [\"disk\"]\n",
+        receiver.url()
+    );
+    let data = folder.path().join("data");
+    let mut gateway = Setup::new(&(plan(&upstream) + &marks)).data_dir(&data).start();
+    let visit = |gateway: &Gateway, path: &str| gateway.get("pub.localhost", path).send().status;
+    let sign_in =
+        |gateway: &Gateway| gateway.sign_in("mem.localhost", &[("email", MAYA), ("password", PASSWORD)]).send().status;
+    let metric = |gateway: &Gateway, name: &str| gateway.metric(name, &[]) as u64;
+    let mark = |gateway: &Gateway, mark: u64| {
+        until(Duration::from_secs(20), "the mark", || {
+            (metric(gateway, "vestibule_log_disk_mark") == mark).then_some(())
+        });
+    };
+    let told = |word: &str| {
+        until(Duration::from_secs(10), "an alert", || {
+            let is_told = receiver.count() > 0 && String::from_utf8_lossy(&receiver.last().body).contains(word);
+            is_told.then_some(())
+        });
+    };
+    let dropped = |gateway: &Gateway| gateway.metric("vestibule_log_dropped_total", &["requests"]) as u64;
+    assert_eq!(metric(&gateway, "vestibule_log_ballast_bytes"), 4 << 20);
+    let filler = folder.path().join("filler");
+    let leave = |bytes: u64| {
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(&filler).unwrap();
+        let free = free(folder.path());
+        let mut file = std::io::BufWriter::new(file);
+        std::io::copy(&mut std::io::repeat(1).take(free.saturating_sub(bytes)), &mut file).unwrap();
+    };
+
+    leave(30 << 20);
+    mark(&gateway, 1);
+    told("\"mark\":\"low\"");
+    assert_eq!((visit(&gateway, "/low"), sign_in(&gateway)), (200, 303));
+    gateway.logs_when("requests", "path=/low", 1);
+    assert_eq!(dropped(&gateway), 0);
+
+    leave(12 << 20);
+    mark(&gateway, 2);
+    told("\"mark\":\"hard\"");
+    assert_eq!(gateway.admin("/api/v1/status").json()["store"]["disk"]["mark"], "hard");
+    assert_eq!((visit(&gateway, "/hard"), sign_in(&gateway)), (200, 303), "attempts go on");
+    gateway.logs_when("access", "status=success", 2);
+    let gap = gateway.logs_when("audit", "action=log.gap", 1).remove(0);
+    assert_eq!((&gap["details"]["cause"], &gap["details"]["log"]), (&"no_room".into(), &"requests".into()));
+    assert!(dropped(&gateway) > 0);
+    assert!(gateway.logs("requests", "path=/hard").is_empty());
+    assert_eq!(gateway.admin_request("GET", "/readyz").send().status, 200);
+
+    fill(&folder.path().join("rest"));
+    until(Duration::from_secs(20), "the ballast to give way", || {
+        sign_in(&gateway);
+        (metric(&gateway, "vestibule_log_ballast_bytes") == 0).then_some(())
+    });
+    until(Duration::from_secs(20), "a sign-in in the room that it left", || (sign_in(&gateway) == 303).then_some(()));
+
+    for file in ["rest", "filler"] {
+        std::fs::remove_file(folder.path().join(file)).unwrap();
+    }
+    mark(&gateway, 0);
+    assert_eq!((visit(&gateway, "/again"), sign_in(&gateway)), (200, 303));
+    gateway.logs_when("requests", "path=/again", 1);
+    assert_eq!(metric(&gateway, "vestibule_log_ballast_bytes"), 4 << 20);
+    gateway.stop();
+    drop(mount);
+}
+
+/// Bytes of the disk under a folder that may be written.
+fn free(folder: &std::path::Path) -> u64 {
+    let output = Command::new("stat").args(["-f", "-c", "%a %S"]).arg(folder).output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let numbers: Vec<u64> = text.split_whitespace().map(|number| number.parse().unwrap()).collect();
+    numbers[0] * numbers[1]
+}
+
 #[test]
 #[ignore = "needs root to mount a small tmpfs"]
 fn mounted_small_and_full_what_the_queue_cannot_hold_is_counted_and_marked() {
     let folder = tempfile::tempdir().unwrap();
     let mount = Tmpfs::mount(folder.path(), "size=256m");
     let upstream = Upstream::start();
-    let mut gateway = Setup::new(&plan(&upstream)).data_dir(&folder.path().join("data")).start();
+    let body = plan(&upstream) + NO_MARKS;
+    let mut gateway = Setup::new(&body).data_dir(&folder.path().join("data")).start();
     // Four fields of 2 KiB: some eight thousand of these entries are as many bytes as wait for the disk.
     let long = "x".repeat(2000);
     let mut sent = 0;

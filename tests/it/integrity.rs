@@ -153,6 +153,78 @@ fn heads_go_to_a_folder_and_tell_of_what_was_cut() {
 }
 
 #[test]
+fn a_new_key_takes_the_place_of_the_old_one_and_the_first_one_is_enough() {
+    let anchors = tempfile::tempdir().unwrap();
+    let mut house = House::with(&format!("[logs.anchors]\nto = [\"file://{}\"]", anchors.path().display()));
+    let known = |house: &House| house.gateway.admin("/api/v1/integrity").json();
+    let first = known(&house)["key"].as_str().unwrap().to_owned();
+    let file = house.gateway.data_dir().join("checkpoint.key");
+    let private = std::fs::read(&file).unwrap();
+    house.get("pub.localhost", "/before").send();
+    house.gateway.logs_when("requests", "", 1);
+
+    let changed = run(&house, &["anchor", "rotate"]);
+    let second = text(&changed.stdout).trim().to_owned();
+    assert_eq!(changed.status.code(), Some(0), "{}", text(&changed.stderr));
+    assert_ne!(second, first);
+    assert_eq!(
+        (&known(&house)["key"], known(&house)["successions"].as_array().unwrap().len()),
+        (&second.as_str().into(), 1)
+    );
+    let entry = house.gateway.logs("audit", "action=secret.rotate&resource=checkpoint_key").remove(0);
+    assert_eq!((&entry["details"]["succession"], &entry["http_status"]), (&1.into(), &201.into()));
+    assert_eq!(entry["details"]["key"], second.as_str());
+    // The private half of the old one is in no file any more.
+    let seed = text(&private);
+    assert!(std::fs::read(&file).unwrap() != private && holding(&house.gateway.data_dir(), &seed).is_empty());
+    assert!(!house.gateway.data_dir().join("checkpoint.next").exists());
+
+    // Whoever asks for a head gets one of the new key, whether the log has grown or not.
+    for log in ["access", "requests", "audit"] {
+        let own = known(&house)["logs"][log]["key"].as_str().unwrap().to_owned();
+        let id = own.split('+').nth(1).unwrap().to_owned();
+        let head = house.gateway.admin(&format!("/api/v1/integrity/checkpoint?log={log}")).text();
+        let signature = head.lines().last().unwrap().rsplit(' ').next().unwrap().to_owned();
+        use base64::Engine as _;
+        let signature = base64::prelude::BASE64_STANDARD.decode(signature).unwrap();
+        let hex: String = signature[..4].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, id, "{log}: {head}");
+    }
+
+    house.gateway.kill();
+    house.gateway.launch();
+    assert_eq!(known(&house)["key"], second.as_str());
+    house.get("pub.localhost", "/after").send();
+    let after = house.gateway.logs_when("requests", "path=/after", 1).remove(0);
+    let proof = anchors.path().join("entry.tlog-proof");
+    let proof = proof.to_str().unwrap();
+    assert_eq!(run(&house, &["prove", after["id"].as_str().unwrap(), "--to", proof]).status.code(), Some(0));
+    assert_eq!(run(&house, &["anchor", "now"]).status.code(), Some(0));
+    let listed = text(&run(&house, &["anchor", "list"]).stdout);
+    assert!(listed.contains(" key ") && listed.contains(" asked "), "{listed}");
+    let backup = anchors.path().join("backup");
+    let backup = backup.to_str().unwrap().to_owned();
+    assert_eq!(run(&house, &["backup", "create", &backup]).status.code(), Some(0));
+    let at = anchors.path().to_str().unwrap().to_owned();
+    for kept in [&first, &second] {
+        for arguments in [&["verify"][..], &["verify", "--proof", proof], &["verify", "--data", &backup]] {
+            let verified = run(&house, &[arguments, &["--key", kept]].concat());
+            assert_eq!(verified.status.code(), Some(0), "{arguments:?} {kept}: {}", text(&verified.stderr));
+        }
+    }
+    house.gateway.stop();
+    let verified = run(&house, &["verify", "--key", &first, "--anchors", &at]);
+    assert_eq!(verified.status.code(), Some(0), "{}{}", text(&verified.stdout), text(&verified.stderr));
+    // The anchors alone do not lead from the first key to the second when the one between them is gone.
+    let mut files: Vec<PathBuf> = std::fs::read_dir(anchors.path()).unwrap().map(|file| file.unwrap().path()).collect();
+    files.retain(|file| std::fs::read_to_string(file).is_ok_and(|text| text.contains("\"cause\": \"key\"")));
+    assert_eq!(files.len(), 1);
+    std::fs::remove_file(&files[0]).unwrap();
+    let gap = run(&house, &["verify", "--key", &first, "--anchors", &at]);
+    assert_eq!((gap.status.code(), text(&gap.stderr).contains("is missing")), (Some(5), true), "{}", text(&gap.stderr));
+}
+
+#[test]
 fn one_entry_is_proven_by_a_small_file() {
     let house = busy();
     let key = house.gateway.admin("/api/v1/integrity").json()["key"].as_str().unwrap().to_owned();

@@ -28,6 +28,8 @@ mod certificates;
 mod chromium;
 // The command line.
 mod cli;
+// The machine's clock set forward and back.
+mod clocks;
 // Codes by e-mail.
 mod code;
 // Browsers' questions before requests of other sites' pages.

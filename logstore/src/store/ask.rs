@@ -79,6 +79,17 @@ impl Store {
         self.handle.shared.contents(log).read().timeline.end()
     }
 
+    /// The latest time of any entry that is kept; none while there are none.
+    pub fn latest(&self) -> Option<Timestamp> {
+        let of = |log: Log| {
+            let contents = self.handle.shared.contents(log).read();
+            let sealed = contents.pieces.iter().map(|piece| piece.times.1).max();
+            sealed.max(contents.timeline.times_from(0).map(|(_, last)| last))
+        };
+        let latest = Log::ALL.into_iter().filter_map(of).max()?;
+        Timestamp::from_microsecond(latest).ok()
+    }
+
     /// Changes whenever entries became readable. The value is their number since the start, all logs together.
     pub fn watch(&self) -> watch::Receiver<u64> {
         self.handle.shared.news.subscribe()

@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use super::Store;
 use crate::entry::Log;
+use crate::room::{BALLAST, Disk};
 use crate::{Figures, Quarantined};
 
 impl Store {
@@ -32,6 +33,11 @@ impl Store {
         (self.handle.shared.decisions.len() + self.handle.shared.requests.len()) as u64
     }
 
+    /// The disk that the store is on, as it was within the last five seconds.
+    pub fn disk(&self) -> Disk {
+        self.handle.shared.room.disk()
+    }
+
     /// Numbers for the metrics page and the status. Reads the folder.
     pub fn figures(&self) -> Figures {
         let shared = &self.handle.shared;
@@ -45,13 +51,15 @@ impl Store {
             quarantined: self.quarantined().len() as u64,
             dropped: Log::ALL.map(|log| (log.name(), shared.losses.total(log))),
             bytes: bytes_in(&shared.dir),
+            disk: shared.room.disk(),
             stray_words: shared.stray_words.load(Ordering::Relaxed),
         }
     }
 }
 
-/// Bytes of the files of the folder; a file that vanishes meanwhile counts nothing.
+/// Bytes of the files of the folder but for the ballast; a file that vanishes meanwhile counts nothing.
 fn bytes_in(dir: &Path) -> u64 {
     let files = std::fs::read_dir(dir).into_iter().flatten().flatten();
+    let files = files.filter(|file| file.file_name() != BALLAST);
     files.filter_map(|file| file.metadata().ok()).map(|file| file.len()).sum()
 }

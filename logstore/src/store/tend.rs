@@ -5,15 +5,48 @@ use std::sync::atomic::Ordering;
 use jiff::Timestamp;
 
 use super::Store;
+use crate::column::Column;
+use crate::database::{column, stored_number};
 use crate::entry::Entry;
 use crate::erase::{self, Erased};
 use crate::error::Error;
 use crate::retention::{self, Keep};
+use crate::room::Marks;
+
+/// In the database: the time that may be relied on.
+const BELIEVED: &[u8] = b"believed";
 
 impl Store {
     /// How long each log is kept from now on, by the order of [`crate::Log::ALL`]. Until the first call everything is.
     pub fn set_keep(&self, keep: [Keep; 3]) {
         *self.handle.shared.keep.lock() = keep;
+    }
+
+    /// How much of the disk is to stay free from now on. Until the first call nothing is looked at.
+    pub fn set_marks(&self, marks: Marks) {
+        let shared = &self.handle.shared;
+        shared.room.set(marks, &shared.dir);
+    }
+
+    /// The time by which entries were last removed, as [`Self::set_believed`] was told.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn believed(&self) -> Result<Option<Timestamp>, Error> {
+        let slot = self.handle.shared.db.read();
+        let Some(db) = slot.as_ref() else { return Ok(None) };
+        let stored = stored_number(db, BELIEVED)?;
+        Ok(stored.and_then(|micros| Timestamp::from_microsecond(micros.cast_signed()).ok()))
+    }
+
+    /// Remembers a time that may be relied on. Not synced: after a crash of the machine it is a little older.
+    ///
+    /// # Errors
+    /// When the disk refuses.
+    pub fn set_believed(&self, time: Timestamp) -> Result<(), Error> {
+        let slot = self.handle.shared.db.read();
+        let Some(db) = slot.as_ref() else { return Ok(()) };
+        Ok(db.put_cf(&column(db, Column::Meta), BELIEVED, time.as_microsecond().to_be_bytes())?)
     }
 
     /// Removes entries that need not be kept any more. Blocks; to be called at the start and every minute. A call

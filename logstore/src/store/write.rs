@@ -53,7 +53,9 @@ impl Store {
         self.check_words(entry);
         let bytes = entry.encode();
         let item = item(entry, &bytes, None);
-        if let Err(item) = wait_for_room(shared, item, APPEND_ROOM, |item| self.push(item)).await {
+        let is_hopeless = item.log == Log::Requests && shared.room.is_short();
+        let longest = if is_hopeless { Duration::ZERO } else { APPEND_ROOM };
+        if let Err(item) = wait_for_room(shared, item, longest, |item| self.push(item)).await {
             self.lose(&item);
         }
     }
@@ -121,6 +123,7 @@ impl Store {
         }
         let lane = shared.lane(item.log);
         match (item.log, &item.waiter) {
+            (Log::Requests, None) if shared.room.is_short() => return Err(item),
             (_, Some(_)) => {
                 lane.push(item)?;
                 shared.hurry();
@@ -142,6 +145,7 @@ impl Store {
         let cause = match (shared.closing(), shared.writable()) {
             (true, _) => Cause::Closed,
             (false, false) => Cause::WriteFailed,
+            (false, true) if item.log == Log::Requests && shared.room.is_short() => Cause::NoRoom,
             (false, true) => Cause::QueueFull,
         };
         shared.losses.lose(item.log, item.time, cause);

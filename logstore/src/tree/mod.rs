@@ -10,5 +10,5 @@ pub use edge::Edge;
 pub(crate) use hash::sha256;
 pub use hash::{Hash, leaf, node};
 pub use proof::{Consistency, Inclusion, Nodes};
-pub(crate) use stored::{drop_before, each, load, put};
+pub(crate) use stored::{drop_before, each, load, of_place, put};
 pub(crate) use subtree::{Subtree, TILE, places};

@@ -49,6 +49,23 @@ pub(crate) fn each(db: &DB, log: Log, from: u64, mut see: impl FnMut(Subtree)) -
     stored.status()
 }
 
+/// The subtrees of a log that begin at a position.
+///
+/// # Errors
+/// When the disk refuses.
+pub(crate) fn of_place(db: &DB, log: Log, first: u64) -> Result<Vec<Subtree>, rocksdb::Error> {
+    let mut stored = db.raw_iterator_cf_opt(&column(db, Column::Tree), hot::bounds(log));
+    stored.seek(hot_key(log, first));
+    let mut found = Vec::new();
+    while let Some(subtree) = stored.item().and_then(|(key, value)| decode(log, key, value))
+        && subtree.first == first
+    {
+        found.push(subtree);
+        stored.next();
+    }
+    stored.status().map(|()| found)
+}
+
 /// The edge of the tree before a position, and what of it is not stored. `make` makes that: the subtrees from a position
 /// up to another, as far as it can.
 ///

@@ -6,6 +6,7 @@
 
 mod finding;
 mod piece;
+mod scrub;
 mod source;
 mod statement;
 mod walk;
@@ -17,13 +18,16 @@ use jiff::Timestamp;
 use uuid::Uuid;
 
 pub use self::finding::{Finding, Kind};
+pub use self::scrub::{Place, Scrubbed, scrub, scrubbed, set_scrubbed};
 use self::source::Source;
 use self::statement::Statements;
-use crate::anchor::Anchor;
+use crate::anchor::Chain;
+use crate::checkpoint;
 use crate::entry::Log;
 use crate::error::Error;
 use crate::note::PublicKey;
 use crate::store::Store;
+use crate::succession::{self, KeyFinding, Keys};
 use crate::tree::Hash;
 
 /// What was found in the logs.
@@ -33,6 +37,10 @@ pub struct Report {
     pub store: Uuid,
     /// By [`Log::index`].
     pub logs: Vec<LogReport>,
+    /// How often the key was changed.
+    pub successions: u64,
+    /// What is wrong with these changes; empty if nothing is.
+    pub keys: Vec<KeyFinding>,
 }
 
 /// What was found in one log.
@@ -87,7 +95,7 @@ pub struct Progress {
 impl Report {
     /// Whether nothing is wrong.
     pub fn is_valid(&self) -> bool {
-        self.logs.iter().all(|log| log.findings.is_empty())
+        self.keys.is_empty() && self.logs.iter().all(|log| log.findings.is_empty())
     }
 }
 
@@ -112,14 +120,14 @@ impl Progress {
 }
 
 /// Verifies the logs of an open store, also against heads in anchors that [`crate::anchor::check`]
-/// found sound. Blocks; the store works on meanwhile.
+/// found sound. `key` is the one that somebody kept; what it leads to is believed. Blocks; the store works on meanwhile.
 ///
 /// # Errors
 /// When the disk refuses, the store is closed or cannot be written any more, or the verification was stopped.
 pub fn store(
     store: &Store,
     key: &PublicKey,
-    anchors: &[Anchor],
+    anchors: Option<&Chain>,
     extent: impl Into<Extent>,
     progress: &Progress,
 ) -> Result<Report, Error> {
@@ -131,7 +139,9 @@ pub fn store(
     // The audit log comes last: it says what was done to the others before it is done.
     let extent = extent.into();
     let [access, requests, audit] = Log::ALL.map(|log| Source::of_store(shared, db, log, extent));
-    logs(&[access?.and(anchors), requests?.and(anchors), audit?.and(anchors)], shared.store, key, progress)
+    let sources = [access?.and(anchors), requests?.and(anchors), audit?.and(anchors)];
+    let signed = Signed { store: shared.store, key, successions: succession::all(db)?, anchors };
+    logs(&sources, &signed, progress)
 }
 
 /// Verifies the logs in a folder to which nothing is written: a copy, that of a server that is stopped, or as much of a
@@ -142,37 +152,62 @@ pub fn store(
 pub fn folder(
     dir: &Path,
     key: &PublicKey,
-    anchors: &[Anchor],
+    anchors: Option<&Chain>,
     extent: impl Into<Extent>,
     progress: &Progress,
 ) -> Result<Report, Error> {
     let opened = crate::database::open_to_read(dir)?;
     let extent = extent.into();
     let [access, requests, audit] = Log::ALL.map(|log| Source::of_folder(&opened, log, extent));
-    logs(&[access?.and(anchors), requests?.and(anchors), audit?.and(anchors)], opened.store, key, progress)
+    let sources = [access?.and(anchors), requests?.and(anchors), audit?.and(anchors)];
+    let signed = Signed { store: opened.store, key, successions: succession::all(&opened.db)?, anchors };
+    logs(&sources, &signed, progress)
+}
+
+/// By whom the heads are signed.
+struct Signed<'a> {
+    store: Uuid,
+    /// The key that somebody kept.
+    key: &'a PublicKey,
+    successions: Vec<String>,
+    anchors: Option<&'a Chain>,
 }
 
 /// What is gone from a log must be said in the audit log, which is one of them.
-fn logs(sources: &[Source<'_>; 3], store: Uuid, key: &PublicKey, progress: &Progress) -> Result<Report, Error> {
+fn logs(sources: &[Source<'_>; 3], signed: &Signed<'_>, progress: &Progress) -> Result<Report, Error> {
+    let keys = Keys::follow(signed.key, &checkpoint::name(signed.store), &signed.successions);
     let (mut reports, mut erased, mut statements) = (Vec::new(), Vec::new(), Statements::default());
     for source in sources {
-        let (report, told) = walk::log(source, store, key, progress)?;
+        let (report, told) = walk::log(source, &keys, progress)?;
         reports.push(report);
         erased.push(told.erased);
         // Of the last one, which is the audit log.
         statements = told.statements;
     }
     reports.iter_mut().zip(&erased).for_each(|(report, erased)| statements.attest(report, erased));
-    Ok(Report { store, logs: reports })
+    let anchored = signed.anchors.map_or(&[][..], |chain| &chain.successions);
+    let findings = keys.findings(&signed.successions, anchored, statements.successions());
+    Ok(Report { store: signed.store, logs: reports, successions: signed.successions.len() as u64, keys: findings })
 }
 
-/// The name of the store in a folder, and how many entries it holds.
+/// What is known of the logs in a folder without reading them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// The name of the store.
+    pub store: Uuid,
+    /// How many entries it holds.
+    pub entries: u64,
+    /// Every change of the key, in their order, see [`crate::succession`].
+    pub successions: Vec<String>,
+}
+
+/// The name of the store in a folder, and what is known of it.
 ///
 /// # Errors
 /// As [`folder`].
-pub fn known(dir: &Path) -> Result<(Uuid, u64), Error> {
+pub fn known(dir: &Path) -> Result<Known, Error> {
     let opened = crate::database::open_to_read(dir)?;
     let count = |log| Source::of_folder(&opened, log, Extent::from(1)).map(|source| source.entries());
     let entries: Result<u64, Error> = Log::ALL.into_iter().map(count).sum();
-    Ok((opened.store, entries?))
+    Ok(Known { store: opened.store, entries: entries?, successions: succession::all(&opened.db)? })
 }

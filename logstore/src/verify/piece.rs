@@ -61,7 +61,8 @@ pub(super) fn all(source: &Source<'_>, progress: &Progress) -> Result<Vec<Checke
     Ok(done.into_iter().map(|(_, checked)| checked).collect())
 }
 
-fn check(source: &Source<'_>, piece: &Arc<Piece>) -> Checked {
+/// What the entries of one segment hash to, against what was stored of it.
+pub(super) fn check(source: &Source<'_>, piece: &Arc<Piece>) -> Checked {
     let stored = source.subtree(piece);
     if let Some(stored) = stored.filter(|_| source.is_left_out(piece)) {
         return Checked { is_unread: true, ..Checked::of(stored.clone(), Vec::new(), Vec::new(), Told::default()) };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rocksdb::DB;
 
-use crate::anchor::{self, Anchor};
+use crate::anchor::{self, Chain};
 use crate::checkpoint::{self, Signed};
 use crate::database::OpenedToRead;
 use crate::entry::Log;
@@ -54,6 +54,20 @@ impl<'a> Source<'a> {
         })
     }
 
+    /// What it takes to look at one segment.
+    pub(super) fn of_piece(
+        shared: &'a Shared,
+        db: &'a DB,
+        log: Log,
+        piece: &Piece,
+        extent: Extent,
+    ) -> Result<Self, Error> {
+        let view = View::over(&shared.contents(log).read(), db, log, &shared.cache, &shared.ids).anew();
+        let (subtrees, checkpoints) = (tree::of_place(db, log, piece.first)?, Vec::new());
+        let outside = Vec::new();
+        Ok(Self { log, first: piece.first, view, extent, subtrees, checkpoints, outside, shared: Some(shared) })
+    }
+
     pub(super) fn of_folder(opened: &'a OpenedToRead, log: Log, extent: Extent) -> Result<Self, Error> {
         let OpenedToRead { db, ids, cache, contents, store: _ } = opened;
         let [access, requests, audit] = contents;
@@ -68,8 +82,8 @@ impl<'a> Source<'a> {
     }
 
     /// With heads that were kept elsewhere, but those of entries that a restoring declared lost.
-    pub(super) fn and(mut self, anchors: &[Anchor]) -> Self {
-        self.outside = anchor::heads(anchors, self.log).0;
+    pub(super) fn and(mut self, anchors: Option<&Chain>) -> Self {
+        self.outside = anchors.map_or_else(Vec::new, |chain| anchor::heads(chain, self.log).0);
         self
     }
 

@@ -10,6 +10,7 @@ use crate::erase::{STATED, runs, runs_in};
 use crate::erased::is_erased;
 use crate::retention::PRUNED;
 use crate::row::{Stored, Value as Held};
+use crate::succession::CHANGED;
 
 /// What the audit log says.
 #[derive(Default)]
@@ -18,6 +19,8 @@ pub(super) struct Statements {
     pruned: [u64; 3],
     /// Erased are these, by [`Log::index`].
     erased: [BTreeSet<(u64, u64)>; 3],
+    /// So often the key was changed.
+    successions: u64,
 }
 
 /// What the entries of one log tell besides their hashes.
@@ -42,6 +45,7 @@ impl Told {
         for (known, more) in self.statements.pruned.iter_mut().zip(more.statements.pruned) {
             *known = more.max(*known);
         }
+        self.statements.successions = self.statements.successions.max(more.statements.successions);
         for (known, more) in self.statements.erased.iter_mut().zip(more.statements.erased) {
             known.extend(more);
         }
@@ -54,9 +58,13 @@ impl Statements {
             Some(Held::Text(text) | Held::Json(text)) => Some(text),
             Some(Held::Id(_) | Held::Number(_) | Held::Time(_) | Held::Address(_)) | None => None,
         };
-        let action = text("action").filter(|action| [PRUNED, STATED].contains(action));
+        let action = text("action").filter(|action| [PRUNED, STATED, CHANGED].contains(action));
         let details: Option<Value> = action.and_then(|_| serde_json::from_str(text("details")?).ok());
         let Some(details) = details else { return };
+        if action == Some(CHANGED) {
+            let number = details.get("succession").and_then(Value::as_u64);
+            self.successions = self.successions.max(number.unwrap_or_default());
+        }
         for (log, (pruned, erased)) in Log::ALL.into_iter().zip(self.pruned.iter_mut().zip(&mut self.erased)) {
             let kept = details.get("kept_from").and_then(|kept| kept.get(log.name())).and_then(Value::as_u64);
             let is_meant = details.get("log").and_then(Value::as_str) == Some(log.name());
@@ -65,6 +73,11 @@ impl Statements {
             let positions = details.get("positions").and_then(Value::as_str).filter(|_| is_meant);
             erased.extend(positions.into_iter().flat_map(runs_in));
         }
+    }
+
+    /// How often the key was changed; those of which the entry is gone come before others.
+    pub(super) fn successions(&self) -> u64 {
+        self.successions
     }
 
     /// Adds to a report what is gone from its log and is not said to be.

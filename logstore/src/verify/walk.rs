@@ -3,27 +3,21 @@
 use std::iter::Peekable;
 use std::vec;
 
-use uuid::Uuid;
-
 use super::piece::{self, Checked};
 use super::source::Source;
 use super::statement::Told;
 use super::{Finding, Kind, LogReport, Progress};
-use crate::checkpoint::{Signed, origin};
+use crate::checkpoint::Signed;
 use crate::codec::time_of;
 use crate::erased::leaf_of;
 use crate::error::Error;
-use crate::note::{Checkpoint, NoteError, PublicKey};
+use crate::note::{Checkpoint, NoteError};
+use crate::succession::Keys;
 use crate::tree::{Edge, Hash, Subtree, places};
 
 /// Verifies one log.
-pub(super) fn log(
-    source: &Source<'_>,
-    store: Uuid,
-    key: &PublicKey,
-    progress: &Progress,
-) -> Result<(LogReport, Told), Error> {
-    let (checkpoints, findings) = signed(source, store, key);
+pub(super) fn log(source: &Source<'_>, keys: &Keys, progress: &Progress) -> Result<(LogReport, Told), Error> {
+    let (checkpoints, findings) = signed(source, keys);
     let mut walk = Walk {
         edge: Edge::default(),
         checkpoints: checkpoints.into_iter().peekable(),
@@ -41,21 +35,36 @@ pub(super) fn log(
     Ok(walk.finish(source, times))
 }
 
-/// The checkpoints that the key signed, and what is wrong with the others.
-fn signed(source: &Source<'_>, store: Uuid, key: &PublicKey) -> (Vec<Checkpoint>, Vec<Finding>) {
+/// The checkpoints that the keys signed, and what is wrong with the others.
+fn signed(source: &Source<'_>, keys: &Keys) -> (Vec<Checkpoint>, Vec<Finding>) {
     let (mut good, mut findings) = (Vec::new(), Vec::new());
-    let ours = origin(store, source.log);
-    for Signed { size, note, time: _ } in &source.checkpoints {
+    let ours = format!("{}/{}", keys.name(), source.log.name());
+    let finding = |size: u64, kind| {
         let last = size.saturating_sub(1);
-        let finding = |kind| Finding { first: last, last, kind };
-        match key.open(note) {
-            Ok(checkpoint) if checkpoint.size == *size && checkpoint.origin == ours => good.push(checkpoint),
-            Ok(_) | Err(NoteError::Malformed | NoteError::WrongSignature) => findings.push(finding(Kind::Checkpoint)),
-            Err(NoteError::OtherKey) => findings.push(finding(Kind::WrongKey)),
+        Finding { first: last, last, kind }
+    };
+    for Signed { size, note, time: _ } in &source.checkpoints {
+        match keys.open(note) {
+            Ok(None) => (),
+            Ok(Some(checkpoint)) if checkpoint.size == *size && checkpoint.origin == ours => good.push(checkpoint),
+            Ok(_) | Err(NoteError::Malformed | NoteError::WrongSignature) => {
+                findings.push(finding(*size, Kind::Checkpoint));
+            }
+            Err(NoteError::OtherKey | NoteError::Retired) => findings.push(finding(*size, Kind::WrongKey)),
         }
     }
-    let outside = source.outside.iter().filter_map(|note| key.open(note).ok());
-    good.extend(outside.filter(|checkpoint| checkpoint.origin == ours));
+    for note in &source.outside {
+        match keys.open(note) {
+            Ok(checkpoint) => good.extend(checkpoint.filter(|checkpoint| checkpoint.origin == ours)),
+            Err(NoteError::Retired) => {
+                let size = note.lines().nth(1).and_then(|size| size.parse().ok()).unwrap_or_default();
+                findings.push(finding(size, Kind::WrongKey));
+            }
+            // The anchors lead to its key, and that to no one else's.
+            Err(NoteError::OtherKey | NoteError::Malformed | NoteError::WrongSignature) => (),
+        }
+    }
+    good.extend(keys.last_heads(source.log));
     good.sort_by_key(|checkpoint| checkpoint.size);
     good.dedup();
     (good, findings)

@@ -71,12 +71,16 @@ impl Writer {
         tracing::error!(cause, "log cannot be written");
         self.shared.set_unwritable(cause);
         let failed = Instant::now();
+        let mut cause = cause.to_owned();
         let mut pause = FIRST_PAUSE;
         let mut tries = 0;
         loop {
-            self.refuse_waiters(cause);
+            self.refuse_waiters(&cause);
             if !self.shared.closing() {
                 thread::park_timeout(pause);
+            }
+            if self.shared.room.is_full(&cause) {
+                self.shared.room.drop_ballast(&self.shared.dir);
             }
             match self.try_again(&mut tries, distrusted) {
                 Ok(()) => break,
@@ -84,7 +88,10 @@ impl Writer {
                     self.unwritten = Some(cause);
                     return;
                 }
-                Err(cause) => self.shared.set_unwritable(&cause),
+                Err(next) => {
+                    self.shared.set_unwritable(&next);
+                    cause = next;
+                }
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -106,6 +113,7 @@ impl Writer {
     }
 
     fn try_again(&mut self, tries: &mut u32, distrusted: bool) -> Result<(), String> {
+        self.shared.room.look(&self.shared.dir);
         database::probe_folder(&self.shared.dir).map_err(|error| error.to_string())?;
         *tries += 1;
         if (distrusted && *tries == 1) || *tries > TRIES_BEFORE_REOPEN || self.shared.db.read().is_none() {

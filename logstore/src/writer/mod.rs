@@ -297,6 +297,7 @@ impl Writer {
             return;
         }
         self.checked = Instant::now();
+        self.shared.room.look(&self.shared.dir);
         if let Err(error) = database::probe_folder(&self.shared.dir) {
             self.folder_failed(&error.to_string());
         }

@@ -25,7 +25,7 @@ pub(super) async fn create(call: Call) -> Result<Response, Problem> {
     change::must_be_writable(&call)?;
     let state = call.port.state.clone();
     let staged = off_the_runtime(move || {
-        backup::stage(&state.data_dir, &state.store, &state.auth, &state.signer, state.clock.now())
+        backup::stage(&state.data_dir, &state.store, &state.auth, &state.signer.read(), state.clock.now())
     });
     let staged = serde_json::to_value(staged.await?).map_err(|error| Problem::internal(&error))?;
     record(&call, "backup.create", StatusCode::CREATED, &staged).await?;

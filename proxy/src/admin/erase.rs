@@ -50,7 +50,7 @@ fn run(state: &State, email: &str) -> anyhow::Result<(Erased, Forgotten)> {
     let names = [email.to_owned(), state.auth.pseudonym(email), state.auth.pseudonym(&local), local];
     let erased = state.store.erase(&names, state.clock.now())?;
     // So that what the audit log says of it is signed before anybody asks.
-    state.store.sign(&state.signer, state.clock.now())?;
+    state.store.sign(&state.signer.read(), state.clock.now())?;
     Ok((erased, forgotten))
 }
 

@@ -13,9 +13,11 @@ use tokio::task::{JoinError, JoinHandle, spawn_blocking};
 use tokio::time::{sleep, timeout};
 use vestibule_config::alert::Occasion;
 use vestibule_logstore::query::moment;
+use vestibule_logstore::succession::{CHANGED, Keys, Succeeded};
 use vestibule_logstore::verify::{self, Extent, LogReport, Progress, Report};
 use vestibule_logstore::{Error, Log, checkpoint};
 
+use super::change::{self, Change};
 use super::door::Call;
 use super::logs::{QUEUED, off_the_runtime};
 use super::problem::Problem;
@@ -41,7 +43,8 @@ pub(super) async fn known(call: &Call) -> Result<Value, Problem> {
     let state = call.port.state.clone();
     let known = off_the_runtime(call, move || {
         let heads = state.store.heads().map_err(|error| Problem::internal(&error))?;
-        let (key, store) = (state.signer.public_key(), state.store.uuid());
+        let (key, store) = (state.signer.read().public_key(), state.store.uuid());
+        let successions = state.store.successions().map_err(|error| Problem::internal(&error))?;
         let logs = Log::ALL.into_iter().zip(heads).map(|(log, head)| {
             let known = json!({
                 "entries": state.store.end(log),
@@ -66,9 +69,11 @@ pub(super) async fn known(call: &Call) -> Result<Value, Problem> {
         });
         Ok(json!({
             "anchors": places.collect::<Result<Vec<_>, Problem>>()?,
-            "sound": quarantined.is_empty(),
+            "sound": quarantined.is_empty() && state.scrub.is_sound(),
+            "scrub": state.scrub.shown(live.settings.logs.scrub),
             "quarantined": quarantined,
             "key": key.print(&checkpoint::name(store)),
+            "successions": successions,
             "logs": logs,
         }))
     });
@@ -144,6 +149,39 @@ pub(super) async fn make_anchor(call: &Call) -> Result<String, Problem> {
     Ok(made.text)
 }
 
+/// `POST /api/v1/integrity/key`: a new key signs from now on, and the old one says so and is destroyed.
+pub(super) async fn change_key(call: Call) -> Result<Response, Problem> {
+    call.without_parameters()?;
+    change::must_be_writable(&call)?;
+    let state = call.port.state.clone();
+    let changed = off_the_runtime(&call, move || {
+        let is_anchored = !state.live.load().settings.logs.anchors.to.is_empty();
+        let changed = state.signer.change(&state.store, state.clock.now(), is_anchored);
+        let changed = changed.map_err(|error| Problem::internal(&*error))?;
+        Ok((changed, state.signer.read().public_key().print(&checkpoint::name(state.store.uuid()))))
+    });
+    let (changed, key) = changed.await?;
+    let Succeeded { number, anchor } = changed.ok_or_else(|| Problem::busy("the key cannot be changed now"))?;
+    let anchor = anchor.map(|anchor| anchor.number);
+    let told = json!({ "succession": number, "key": key, "anchor": anchor });
+    let change = Change {
+        action_type: "security",
+        action: CHANGED,
+        resource_type: "secret",
+        resource: "checkpoint_key",
+        status: StatusCode::CREATED,
+        before: None,
+        after: None,
+        details: Some(&told),
+    };
+    change.record(&call).await?;
+    if anchor.is_some() {
+        let state = call.port.state.clone();
+        off_the_runtime(&call, move || anchors::tell(&state).map_err(|error| Problem::internal(&*error))).await?;
+    }
+    Ok(change::created(&told))
+}
+
 /// `POST /api/v1/integrity/verify?since=`: every hash again, or those of segments with entries since then. Lines of
 /// JSON: how far it is, every second, and the report.
 pub(super) async fn verify(call: Call) -> Result<Response, Problem> {
@@ -181,7 +219,7 @@ async fn begin(call: &Call, since: Option<Timestamp>) -> Result<Running, Problem
     // So that what is there now is under a head.
     let signed = state.clone();
     let signed = off_the_runtime(call, move || {
-        signed.store.sign(&signed.signer, now).map_err(|error| Problem::internal(&error))
+        signed.store.sign(&signed.signer.read(), now).map_err(|error| Problem::internal(&error))
     });
     signed.await?;
     let progress = Arc::new(Progress::default());
@@ -189,7 +227,9 @@ async fn begin(call: &Call, since: Option<Timestamp>) -> Result<Running, Problem
     let told = progress.clone();
     let task = spawn_blocking(move || {
         let _turn = turn;
-        verify::store(&state.store, &state.signer.public_key(), &[], Extent { threads: 1, since }, &told)
+        let (own, name) = (state.signer.read().public_key(), checkpoint::name(state.store.uuid()));
+        let first = Keys::first(own, &name, &state.store.successions()?);
+        verify::store(&state.store, &first, None, Extent { threads: 1, since }, &told)
     });
     Ok(Running { task, progress, total })
 }
@@ -290,7 +330,20 @@ async fn record(call: &Call, report: &Report, shown: &Value) {
 /// As the command line and the endpoint say it.
 pub(crate) fn shown(report: &Report) -> Value {
     let logs: Map<String, Value> = report.logs.iter().map(|log| (log.log.name().to_owned(), of_log(log))).collect();
-    json!({ "valid": report.is_valid(), "store": report.store.to_string(), "logs": logs })
+    let keys: Vec<Value> = report
+        .keys
+        .iter()
+        .map(
+            |finding| json!({ "kind": finding.name(), "succession": finding.number(), "problem": finding.to_string() }),
+        )
+        .collect();
+    json!({
+        "valid": report.is_valid(),
+        "store": report.store.to_string(),
+        "logs": logs,
+        "successions": report.successions,
+        "keys": keys,
+    })
 }
 
 fn of_log(log: &LogReport) -> Value {

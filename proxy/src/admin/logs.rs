@@ -108,7 +108,7 @@ pub(super) async fn proof_of(call: &Call, row: Row) -> Result<String, Problem> {
         if let Some(proof) = state.store.prove(&row)? {
             return Ok(Some(proof));
         }
-        state.store.sign(&state.signer, now).map_err(|error| Problem::internal(&error))?;
+        state.store.sign(&state.signer.read(), now).map_err(|error| Problem::internal(&error))?;
         Ok(state.store.prove(&row)?)
     });
     proof.await?.ok_or_else(|| Problem::busy("the log's head cannot be signed now"))

@@ -94,6 +94,7 @@ pub(crate) const ROUTES: &[Route] = &[
     reads("/api/v1/integrity/checkpoint", |call| Box::pin(integrity::head(call))),
     reads("/api/v1/integrity/anchors", |call| Box::pin(integrity::anchors(call))),
     changes(Method::POST, "/api/v1/integrity/anchors", |call| Box::pin(integrity::anchor(call))),
+    changes(Method::POST, "/api/v1/integrity/key", |call| Box::pin(integrity::change_key(call))),
     changes(Method::POST, "/api/v1/integrity/erase", |call| Box::pin(ready(erase::erase(call)))),
     token(Method::POST, "/api/v1/integrity/verify", None, Role::Auditor, |call| Box::pin(integrity::verify(call))),
     log("/api/v1/alerts", LogName::Audit, |call| Box::pin(ready(alerts::list(&call)))),

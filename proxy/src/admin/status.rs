@@ -37,6 +37,7 @@ pub(super) fn metrics(call: &Call) -> Result<Response, Problem> {
         anchor_failures: state.anchoring.failures(),
         waiting_mails: state.mailer.waiting(),
         waiting_alerts: state.alerts.waiting(),
+        scrub: state.scrub.figures(state.clock.now()),
     });
     let mut response = Response::new(Body::from(page));
     let openmetrics = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
@@ -88,6 +89,12 @@ pub(super) async fn state(call: &Call) -> Result<Value, Problem> {
             "kept": kept,
             "dropped": dropped,
             "quarantined": store.quarantined,
+            "disk": {
+                "free": store.disk.free,
+                "size": store.disk.size,
+                "mark": store.disk.mark.name(),
+                "ballast": store.disk.ballast,
+            },
         },
         "queue": store.queue_depth,
         "tree_heads": heads.collect::<serde_json::Map<_, _>>(),

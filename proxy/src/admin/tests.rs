@@ -124,6 +124,7 @@ GET    /api/v1/integrity                 401   401    200     200   200    200
 GET    /api/v1/integrity/checkpoint      401   401    400     400   400    400
 GET    /api/v1/integrity/anchors         401   401    200     200   200    200
 POST   /api/v1/integrity/anchors         401   401    403     403   409    409
+POST   /api/v1/integrity/key             401   401    403     403   201    201
 POST   /api/v1/integrity/erase           401   401    403     403   400    400
 POST   /api/v1/integrity/verify          401   401    403     200   200    200
 GET    /api/v1/alerts                    401   401    200     200   200    403

@@ -1,11 +1,12 @@
 //! One alert on its way to one receiver.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use vestibule_config::Name;
 use vestibule_config::alert::Occasion;
 
 /// When it is tried, from the alert on; after the last time it has failed.
@@ -16,7 +17,7 @@ const SCHEDULE: [Duration; 4] =
 pub(crate) struct Delivery {
     /// The same in every try, so that a receiver knows it again.
     pub(super) id: String,
-    pub(super) receiver: Name,
+    pub(super) receiver: Arc<str>,
     pub(super) occasion: Occasion,
     pub(super) time: Timestamp,
     /// What is sent, the same each time.
@@ -26,6 +27,30 @@ pub(crate) struct Delivery {
     /// On the clock that never goes back: when the alert was raised, and when it is tried next.
     raised: Duration,
     pub(super) next: Duration,
+}
+
+/// One that waits, as it is kept for the next process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Parked {
+    id: String,
+    receiver: String,
+    occasion: String,
+    time: Timestamp,
+    body: String,
+    attempts: Vec<Attempt>,
+}
+
+impl Parked {
+    /// Due when it would have been; a clock that was put back puts nothing off for longer than the pause that was left.
+    pub(super) fn waiting(self, elapsed: Duration, now: Timestamp) -> Option<Delivery> {
+        let Self { id, receiver, occasion, time, body, attempts } = self;
+        let occasion = Occasion::ALL.into_iter().find(|known| known.as_str() == occasion)?;
+        let pause = SCHEDULE.get(attempts.len())?;
+        let age = Duration::try_from(now.duration_since(time)).unwrap_or_default();
+        let next = elapsed + pause.saturating_sub(age);
+        let (stage, raised, receiver) = (Stage::Waiting, elapsed.saturating_sub(age), receiver.into());
+        Some(Delivery { id, receiver, occasion, time, body, stage, attempts, raised, next })
+    }
 }
 
 /// How far it is.
@@ -39,6 +64,7 @@ pub(super) enum Stage {
 }
 
 /// One try.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Attempt {
     pub(super) time: Timestamp,
     /// Absent where there was no answer.
@@ -55,7 +81,7 @@ impl Attempt {
 
 impl Delivery {
     pub(super) fn new(
-        receiver: Name,
+        receiver: Arc<str>,
         occasion: Occasion,
         time: Timestamp,
         now: Duration,
@@ -86,6 +112,17 @@ impl Delivery {
         self
     }
 
+    pub(super) fn parked(&self) -> Parked {
+        Parked {
+            id: self.id.clone(),
+            receiver: self.receiver.as_ref().to_owned(),
+            occasion: self.occasion.as_str().to_owned(),
+            time: self.time,
+            body: self.body.clone(),
+            attempts: self.attempts.clone(),
+        }
+    }
+
     pub(super) fn ended(mut self, stage: Stage) -> Self {
         self.stage = stage;
         self
@@ -106,7 +143,7 @@ impl Delivery {
             "id": self.id,
             "time": format!("{:.6}", self.time),
             "type": self.occasion.as_str(),
-            "receiver": self.receiver.as_str(),
+            "receiver": &*self.receiver,
             "state": stage,
             "attempts": self.attempts.len(),
             "last_attempt": last.map(|last| format!("{:.6}", last.time)),

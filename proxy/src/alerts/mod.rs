@@ -5,6 +5,7 @@
 
 mod call;
 mod delivery;
+mod parked;
 mod watch;
 
 use std::collections::{HashMap, VecDeque};
@@ -29,8 +30,10 @@ const REMEMBERED: usize = 1000;
 const AT_ONCE: usize = 16;
 /// How often is looked for what is due.
 const EVERY: Duration = Duration::from_secs(1);
-/// Things that alerts were lately raised about; where there are more, alerts of new ones are not held back.
+/// Things that alerts were lately raised about; where there are more, all others of a kind are taken for one.
 const SUBJECTS: usize = 1000;
+/// What those others are called.
+const OTHERS: &str = "others";
 /// Equal alerts in this time are one, and the next one says how many there were.
 const QUIET: Duration = Duration::from_secs(5 * 60);
 /// The same for what lasts until somebody mends it.
@@ -50,6 +53,8 @@ struct Kept {
     quiet: HashMap<(Occasion, Box<str>), Quiet>,
     waiting: VecDeque<Delivery>,
     done: VecDeque<Delivery>,
+    /// What waits is other than what is in the file.
+    is_changed: bool,
 }
 
 /// Until when equal alerts are counted only.
@@ -70,6 +75,16 @@ pub(crate) fn raise(state: &State, occasion: Occasion, subject: &str, details: V
     }
 }
 
+/// Takes up what waited when the last process ended.
+///
+/// # Errors
+/// When the file of it cannot be read; it is left for somebody to look at until something waits again.
+pub(crate) fn take_up(state: &State) -> anyhow::Result<()> {
+    let waiting = parked::read(&state.data_dir, state.clock.elapsed(), state.clock.now())?;
+    state.alerts.kept.lock().waiting.extend(waiting);
+    Ok(())
+}
+
 /// Sends until the program begins to stop, and then what is due once more.
 pub(crate) async fn run(state: Arc<State>) {
     let mut stopping = state.stopping.subscribe();
@@ -83,10 +98,17 @@ pub(crate) async fn run(state: Arc<State>) {
     round(&state).await;
 }
 
-/// What waits is not delivered any more, and the audit log says so; before the logs are closed.
-pub(crate) fn give_up(state: &State) {
-    let undone: Vec<_> = state.alerts.kept.lock().waiting.drain(..).collect();
-    undone.into_iter().for_each(|delivery| state.alerts.finish(state, delivery.ended(Stage::Failed)));
+/// What waits is on disk for the next process; where it cannot be, it is given up, and the audit log says so. Before the
+/// logs are closed.
+pub(crate) fn park(state: &State) {
+    let mut kept = state.alerts.kept.lock();
+    let written = parked::write(&state.data_dir, kept.waiting.iter());
+    let undone: Vec<_> = kept.waiting.drain(..).collect();
+    drop(kept);
+    if let Err(error) = written {
+        tracing::error!(error = format!("{error:#}"), "alerts that wait are given up");
+        undone.into_iter().for_each(|delivery| state.alerts.finish(state, delivery.ended(Stage::Failed)));
+    }
 }
 
 /// Alerts of what went on while it was quiet, and one try of everything that is due.
@@ -108,13 +130,21 @@ async fn round(state: &Arc<State>) {
             Err(error) => tracing::error!(%error, "an alert broke off"),
         }
     }
+    // A crash sends again what was tried since.
+    let mut kept = state.alerts.kept.lock();
+    if std::mem::take(&mut kept.is_changed)
+        && let Err(error) = parked::write(&state.data_dir, kept.waiting.iter())
+    {
+        kept.is_changed = true;
+        tracing::warn!(error = format!("{error:#}"), "alerts that wait are in memory only");
+    }
 }
 
 /// Whether nothing more is to be tried, whatever came of it, stands beside it.
 async fn try_once(state: &State, delivery: &Delivery) -> (Attempt, bool) {
     let time = state.clock.now();
     let live = state.live.load_full();
-    match live.settings.alerts.get(&delivery.receiver) {
+    match live.settings.alerts.values().find(|alert| alert.name.as_str() == &*delivery.receiver) {
         Some(alert) => (call::send(&*state.network, alert, delivery, time).await, false),
         None => (Attempt::failed(time, "it is not in the configuration any more"), true),
     }
@@ -127,10 +157,11 @@ fn queue(state: &State, occasion: Occasion, details: Value) {
     record(state, occasion.as_str(), None, "alert.raise", "alert", &details);
     for alert in wanting {
         let delivery =
-            Delivery::new(alert.name.clone(), occasion, time, now, &details, &state.store.uuid().to_string());
+            Delivery::new(alert.name.shared(), occasion, time, now, &details, &state.store.uuid().to_string());
         let mut kept = state.alerts.kept.lock();
         if kept.waiting.len() < WAITING {
             kept.waiting.push_back(delivery);
+            kept.is_changed = true;
         } else {
             drop(kept);
             tracing::error!(receiver = alert.name.as_str(), "too many alerts wait; one is given up");
@@ -154,9 +185,12 @@ impl Alerts {
     }
 
     fn settle(&self, state: &State, delivery: Delivery, is_last: bool) {
+        let mut kept = self.kept.lock();
+        kept.is_changed = true;
         if delivery.stage == Stage::Waiting && !is_last {
-            return self.kept.lock().waiting.push_back(delivery);
+            return kept.waiting.push_back(delivery);
         }
+        drop(kept);
         let stage = if delivery.stage == Stage::Waiting { Stage::Failed } else { delivery.stage };
         self.finish(state, delivery.ended(stage));
     }
@@ -174,7 +208,7 @@ impl Alerts {
             "attempts": delivery.attempts.len(),
             "error": delivery.attempts.last().and_then(|last| last.error.as_deref()),
         });
-        record(state, delivery.receiver.as_str(), Some(result), "alert.deliver", status, &details);
+        record(state, &delivery.receiver, Some(result), "alert.deliver", status, &details);
         let mut kept = self.kept.lock();
         kept.done.push_back(delivery);
         if kept.done.len() > REMEMBERED {
@@ -185,15 +219,16 @@ impl Alerts {
 
 impl Kept {
     fn is_new(&mut self, occasion: Occasion, subject: &str, details: &Value, now: Duration) -> bool {
-        let key = (occasion, subject.into());
+        let mut key: (Occasion, Box<str>) = (occasion, subject.into());
+        if self.quiet.len() >= SUBJECTS && !self.quiet.contains_key(&key) {
+            key = (occasion, OTHERS.into());
+        }
         if let Some(quiet) = self.quiet.get_mut(&key).filter(|quiet| quiet.until > now) {
             quiet.more += 1;
             quiet.last.clone_from(details);
             return false;
         }
-        if self.quiet.len() < SUBJECTS || self.quiet.contains_key(&key) {
-            self.quiet.insert(key, Quiet { until: now + quiet_after(occasion), more: 0, last: Value::Null });
-        }
+        self.quiet.insert(key, Quiet { until: now + quiet_after(occasion), more: 0, last: Value::Null });
         true
     }
 

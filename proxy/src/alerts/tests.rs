@@ -9,7 +9,7 @@ use tokio::net::TcpListener;
 use vestibule_config::alert::Occasion;
 use vestibule_logstore::Log;
 
-use super::{QUIET, WAITING, raise, round, watch};
+use super::{QUIET, SUBJECTS, WAITING, park, raise, round, take_up, watch};
 use crate::rig::{Rig, example, until};
 
 /// Answers with the statuses that it is told, one after the other.
@@ -123,6 +123,49 @@ async fn what_finds_no_room_is_given_up_and_counted() {
     }
     assert_eq!(rig.state.alerts.waiting(), WAITING as u64);
     assert_eq!(listed(&rig).iter().filter(|row| row["state"] == "dropped").count(), 3);
+}
+
+#[tokio::test]
+async fn a_flood_of_different_things_is_as_much_as_a_thousand() {
+    let receiver = Receiver::start().await;
+    let rig = receiver.rig("\"lock_out\", \"disk\"", "");
+    for number in 0..5 * SUBJECTS {
+        raise(&rig.state, Occasion::LockOut, &number.to_string(), json!({ "account": number }));
+    }
+    raise(&rig.state, Occasion::Disk, "full", json!({}));
+    // A thousand, one for all others, and one of another kind.
+    let raised =
+        rig.state.alerts.waiting() as usize + listed(&rig).iter().filter(|row| row["state"] == "dropped").count();
+    assert_eq!(raised, SUBJECTS + 2);
+    // Of the others one more follows, and says how many there were.
+    rig.clock.advance(QUIET);
+    let gathered = rig.state.alerts.kept.lock().gathered(rig.state.clock.elapsed());
+    let others = json!({ "account": 5 * SUBJECTS - 1, "count": 4 * SUBJECTS - 1 });
+    assert_eq!(gathered, [(Occasion::LockOut, others)]);
+}
+
+#[tokio::test]
+async fn what_waits_at_a_stop_or_a_crash_is_sent_by_the_next_process() {
+    let receiver = Receiver::start().await;
+    let rig = receiver.rig("\"lock_out\"", "");
+    raise(&rig.state, Occasion::LockOut, "it", json!({ "account": "maya" }));
+    let id = receiver.round(&rig, &[500]).await[0].1["id"].clone();
+    // The file of before a crash, and that of a stop.
+    for stop in [false, true] {
+        if stop {
+            park(&rig.state);
+        } else {
+            rig.state.alerts.kept.lock().waiting.clear();
+        }
+        assert_eq!(rig.state.alerts.waiting(), 0);
+        take_up(&rig.state).unwrap();
+        assert_eq!((rig.state.alerts.waiting(), &listed(&rig)[0]["attempts"]), (1, &json!(1)));
+    }
+    assert!(receiver.round(&rig, &[]).await.is_empty(), "not yet");
+    rig.clock.advance(Duration::from_secs(60));
+    assert_eq!(receiver.round(&rig, &[200]).await[0].1["id"], id);
+    take_up(&rig.state).unwrap();
+    assert_eq!(rig.state.alerts.waiting(), 0, "what was delivered is not sent again");
 }
 
 #[tokio::test]

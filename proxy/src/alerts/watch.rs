@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use vestibule_config::alert::Occasion;
+use vestibule_logstore::Mark;
 
 use super::raise;
 use crate::state::State;
@@ -11,6 +12,7 @@ pub(super) fn look(state: &State) {
     if !state.store.writable() && !*state.stopping.borrow() {
         raise(state, Occasion::Disk, "unwritable", json!({ "problem": "the logs cannot be written" }));
     }
+    disk(state);
     for broken in state.store.quarantined() {
         let details = json!({
             "problem": "entries cannot be read",
@@ -22,6 +24,18 @@ pub(super) fn look(state: &State) {
         raise(state, Occasion::Verification, &format!("{} {}", broken.log.name(), broken.first), details);
     }
     anchors(state);
+}
+
+/// The next mark is something new.
+fn disk(state: &State) {
+    let disk = state.store.disk();
+    let problem = match disk.mark {
+        Mark::Neither => return,
+        Mark::Low => "little room is left on the disk of the logs",
+        Mark::Hard => "requests leave no entries: hardly any room is left on the disk of the logs",
+    };
+    let details = json!({ "problem": problem, "mark": disk.mark.name(), "free": disk.free, "size": disk.size });
+    raise(state, Occasion::Disk, disk.mark.name(), details);
 }
 
 /// Older than twice the time between two of them, or not there so long after the start.

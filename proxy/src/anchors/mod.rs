@@ -47,7 +47,7 @@ pub(crate) fn tend(state: &Arc<State>) -> anyhow::Result<()> {
         return Ok(());
     }
     if let Some(cause) = due(&state.store, anchors, state.clock.now())? {
-        state.store.anchor(&state.signer, state.clock.now(), cause)?;
+        state.store.anchor(&state.signer.read(), state.clock.now(), cause)?;
     }
     send(state, anchors, false)
 }
@@ -59,9 +59,14 @@ pub(crate) fn now(state: &Arc<State>, cause: &str) -> anyhow::Result<Option<Kept
     if anchors.to.is_empty() {
         return Ok(None);
     }
-    let made = state.store.anchor(&state.signer, state.clock.now(), cause)?;
+    let made = state.store.anchor(&state.signer.read(), state.clock.now(), cause)?;
     send(state, anchors, true)?;
     Ok(made)
+}
+
+/// Tells every place now what it does not have. Blocks.
+pub(crate) fn tell(state: &Arc<State>) -> anyhow::Result<()> {
+    send(state, &state.live.load().settings.logs.anchors, true)
 }
 
 /// Tells every place what it does not have, for a command that holds the logs of a stopped server. Blocks. The places

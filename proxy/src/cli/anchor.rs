@@ -24,6 +24,8 @@ pub(super) struct Args {
 enum Act {
     /// Make one and send it
     Now,
+    /// Have a new key sign the heads from now on: the old one says so, is anchored for the last time, and destroyed
+    Rotate,
     /// Those that were made, oldest first
     List(List),
 }
@@ -41,6 +43,13 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
         Act::Now => {
             let made = Client::new(global)?.send(Method::POST, "/api/v1/integrity/anchors", &[])?.json()?;
             line(&made, output)
+        }
+        Act::Rotate => {
+            let changed = Client::new(global)?.send(Method::POST, "/api/v1/integrity/key", &[])?.json()?;
+            let number = changed.get("succession").and_then(Value::as_u64).unwrap_or_default();
+            output.line(changed.get("key").and_then(Value::as_str).unwrap_or("?"))?;
+            remark(global, &format!("signs from now on, by succession {number}; the key that you kept leads to it"));
+            Ok(())
         }
         Act::List(List { at: Some(place) }) => in_place(place, global, output),
         Act::List(List { at: None }) => list(&Client::new(global)?, output),

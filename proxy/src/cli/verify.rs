@@ -9,13 +9,13 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use http::Method;
 use serde_json::{Value, json};
-use uuid::Uuid;
 use vestibule_auth::{Clock as _, SystemClock};
-use vestibule_logstore::anchor::{self, Anchor, Lost};
+use vestibule_logstore::anchor::{self, Anchor, Chain, Lost};
 use vestibule_logstore::note::PublicKey;
 use vestibule_logstore::query::moment;
-use vestibule_logstore::verify::{self, Extent, Progress};
-use vestibule_logstore::{Error, prove};
+use vestibule_logstore::succession::Keys;
+use vestibule_logstore::verify::{self, Extent, Known, Progress};
+use vestibule_logstore::{Error, checkpoint, prove};
 
 use super::bar::Bar;
 use super::client::{Body, Client};
@@ -125,20 +125,20 @@ pub(super) fn of_folder(
     let since = since.map(|since| moment(since, SystemClock::default().now()).ok_or_else(wrong)).transpose()?;
     let logs = folder.join("logs");
     let logs = if logs.is_dir() { logs } else { folder.to_owned() };
-    let key = match key {
-        Some(key) => key,
-        None => beside(folder, global)?,
-    };
     let (progress, mut bar) = (Progress::default(), Bar::new(global));
     let unreadable = || format!("{} cannot be verified", logs.display());
-    let (store, total) = verify::known(&logs).with_context(unreadable)?;
-    let anchors = anchors.map_or(Ok(Vec::new()), |anchors| sound(anchors, store, &key, global))?;
+    let known = verify::known(&logs).with_context(unreadable)?;
+    let key = match key {
+        Some(key) => key,
+        None => beside(folder, &known, global)?,
+    };
+    let anchors = anchors.map(|anchors| sound(anchors, &known, &key, global)).transpose()?;
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let extent = Extent { threads, since };
     let report = thread::scope(|scope| {
-        let work = scope.spawn(|| verify::folder(&logs, &key, &anchors, extent, &progress));
+        let work = scope.spawn(|| verify::folder(&logs, &key, anchors.as_ref(), extent, &progress));
         while !work.is_finished() {
-            bar.draw(progress.entries(), Some(total), None);
+            bar.draw(progress.entries(), Some(known.entries), None);
             thread::sleep(LOOK);
         }
         work.join().unwrap_or(Err(Error::Stopped))
@@ -146,8 +146,8 @@ pub(super) fn of_folder(
     bar.clear();
     let report = report.with_context(unreadable)?;
     let mut shown = shown_report(&report);
-    if let Some(shown) = shown.as_object_mut().filter(|_| !anchors.is_empty()) {
-        shown.insert("lost".to_owned(), anchor::lost(&anchors).iter().map(of_lost).collect());
+    if let (Some(shown), Some(anchors)) = (shown.as_object_mut(), &anchors) {
+        shown.insert("lost".to_owned(), anchor::lost(anchors).iter().map(of_lost).collect());
     }
     Ok(shown)
 }
@@ -159,31 +159,32 @@ fn of_lost(lost: &Lost) -> Value {
 
 /// The anchors in a place, if nothing is wrong with them. Those of another store are wrong there: whoever puts a new store
 /// in the place of the one that was anchored would not be found otherwise.
-fn sound(place: &str, store: Uuid, key: &PublicKey, global: &Global) -> Result<Vec<Anchor>, Failure> {
+fn sound(place: &str, known: &Known, key: &PublicKey, global: &Global) -> Result<Chain, Failure> {
     let Read { texts, unlocked } = places::read(place, Anchor::NAMES, global)?;
-    let anchors = anchor::check(&texts, store, key).map_err(|broken| {
+    let chain = anchor::check(&texts, known.store, key, &known.successions).map_err(|broken| {
         broken.iter().for_each(|broken| say(global, &format!("error: {broken}")));
         Failure::Unsound
     })?;
-    let Some(last) = anchors.iter().map(|anchor| anchor.number).max() else {
+    let Some(last) = chain.anchors.iter().map(|anchor| anchor.number).max() else {
         return Err(Failure::NotProven(format!("there are no anchors of this store in {place}")));
     };
-    remark(global, &format!("{} anchors follow each other up to number {last}", anchors.len()));
+    remark(global, &format!("{} anchors follow each other up to number {last}", chain.anchors.len()));
     if unlocked > 0 {
         remark(
             global,
             &format!("{unlocked} of them are not locked, or not any more: whoever owns the place could remove them"),
         );
     }
-    Ok(anchors)
+    Ok(chain)
 }
 
-fn beside(folder: &Path, global: &Global) -> Result<PublicKey, Failure> {
+/// The first one that leads to the key beside the logs.
+fn beside(folder: &Path, known: &Known, global: &Global) -> Result<PublicKey, Failure> {
     let signer = signing::load(folder).map_err(|error| {
         Failure::Usage(format!("{error:#}; name the key that was printed when the server started: --key KEY"))
     })?;
     remark(global, "the key beside the logs is taken; --key KEY takes one that you kept elsewhere");
-    Ok(signer.public_key())
+    Ok(Keys::first(signer.public_key(), &checkpoint::name(known.store), &known.successions))
 }
 
 fn of_server(
@@ -198,8 +199,8 @@ fn of_server(
     };
     let known = client.get("/api/v1/integrity", &[])?.json()?;
     let theirs = known.get("key").and_then(Value::as_str).and_then(|key| PublicKey::parse(key).ok());
-    if key.is_some() && theirs.as_ref() != key {
-        say(global, "error: wrong key: the server signs with another key than --key");
+    if key.is_some_and(|key| !theirs.is_some_and(|theirs| leads(key, &theirs, &known))) {
+        say(global, "error: wrong key: --key does not lead to the key with which the server signs");
         return Err(Failure::Unsound);
     }
     let query: Vec<(&str, &str)> = since.map(|since| ("since", since)).into_iter().collect();
@@ -213,6 +214,15 @@ fn of_server(
     });
     bar.clear();
     report?
+}
+
+/// Whether a key that was kept leads to the one with which a server signs.
+fn leads(kept: &PublicKey, theirs: &PublicKey, known: &Value) -> bool {
+    let key = known.get("key").and_then(Value::as_str).unwrap_or_default();
+    let name = key.split_once('+').map_or("", |(name, _)| name);
+    let successions = known.get("successions").and_then(Value::as_array);
+    let successions = successions.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned);
+    Keys::follow(kept, name, &successions.collect::<Vec<_>>()).lead_to(theirs)
 }
 
 /// The report; the lines before it say how far it is.
@@ -256,6 +266,10 @@ pub(super) fn page(report: &Value, output: &mut Output) -> Result<(), Failure> {
             let kind = finding.get("kind").and_then(Value::as_str).unwrap_or("?");
             output.line(&format!("          {kind}: entries {} to {}", number("first"), number("last")))?;
         }
+    }
+    for finding in report.get("keys").and_then(Value::as_array).into_iter().flatten() {
+        let problem = finding.get("problem").and_then(Value::as_str).unwrap_or("?");
+        output.line(&format!("keys      NOT VALID  {problem}"))?;
     }
     for lost in report.get("lost").and_then(Value::as_array).into_iter().flatten() {
         let number = |name: &str| lost.get(name).and_then(Value::as_u64).unwrap_or_default();

@@ -11,11 +11,12 @@ use vestibule_logstore::entry::words::RESULTS;
 use super::certificates::ORDER_RESULTS;
 use super::labels::{
     AttemptLabels, CauseLabels, CircuitLabels, DenialLabels, HookLabels, KindLabels, LimitLabels, ReasonLabels,
-    ResultLabels,
+    ResultLabels, TaskLabels,
 };
 use super::{HOOK_RESULTS, Metrics};
 use crate::admin::{REASONS, STREAMS};
 use crate::edge::CAUSES;
+use crate::housekeeping::TASKS;
 use crate::{alerts, mail};
 
 impl Metrics {
@@ -39,6 +40,7 @@ impl Metrics {
         REASONS.into_iter().for_each(|reason| begin(&self.admin_refused, ReasonLabels { reason }));
         alerts::RESULTS.into_iter().for_each(|result| begin(&self.alerts, ResultLabels { result }));
         mail::RESULTS.into_iter().for_each(|result| begin(&self.mails, ResultLabels { result }));
+        TASKS.into_iter().for_each(|task| begin(&self.task_panics, TaskLabels { task }));
         STREAMS.into_iter().for_each(|kind| begin(&self.admin_streams, KindLabels { kind }));
         ORDER_RESULTS.into_iter().for_each(|result| begin(&self.certificate_orders, ResultLabels { result }));
         CAUSES.into_iter().for_each(|cause| begin(&self.http2_ended, CauseLabels { cause }));

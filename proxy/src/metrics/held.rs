@@ -9,6 +9,7 @@ use super::labels::{KeyLabels, LogLabels};
 use super::{PREFIX, put, upstreams};
 use crate::attempt::Opened;
 use crate::routes::Routes;
+use crate::scrub;
 
 /// What others keep and hold in memory when the page is asked for.
 pub(crate) struct Held<'a> {
@@ -36,6 +37,8 @@ pub(crate) struct Held<'a> {
     pub(crate) waiting_mails: u64,
     /// Deliveries of alerts that are not done.
     pub(crate) waiting_alerts: u64,
+    /// Of the slow look at what is stored.
+    pub(crate) scrub: scrub::Figures,
 }
 
 impl Held<'_> {
@@ -58,6 +61,11 @@ impl Held<'_> {
         gauge(to, "refusals_remembered", "Refused sessions in memory", self.remembered_refusals);
         gauge(to, "machines_waiting", "Machines that wait for a record", self.waiting_machines);
         gauge(to, "admin_throttled_addresses", "Addresses that sent wrong tokens", self.throttled_addresses);
+        counter(to, "log_scrub_failures", "Findings of the scrub, in every round", self.scrub.failures);
+        counter(to, "log_scrub_passes", "Rounds of the scrub that ended", self.scrub.passes);
+        gauge(to, "log_scrub_entries", "Entries that this round of the scrub has read", self.scrub.entries);
+        let age = "Seconds since the last round of the scrub ended; -1 before the first";
+        put(to, "log_scrub_age_seconds", age, ConstGauge::new(self.scrub.age.unwrap_or(-1)));
         counter(to, "anchor_failures", "Anchors that a place did not take, each time", self.anchor_failures);
         let age = "Seconds since the latest anchor that every place has; -1 before the first";
         put(to, "anchor_age_seconds", age, ConstGauge::new(self.anchor_age.unwrap_or(-1)));
@@ -68,6 +76,10 @@ fn of_store(to: &mut Registry, store: &vestibule_logstore::Figures) {
     gauge(to, "log_queue_depth", "Entries waiting for the writer", store.queue_depth);
     gauge(to, "log_bytes", "Bytes of the store on disk", store.bytes);
     gauge(to, "log_quarantined_segments", "Segments that cannot be read", store.quarantined);
+    gauge(to, "log_disk_free_bytes", "Bytes free on the disk of the logs", store.disk.free);
+    let mark = "Mark that the room on the disk is below: 0 none, 1 low, 2 hard (requests leave no entries)";
+    gauge(to, "log_disk_mark", mark, store.disk.mark as u64);
+    gauge(to, "log_ballast_bytes", "Bytes of the file that gives way when the disk is full", store.disk.ballast);
     put(to, "log_dropped", "Entries lost", by_log(store.dropped));
     put(to, "log_entries", "Entries in each log", by_log(store.entries));
 }

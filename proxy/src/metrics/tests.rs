@@ -3,6 +3,7 @@
 use super::*;
 use crate::attempt::Opened;
 use crate::routes::Routes;
+use crate::scrub::Figures;
 
 #[test]
 fn what_was_never_counted_is_zero_from_the_start() {
@@ -25,6 +26,7 @@ fn what_was_never_counted_is_zero_from_the_start() {
             anchor_failures: 0,
             waiting_mails: 0,
             waiting_alerts: 0,
+            scrub: Figures::default(),
         })
     };
     let empty = page(&metrics);
@@ -90,6 +92,13 @@ const PROMISED: &[&str] = &[
     "vestibule_admin_sign_ins 2",
     "vestibule_admin_throttled_addresses 5",
     "vestibule_anchor_age_seconds 6",
+    "vestibule_log_disk_mark 0",
+    "vestibule_log_disk_free_bytes 0",
+    "vestibule_log_ballast_bytes 0",
+    "vestibule_log_scrub_entries 0",
+    "vestibule_log_scrub_passes_total 0",
+    "vestibule_log_scrub_age_seconds -1",
+    "vestibule_log_scrub_failures_total 0",
     "vestibule_anchor_failures_total 7",
     "vestibule_hashes_total 0",
     "vestibule_sign_ins_started 0",
@@ -159,6 +168,7 @@ fn the_page_has_every_promised_name() {
         anchor_failures: 7,
         waiting_mails: 6,
         waiting_alerts: 5,
+        scrub: Figures::default(),
     };
     let page = metrics.encode(&held);
     for line in PROMISED {

@@ -251,7 +251,7 @@ async fn put_in_force(
         write::put_back(written).await;
         return Outcome::Unrecorded(unavailable);
     }
-    state.store.set_keep(housekeeping::keep(&live.settings.logs));
+    housekeeping::keep_as(&state.store, &live.settings.logs);
     state.metrics.expect(&live.settings);
     live.forget_other_tokens(&state.auth);
     state.live.store(Arc::new(live));

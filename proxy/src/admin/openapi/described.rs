@@ -159,6 +159,7 @@ pub(super) const DESCRIBED: &[Described] = &[
         .takes(|| vec![required(query("log", "Which log.", one_of(&["access", "requests", "audit"])))]),
     get("/api/v1/integrity/anchors", "The anchors that were made.", || is_json(data(map(json!({}))))),
     said("POST", "/api/v1/integrity/anchors", "One more anchor, now.", || created(map(json!({})))).refuses(&[409]),
+    said("POST", "/api/v1/integrity/key", "A new key signs the logs from now on.", || created(map(json!({})))),
     said("POST", "/api/v1/integrity/verify", "Verifies all logs; lines of progress, then the report.", || {
         gives(200, vec![("application/x-ndjson", text())])
     }),

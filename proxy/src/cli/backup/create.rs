@@ -82,6 +82,7 @@ fn stopped(global: &Global) -> Result<(Source, Staged), Failure> {
     let clock = Arc::new(SystemClock::default());
     let begin = || -> anyhow::Result<_> {
         let store = open_logs(&data_dir, SYNC)?;
+        signing::settle(&data_dir, &store)?;
         let signer = signing::load(&data_dir)?;
         let auth = Auth::open(&data_dir, clock.clone(), Arc::new(NoBackChannel))?;
         commit(&store, &audit::of_command("backup.create", "backup", clock.now(), "{\"running\": false}"))?;

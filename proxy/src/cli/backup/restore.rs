@@ -7,14 +7,13 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use uuid::Uuid;
 use vestibule_auth::session::State as SessionState;
 use vestibule_auth::sso::NoBackChannel;
 use vestibule_auth::{Auth, Clock, SessionFilter, SystemClock};
 use vestibule_config::anchors::Anchors;
 use vestibule_logstore::anchor::{self, Anchor, Kept};
 use vestibule_logstore::note::PublicKey;
-use vestibule_logstore::{Log, Store};
+use vestibule_logstore::{Log, Store, verify};
 
 use super::{SYNC, commit, must_be_empty};
 use crate::anchors::{self, Read};
@@ -51,8 +50,8 @@ pub(super) fn run(dir: &Path, key: Option<&str>, global: &Global, output: &mut O
         return Err(Failure::Unsound);
     }
     let key = PublicKey::parse(&manifest.key).map_err(|error| Failure::failed(format!("the backup's key: {error}")))?;
-    let store = Uuid::parse_str(&manifest.store).context("the backup names no store")?;
-    let known = known(&settings.logs.anchors, store, &key, global)?;
+    let of_backup = verify::known(&dir.join("logs")).context("reading the backup's logs")?;
+    let known = known(&settings.logs.anchors, &of_backup, &key, global)?;
     put_back(dir, data_dir, &manifest, global)?;
     let kept = Log::ALL.map(|log| report.pointer(&format!("/logs/{}/end", log.name())).and_then(Value::as_u64));
     let anchors = &settings.logs.anchors;
@@ -76,18 +75,18 @@ fn verified(dir: &Path, global: &Global) -> Result<Manifest, Failure> {
 }
 
 /// Asks every place of the configuration: numbers that were given out since are not given out again.
-fn known(anchors: &Anchors, store: Uuid, key: &PublicKey, global: &Global) -> Result<Known, Failure> {
+fn known(anchors: &Anchors, of_backup: &verify::Known, key: &PublicKey, global: &Global) -> Result<Known, Failure> {
     let mut known = Known::default();
     for place in &anchors.to {
         let name = place.to_text();
-        let Read { mut texts, unlocked: _ } = places::read(&name, &Anchor::names(store), global)?;
+        let Read { mut texts, unlocked: _ } = places::read(&name, &Anchor::names(of_backup.store), global)?;
         texts.sort();
-        let sound = anchor::check(&texts, store, key).map_err(|broken| {
+        let sound = anchor::check(&texts, of_backup.store, key, &of_backup.successions).map_err(|broken| {
             broken.iter().for_each(|broken| say(global, &format!("error: {name}: {broken}")));
             Failure::Unsound
         })?;
         let there: Vec<Kept> =
-            sound.iter().zip(texts).map(|(it, (_, text))| Kept { number: it.number, text }).collect();
+            sound.anchors.iter().zip(texts).map(|(it, (_, text))| Kept { number: it.number, text }).collect();
         known.next.push((name, there.last().map_or(0, |last| last.number + 1)));
         if there.last().map(|last| last.number) > known.anchors.last().map(|last| last.number) {
             known.anchors = there;
@@ -128,7 +127,9 @@ fn go_on(
     let sessions = auth.sessions().end(&all, SessionState::Revoked)?.len();
     auth.close()?;
 
-    let (store, signer) = (open_logs(data_dir, SYNC)?, signing::load(data_dir)?);
+    let store = open_logs(data_dir, SYNC)?;
+    signing::settle(data_dir, &store)?;
+    let signer = signing::load(data_dir)?;
     let own = store.last_anchor()?.map(|last| last.number);
     let younger: Vec<_> = known.anchors.iter().filter(|there| Some(there.number) > own).cloned().collect();
     store.adopt(&younger)?;
