@@ -6,6 +6,7 @@
 mod arrival;
 mod connections;
 mod flood;
+mod gathered;
 mod h1;
 mod h2;
 mod head;

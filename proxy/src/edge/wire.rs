@@ -15,16 +15,15 @@ use pingora::protocols::{
     GetProxyDigest, GetSocketDigest, GetTimingDigest, Peek, Shutdown, SocketDigest, Ssl, TimingDigest, UniqueID,
     UniqueIDType,
 };
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufWriter, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 
-/// Gathered before it is written; longer pieces are written as they are.
-const WRITE_BUFFER_BYTES: usize = 1460;
+use super::gathered::Gathered;
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Wire {
-    stream: BufWriter<TcpStream>,
+    stream: Gathered<TcpStream>,
     /// Read already, before it was known what the connection is.
     before: BytesMut,
     digest: Arc<SocketDigest>,
@@ -36,8 +35,7 @@ impl Wire {
     pub(super) fn new(stream: TcpStream, client: SocketAddr, before: BytesMut) -> Self {
         let digest = SocketDigest::from_raw_fd(stream.as_raw_fd());
         digest.peer_addr.get_or_init(|| Some(client.into()));
-        let stream = BufWriter::with_capacity(WRITE_BUFFER_BYTES, stream);
-        Self { stream, before, digest: Arc::new(digest) }
+        Self { stream: Gathered::new(stream), before, digest: Arc::new(digest) }
     }
 }
 
