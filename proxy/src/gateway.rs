@@ -102,10 +102,16 @@ impl Gateway {
     }
 
     /// What lasts is known from now on, and ends here if it may not go on. `answer` is the head of the upstream's answer,
-    /// when it comes.
-    fn go_on(&self, request: &mut Request, fields: &HeaderMap, answer: Option<&HeaderMap>) -> Result<()> {
+    /// when it comes; `now` is on the clock that never goes back.
+    fn go_on(
+        &self,
+        request: &mut Request,
+        fields: &HeaderMap,
+        answer: Option<&HeaderMap>,
+        now: Duration,
+    ) -> Result<()> {
         let Some(place) = &request.lasting else {
-            let taken = self.state.clock.elapsed().saturating_sub(request.started);
+            let taken = now.saturating_sub(request.started);
             if request.forward.is_none() || !tunnel::lasts(taken, answer) {
                 return Ok(());
             }
@@ -237,13 +243,13 @@ impl ProxyHttp for Gateway {
         }
         let Some(part) = body else { return Ok(()) };
         request.ending.bytes_in += length(part);
-        self.go_on(request, fields, None)?;
+        let now = self.state.clock.elapsed();
+        self.go_on(request, fields, None, now)?;
         if let Some(place) = &request.lasting {
             place.received(length(part));
         }
         let Some(forward) = request.forward.as_mut().filter(|_| !session.was_upgraded()) else { return Ok(()) };
         let limits = &request.live.settings.server.limits;
-        let now = self.state.clock.elapsed();
         let came = forward.came(part.len(), now);
         if came.bytes > limits.body_bytes.0 {
             return Error::e_explain(ErrorType::HTTPStatus(413), "request body over the limit");
@@ -268,9 +274,10 @@ impl ProxyHttp for Gateway {
     ) -> Result<()> {
         let Context { request: Some(request), fields, .. } = context else { return missing_record() };
         if is_final(head.status) {
-            forward::answered(request, self.state.clock.elapsed());
+            let now = self.state.clock.elapsed();
+            forward::answered(request, now);
             request.ending.status = head.status.as_u16();
-            self.go_on(request, fields, Some(&head.headers))?;
+            self.go_on(request, fields, Some(&head.headers), now)?;
         }
         if head.status == StatusCode::SWITCHING_PROTOCOLS {
             // A tunnel may be silent as long as both sides are content with it.
@@ -304,7 +311,7 @@ impl ProxyHttp for Gateway {
         let Context { request: Some(request), fields, .. } = context else { return Ok(None) };
         if let Some(part) = body {
             request.ending.bytes_out += length(part);
-            self.go_on(request, fields, None)?;
+            self.go_on(request, fields, None, self.state.clock.elapsed())?;
         }
         Ok(None)
     }

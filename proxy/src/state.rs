@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use arc_swap::ArcSwap;
+use http::HeaderValue;
 use tokio::sync::watch;
 use vestibule_auth::sso::BackChannel;
 use vestibule_auth::{Auth, Clock, Policy};
@@ -17,6 +18,7 @@ use crate::attempt::{Opened, Refused, Turns};
 use crate::certificates::Certificates;
 use crate::edge::Flood;
 use crate::exceeded::Exceeded;
+use crate::hsts;
 use crate::mail::Mailer;
 use crate::metrics::Metrics;
 use crate::reload::Reloads;
@@ -88,6 +90,8 @@ pub(crate) struct Live {
     pub(crate) policy: Policy,
     /// Hosts to circuits.
     pub(crate) routes: Routes,
+    /// What every answer over https says of it.
+    pub(crate) hsts: Option<HeaderValue>,
     /// When it was put in force.
     pub(crate) since: jiff::Timestamp,
 }
@@ -97,7 +101,7 @@ impl Live {
     pub(crate) fn new(settings: Settings, auth: &Auth, previous: Option<&Self>, now: jiff::Timestamp) -> Self {
         let policy = auth.policy(&settings);
         let routes = Routes::new(&settings, &policy, previous.map(|previous| &previous.routes));
-        Self { settings, policy, routes, since: now }
+        Self { hsts: hsts::value(&settings), settings, policy, routes, since: now }
     }
 
     /// Last uses of tokens that this configuration does not have are forgotten; once it is in force.

@@ -154,7 +154,7 @@ impl<'a> Refused<'a> {
             reply = respond::tell(&told, &asked);
         }
         if self.seen.tls.is_some() {
-            reply.headers.extend(hsts::field(&state.live.load().settings));
+            reply.headers.extend(hsts::field(&state.live.load()));
         }
         reply
     }
