@@ -2,10 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use aws_lc_rs::digest::{SHA256, digest};
-
 use crate::Settings;
 use crate::shape::quoted_key;
+use crate::show::unmarked;
 
 /// One key whose value is another.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -18,28 +17,32 @@ pub struct Change {
     pub after: Option<String>,
 }
 
-/// A value of each key, and for a secret what tells it from others.
-type Values = BTreeMap<String, (String, Option<[u8; 32]>)>;
+/// A value of each key; those of secrets tell them apart.
+type Values = BTreeMap<String, String>;
 
-/// By key. Of secrets only that they changed: both values are hidden.
+/// By key. Of secrets and of what files hold only that they changed.
 pub fn changes(before: &Settings, after: &Settings) -> Vec<Change> {
     let (before, after) = (values(before), values(after));
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let differs = |key: &&&String| before.get(**key) != after.get(**key);
-    let value = |values: &Values, key: &String| values.get(key).map(|(text, _)| text.clone());
-    let change = |key: &String| Change { key: key.clone(), before: value(&before, key), after: value(&after, key) };
-    keys.iter().filter(differs).map(|key| change(key)).collect()
+    keys.iter().filter(differs).map(|key| change(key, before.get(*key), after.get(*key))).collect()
 }
+
+fn change(key: &str, before: Option<&String>, after: Option<&String>) -> Change {
+    let [before, mut after] = [before, after].map(|text| text.map(|text| unmarked(text)));
+    if let Some(after) = after.as_mut().filter(|after| before.as_ref() == Some(*after)) {
+        after.push_str(CHANGED);
+    }
+    Change { key: key.to_owned(), before, after }
+}
+
+/// Behind a value that is shown as it was shown before.
+const CHANGED: &str = " # changed";
 
 fn values(settings: &Settings) -> Values {
     let mut values = Values::new();
-    let page = settings.show(false).parse().unwrap_or_default();
+    let page = settings.compared().parse().unwrap_or_default();
     flatten("", &toml::Value::Table(page), &mut values);
-    for (key, secret) in secrets(settings) {
-        if let Some((_, told_by)) = values.get_mut(&key) {
-            *told_by = digest(&SHA256, &secret).as_ref().try_into().ok();
-        }
-    }
     values
 }
 
@@ -56,42 +59,8 @@ fn flatten(path: &str, value: &toml::Value, values: &mut Values) {
         | toml::Value::Integer(_)
         | toml::Value::Float(_)
         | toml::Value::Boolean(_)
-        | toml::Value::Datetime(_) => drop(values.insert(path.to_owned(), (value.to_string(), None))),
+        | toml::Value::Datetime(_) => drop(values.insert(path.to_owned(), value.to_string())),
     }
-}
-
-/// Those that a change may be about, under the keys by which they are shown.
-fn secrets(settings: &Settings) -> Vec<(String, Vec<u8>)> {
-    let mut secrets = Vec::new();
-    let mut add = |path: &[&str], secret: Option<&[u8]>| {
-        let key = path.iter().map(|key| quoted_key(key)).collect::<Vec<_>>().join(".");
-        secrets.extend(secret.map(|secret| (key, secret.to_vec())));
-    };
-    for (email, user) in &settings.users {
-        let hash = |hash: &crate::secret::PasswordHash| hash.expose().as_bytes().to_vec();
-        add(&["users", email.as_str(), "password_hash"], user.password_hash.as_ref().map(hash).as_deref());
-        add(&["users", email.as_str(), "pin_hash"], user.pin_hash.as_ref().map(hash).as_deref());
-        add(&["users", email.as_str(), "totp"], user.totp.as_ref().map(|totp| totp.expose()));
-    }
-    for (name, token) in &settings.service_tokens {
-        add(&["service_tokens", name.as_str(), "hash"], Some(token.hash.expose()));
-    }
-    for (name, token) in &settings.admin.tokens {
-        add(&["admin", "tokens", name.as_str(), "hash"], Some(token.hash.expose()));
-    }
-    for (name, provider) in &settings.providers {
-        let secret = provider.client_secret.as_ref().map(|secret| secret.expose().as_bytes());
-        add(&["providers", name.as_str(), "client_secret"], secret);
-    }
-    for (name, circuit) in &settings.circuits {
-        let shared = circuit.access.ways().and_then(|ways| ways.shared.as_ref());
-        let password = shared.and_then(|shared| shared.password_hash.as_ref());
-        let pin = shared.and_then(|shared| shared.pin_hash.as_ref());
-        let path = |key| ["circuits", name.as_str(), "shared", key];
-        add(&path("password_hash"), password.map(|hash| hash.expose().as_bytes()));
-        add(&path("pin_hash"), pin.map(|hash| hash.expose().as_bytes()));
-    }
-    secrets
 }
 
 #[cfg(test)]
@@ -127,7 +96,7 @@ mod tests {
         let token =
             |digit: &str| format!("access = \"public\"\n[service_tokens.ci]\nhash = \"sha256:{}\"\n", digit.repeat(64));
         let hidden = Some("\"[hidden]\"");
-        check(&token("a"), &token("b"), &[("service_tokens.ci.hash", hidden, hidden)]);
+        check(&token("a"), &token("b"), &[("service_tokens.ci.hash", hidden, Some("\"[hidden]\" # changed"))]);
         check(
             "access = \"public\"\n",
             &token("b"),

@@ -90,6 +90,15 @@ impl RawMail {
     }
 }
 
+impl SmtpServer {
+    /// All that is known of it, its password too, to tell it from others; never shown.
+    pub(crate) fn whole(&self) -> Zeroizing<String> {
+        let Self { host, port, security, credentials } = self;
+        let (name, password) = credentials.as_ref().map_or(("", ""), |(name, secret)| (name, secret.expose()));
+        Zeroizing::new(format!("{security:?} {host} {port} {name} {password}"))
+    }
+}
+
 impl Shape for SmtpServer {
     fn read(node: Node, reading: &mut Reading<'_>) -> Option<Self> {
         let span = node.span;

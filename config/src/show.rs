@@ -1,9 +1,11 @@
 //! The settings in force, as `vestibule config show` prints them.
 
 mod circuit;
+mod telling;
 mod upstream;
 
 use std::fmt::Display;
+use std::path::Path;
 
 use crate::Settings;
 use crate::access::AllowEntry;
@@ -19,21 +21,31 @@ use crate::logs::Logs;
 use crate::mail::Mail;
 use crate::provider::Provider;
 use crate::scenario::{Expectation, Given, Scenario};
+use crate::secret::{PasswordHash, Secret, TokenHash};
 use crate::server::Server;
 use crate::service_token::{PreviousToken, ServiceToken};
 use crate::tls::Tls;
 use crate::units::display_duration;
 use crate::user::User;
 
-/// In place of every secret.
-const HIDDEN: &str = "[hidden]";
+pub(crate) use telling::{Purpose, unmarked};
+
 /// Elements of a list that are printed; the rest is counted.
 const LISTED_MAX: usize = 200;
 
 impl Settings {
     /// As TOML, secrets hidden. With `origins` each line ends in the place that set it, or in `default`.
     pub fn show(&self, origins: bool) -> String {
-        let mut page = Page { settings: self, origins, text: String::new(), table: Vec::new() };
+        self.page(origins, Purpose::Reading)
+    }
+
+    /// The same without origins, for a comparison; see [`Purpose::Comparing`].
+    pub(crate) fn compared(&self) -> String {
+        self.page(false, Purpose::Comparing)
+    }
+
+    fn page(&self, origins: bool, purpose: Purpose) -> String {
+        let mut page = Page { settings: self, origins, purpose, text: String::new(), table: Vec::new() };
         page.server(&self.server);
         if let Some(geo) = &self.geo {
             page.table(&["geo"]);
@@ -50,11 +62,11 @@ impl Settings {
         for project in self.projects.values() {
             page.table(&["projects", project.name.as_str()]);
             page.set_some("label", project.label.as_ref().map(text));
-            page.set("members", list(project.members.iter().map(AllowEntry::to_string)));
+            page.set("members", page.list(project.members.iter().map(AllowEntry::to_string)));
         }
         page.table(&["ip_sets"]);
         for (name, networks) in &self.ip_sets {
-            page.set(name.as_str(), list(networks));
+            page.set(name.as_str(), page.list(networks));
         }
         self.rate_limits.values().for_each(|limit| page.rate_limit(limit));
         page.login_limits(&self.login_limits);
@@ -75,6 +87,7 @@ impl Settings {
 struct Page<'a> {
     settings: &'a Settings,
     origins: bool,
+    purpose: Purpose,
     text: String,
     table: Vec<String>,
 }
@@ -85,7 +98,7 @@ impl Page<'_> {
         self.set("data_dir", text(server.data_dir.display()));
         self.set("listen", format!("[{}]", server.listen.iter().map(listener).collect::<Vec<_>>().join(", ")));
         self.set_some("login_host", server.login_host.as_ref().map(text));
-        self.set("trusted_proxies", list(&server.trusted_proxies));
+        self.set("trusted_proxies", self.list(&server.trusted_proxies));
         self.set("shutdown_grace", text(display_duration(server.shutdown_grace)));
         self.set_some("hsts", server.hsts.map(|hsts| text(display_duration(hsts))));
         self.set("insecure_sign_in", server.insecure_sign_in);
@@ -109,13 +122,13 @@ impl Page<'_> {
             self.table(&["tls", "acme"]);
             self.set_some("email", acme.email.as_ref().map(text));
             self.set("directory", text(&acme.directory));
-            self.set_some("ca", acme.ca.as_ref().map(file));
+            self.set_some("ca", acme.ca.as_ref().map(|ca| self.certificates(ca)));
         }
         for own in tls.certificates.values() {
             self.table(&["tls", "certificates", own.name.as_str()]);
-            self.set("hosts", list(&own.hosts));
-            self.set("cert", text(own.file.display()));
-            self.set("key", text(HIDDEN));
+            self.set("hosts", self.list(&own.hosts));
+            self.set("cert", self.file(&own.file, &own.certificate.chain()));
+            self.set("key", self.purpose.secret(&own.certificate.public_key()));
         }
     }
 
@@ -124,31 +137,34 @@ impl Page<'_> {
         self.set("label", text(&provider.label));
         self.set("issuer", text(&provider.issuer));
         self.set("client_id", text(&provider.client_id));
-        self.set_some("client_secret", provider.client_secret.as_ref().map(|_| text(HIDDEN)));
-        self.set("scopes", list(&provider.scopes));
+        self.set_some("client_secret", provider.client_secret.as_ref().map(|secret| self.secret(secret)));
+        self.set("scopes", self.list(&provider.scopes));
         self.set_some("groups_claim", provider.groups_claim.as_ref().map(text));
-        self.set_some("email_domains", provider.email_domains.as_ref().map(list));
+        self.set_some("email_domains", provider.email_domains.as_ref().map(|domains| self.list(domains)));
         self.set("require_verified_email", provider.require_verified_email);
         self.set_some("recheck", provider.recheck.map(|every| text(display_duration(every))));
-        self.set_some("ca", provider.ca.as_ref().map(file));
+        self.set_some("ca", provider.ca.as_ref().map(|ca| self.certificates(ca)));
     }
 
     fn user(&mut self, user: &User) {
         self.table(&["users", user.email.as_str()]);
         self.set_some("name", user.name.as_ref().map(text));
-        self.set_some("password_hash", user.password_hash.as_ref().map(|_| text(HIDDEN)));
-        self.set_some("pin_hash", user.pin_hash.as_ref().map(|_| text(HIDDEN)));
-        self.set("groups", list(&user.groups));
+        self.set_some("password_hash", user.password_hash.as_ref().map(|hash| self.hash(hash)));
+        self.set_some("pin_hash", user.pin_hash.as_ref().map(|hash| self.hash(hash)));
+        self.set("groups", self.list(&user.groups));
         self.set("state", text(user.state.as_str()));
-        self.set_some("totp", user.totp.as_ref().map(|_| text(HIDDEN)));
+        self.set_some("totp", user.totp.as_ref().map(|totp| self.purpose.secret(totp.expose())));
     }
 
     fn service_token(&mut self, token: &ServiceToken) {
         self.table(&["service_tokens", token.name.as_str()]);
-        self.set("hash", text(HIDDEN));
+        self.set("hash", self.token(&token.hash));
         self.set_some("expires", token.expires);
-        let until = |previous: &PreviousToken| format!("{{ hash = {}, until = {} }}", text(HIDDEN), previous.until);
-        self.set_some("previous", token.previous.as_ref().map(until));
+        let before = |PreviousToken { hash, until }: &PreviousToken| {
+            format!("{{ hash = {}, until = {until} }}", self.token(hash))
+        };
+        let before = token.previous.as_ref().map(before);
+        self.set_some("previous", before);
         self.set("disabled", token.disabled);
     }
 
@@ -185,7 +201,7 @@ impl Page<'_> {
         self.set("sync", text(display_duration(logs.sync)));
         self.set("on_full", text(logs.on_full.as_str()));
         self.set("stdout", logs.stdout);
-        self.set("redact_query", list(&logs.redact_query));
+        self.set("redact_query", self.list(&logs.redact_query));
         self.set(
             "scrub",
             text(logs.scrub.map_or_else(|| "off".to_owned(), |every| display_duration(every).to_string())),
@@ -202,13 +218,13 @@ impl Page<'_> {
         self.table(&["logs", "anchors"]);
         self.set("every", text(display_duration(logs.anchors.every)));
         self.set("entries", logs.anchors.entries);
-        self.set("to", list(logs.anchors.to.iter().map(AnchorPlace::to_text)));
+        self.set("to", self.list(logs.anchors.to.iter().map(AnchorPlace::to_text)));
         if let Some(s3) = &logs.anchors.s3 {
             self.table(&["logs", "anchors", "s3"]);
             self.set("endpoint", text(&s3.endpoint));
             self.set("region", text(&s3.region));
-            self.set("access_key", text(HIDDEN));
-            self.set("secret_key", text(HIDDEN));
+            self.set("access_key", self.secret(&s3.access_key));
+            self.set("secret_key", self.secret(&s3.secret_key));
             self.set("mode", text("compliance"));
             self.set("retain", text(display_duration(s3.retain)));
         }
@@ -217,13 +233,16 @@ impl Page<'_> {
     fn admin(&mut self, admin: &Admin) {
         self.table(&["admin"]);
         self.set("listen", text(admin.listen));
-        let tls = |tls: &AdminTls| format!("{{ cert = {}, key = {} }}", text(tls.file.display()), text(HIDDEN));
-        self.set_some("tls", admin.tls.as_ref().map(tls));
-        self.set("hosts", list(&admin.hosts));
+        let tls = admin.tls.as_ref().map(|AdminTls { file, certificate }| {
+            let (cert, key) = (self.file(file, &certificate.chain()), self.purpose.secret(&certificate.public_key()));
+            format!("{{ cert = {cert}, key = {key} }}")
+        });
+        self.set_some("tls", tls);
+        self.set("hosts", self.list(&admin.hosts));
         for (name, token) in &admin.tokens {
             self.table(&["admin", "tokens", name.as_str()]);
             self.set("role", text(token.role.as_str()));
-            self.set("hash", text(HIDDEN));
+            self.set("hash", self.token(&token.hash));
             self.read_logs(token.logs.as_deref());
         }
         self.operators(admin.operators.as_deref());
@@ -233,7 +252,7 @@ impl Page<'_> {
         let Some(Operators { provider, members, for_members, people }) = operators else { return };
         self.table(&["admin", "operators"]);
         self.set("provider", text(provider));
-        self.set("members", list(members));
+        self.set("members", self.list(members));
         self.set("role", text(for_members.role.as_str()));
         self.read_logs(for_members.logs.as_deref());
         for (email, operator) in people {
@@ -244,21 +263,21 @@ impl Page<'_> {
     }
 
     fn read_logs(&mut self, logs: Option<&[LogName]>) {
-        self.set_some("logs", logs.map(|logs| list(logs.iter().map(|log| log.as_str()))));
+        self.set_some("logs", logs.map(|logs| self.list(logs.iter().map(|log| log.as_str()))));
     }
 
     fn mail(&mut self, mail: &Mail) {
         self.table(&["mail"]);
         self.set("from", text(&mail.from));
-        self.set_some("smtp", mail.server.as_ref().map(|_| text(HIDDEN)));
+        self.set_some("smtp", mail.server.as_ref().map(|server| self.purpose.secret(server.whole().as_bytes())));
         self.set_some("command", mail.command.as_ref().map(text));
-        self.set_some("ca", mail.ca.as_ref().map(file));
+        self.set_some("ca", mail.ca.as_ref().map(|ca| self.certificates(ca)));
     }
 
     fn hook(&mut self, hook: &Hook) {
         self.table(&["hooks", hook.name.as_str()]);
         self.set("url", text(&hook.url));
-        self.set("secret", text(HIDDEN));
+        self.set("secret", self.secret(&hook.secret));
         self.set("timeout", text(display_duration(hook.timeout)));
         self.set("on_failure", text(hook.on_failure.as_str()));
     }
@@ -272,7 +291,7 @@ impl Page<'_> {
             Some(("url", text(url))),
             method.as_ref().map(|method| ("method", text(method))),
             user.as_ref().map(|user| ("user", text(user))),
-            (!groups.is_empty()).then(|| ("groups", list(groups))),
+            (!groups.is_empty()).then(|| ("groups", self.list(groups))),
             login.as_ref().map(|login| ("login", text(login))),
             ip.map(|ip| ("ip", text(ip))),
             instant.map(|instant| ("at", instant.to_string())),
@@ -290,8 +309,41 @@ impl Page<'_> {
     fn alert(&mut self, alert: &Alert) {
         self.table(&["alerts", alert.name.as_str()]);
         self.set("url", text(&alert.url));
-        self.set("secret", text(HIDDEN));
-        self.set("on", list(alert.on.iter().map(|on| on.as_str())));
+        self.set("secret", self.secret(&alert.secret));
+        self.set("on", self.list(alert.on.iter().map(|on| on.as_str())));
+    }
+
+    fn secret(&self, secret: &Secret) -> String {
+        self.purpose.secret(secret.expose().as_bytes())
+    }
+
+    fn hash(&self, hash: &PasswordHash) -> String {
+        self.purpose.secret(hash.expose().as_bytes())
+    }
+
+    fn token(&self, hash: &TokenHash) -> String {
+        self.purpose.secret(hash.expose())
+    }
+
+    /// A file whose content counts.
+    fn file(&self, path: &Path, content: &[u8]) -> String {
+        self.purpose.standing_for(&path.display().to_string(), content)
+    }
+
+    fn certificates(&self, certificates: &Certificates) -> String {
+        self.file(&certificates.path, &certificates.all.concat())
+    }
+
+    /// A list of strings, cut where it is long; how many are left out stands as its last element.
+    fn list<T: Display>(&self, items: impl IntoIterator<Item = T>) -> String {
+        let mut items = items.into_iter();
+        let mut shown: Vec<String> = items.by_ref().take(LISTED_MAX).map(text).collect();
+        let rest: Vec<String> = items.map(text).collect();
+        if !rest.is_empty() {
+            let count = format!("and {} more", rest.len());
+            shown.push(self.purpose.standing_for(&count, rest.join(",").as_bytes()));
+        }
+        format!("[{}]", shown.join(", "))
     }
 
     fn table(&mut self, path: &[&str]) {
@@ -348,11 +400,6 @@ impl Display for AllowEntry {
     }
 }
 
-/// Where certificates were read.
-fn file(certificates: &Certificates) -> String {
-    text(certificates.path.display())
-}
-
 /// A table in braces, of those keys that have a value.
 fn inline<const N: usize>(pairs: [Option<(&str, String)>; N]) -> String {
     let pairs: Vec<_> = pairs.into_iter().flatten().map(|(key, value)| format!("{key} = {value}")).collect();
@@ -376,13 +423,3 @@ fn text(text: impl Display) -> String {
     toml::Value::String(text.to_string()).to_string()
 }
 
-/// A list of strings, cut where it is long; how many are left out stands as its last element.
-fn list<T: Display>(items: impl IntoIterator<Item = T>) -> String {
-    let mut items = items.into_iter();
-    let mut shown: Vec<String> = items.by_ref().take(LISTED_MAX).map(text).collect();
-    let rest = items.count();
-    if rest > 0 {
-        shown.push(text(format!("and {rest} more")));
-    }
-    format!("[{}]", shown.join(", "))
-}

@@ -4,12 +4,16 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use jiff::Timestamp;
 use vestibule_config::{Settings, Source, known_keys, load};
 
 /// One file, in an environment whose every variable is a secret.
 struct Text<'a>(&'a str);
+
+/// The same with other secrets, and other certificates in its files.
+struct Other<'a>(Text<'a>);
 
 impl Source for Text<'_> {
     fn read(&self, path: &Path) -> io::Result<String> {
@@ -38,8 +42,58 @@ impl Source for Text<'_> {
     }
 }
 
+impl Source for Other<'_> {
+    fn read(&self, path: &Path) -> io::Result<String> {
+        match path.to_str() {
+            Some("corp.pem") => Ok(other_corp().0.clone()),
+            Some("client.pem") => Ok(other_client().0.clone()),
+            Some("corp-ca.pem") => Ok(other_client().0.clone()),
+            _ => self.0.read(path),
+        }
+    }
+    fn glob(&self, pattern: &Path) -> Vec<PathBuf> {
+        self.0.glob(pattern)
+    }
+    fn env(&self, name: &str) -> Option<String> {
+        let secret = match name {
+            "TOTP" => "hunter3hunter3hunter3hunter3".to_owned(),
+            "TLS_KEY" => other_corp().1.clone(),
+            "SMTP" => "smtps://me:hunter3@mail.example.net".to_owned(),
+            "CLIENT_KEY" => other_client().1.clone(),
+            _ => "hunter3 and hunter3".to_owned(),
+        };
+        Some(secret)
+    }
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
+
+/// A chain and its key, for names that the settings want.
+type Pair = (String, String);
+
+fn other_corp() -> &'static Pair {
+    static PAIR: LazyLock<Pair> = LazyLock::new(|| made(&["corp.example.net", "*.corp.example.net"]));
+    &PAIR
+}
+
+fn other_client() -> &'static Pair {
+    static PAIR: LazyLock<Pair> = LazyLock::new(|| made(&["client.example.net"]));
+    &PAIR
+}
+
+fn made(names: &[&str]) -> Pair {
+    let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+    let made = rcgen::generate_simple_self_signed(names).unwrap();
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
 fn loaded(text: &str) -> Settings {
-    load(Path::new("vestibule.toml"), &Text(text)).unwrap_or_else(|report| panic!("{report}"))
+    loaded_from(&Text(text))
+}
+
+fn loaded_from(source: &impl Source) -> Settings {
+    load(Path::new("vestibule.toml"), source).unwrap_or_else(|report| panic!("{report}"))
 }
 
 fn everything() -> Settings {
@@ -89,6 +143,37 @@ fn secrets_are_hidden() {
         let hidden = ["argon2id", "abababab", "hunter2"].iter().all(|secret| !text.contains(secret));
         assert!(hidden, "{text}");
     }
+}
+
+/// Whatever is hidden on the page is told apart by a comparison, and so are files by what they hold.
+#[test]
+fn no_secret_changes_unseen() {
+    let text = std::fs::read_to_string(Path::new("cases/show/everything.toml")).unwrap();
+    let (before, other) = (loaded(&text), text.replace("hunter2", "hunter3").replace("abababab", "cdcdcdcd"));
+    let other = other.replace("$7XVzbYJZHPBPWkqHzqnGeDNVvPTRoYVPr5SCTHsyGm8", "$8XVzbYJZHPBPWkqHzqnGeDNVvPTRoYVPr5SCTHsyGm8");
+    let after = loaded_from(&Other(Text(&other)));
+    assert_eq!(before.show(false), after.show(false), "on the page both look alike");
+    let changes = vestibule_config::diff::changes(&before, &after);
+    let hidden = changes.iter().flat_map(|change| change.before.as_deref()).map(|value| value.matches("[hidden]").count());
+    assert_eq!(hidden.sum::<usize>(), before.show(false).matches("[hidden]").count(), "{changes:#?}");
+    let files: Vec<_> = changes.iter().filter(|change| change.before.as_deref() == Some("\"corp.pem\"")).collect();
+    assert_eq!(files.len(), text.matches("= \"corp.pem\"").count(), "{changes:#?}");
+    for change in &changes {
+        assert_eq!(change.after, change.before.as_ref().map(|before| format!("{before} # changed")), "{}", change.key);
+    }
+    assert_eq!(vestibule_config::diff::changes(&before, &loaded(&text)), []);
+}
+
+#[test]
+fn a_change_behind_the_end_of_a_long_list_is_one() {
+    let with = |last: &str| {
+        let most: Vec<String> = (0..300).map(|at| format!("\"198.51.{}.{}\"", at / 100, at % 100)).collect();
+        let head = "[server]\ndata_dir = \"data\"\nlisten = [{ address = \"127.0.0.1:8080\" }]\n[ip_sets]\n";
+        loaded(&format!("{head}long = [{}, \"{last}\"]\n", most.join(", ")))
+    };
+    let changes = vestibule_config::diff::changes(&with("203.0.113.1"), &with("203.0.113.2"));
+    assert!(changes.len() == 1 && changes[0].key == "ip_sets.long", "{changes:?}");
+    assert!(changes[0].after.as_ref().unwrap().ends_with("\"and 101 more\"] # changed"), "{changes:?}");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! The configuration's change from afar: checked whole, written whole, recorded with both values, and undone.
 
+use std::time::Duration;
+
 use harness::house::{MAYA, NOOR};
 use harness::secrets::{ADMIN_TOKEN, PASSWORD_HASH};
 use harness::{Gateway, House, Request, Response};
@@ -65,6 +67,7 @@ fn a_put_is_in_force_is_one_entry_with_both_values_and_can_be_undone() {
     ] {
         assert_eq!(entry[member], value, "{entry}");
     }
+    assert_eq!(entry["http_status"], 200);
     assert_eq!(entry["before"]["settings"]["circuits.mem.access"], "\"members\"");
     assert_eq!(entry["after"]["settings"]["circuits.mem.access"], "\"public\"");
     assert_eq!((&entry["before"]["revision"], &entry["after"]["revision"]), (&json!(first), &json!(second)));
@@ -88,6 +91,60 @@ fn a_put_is_in_force_is_one_entry_with_both_values_and_can_be_undone() {
     assert_eq!(unknown.status, 404);
 }
 
+/// Rows G1 to G4: every field of a change, each status and type to be asked for, ranges that end after they begin.
+#[test]
+fn a_change_is_one_entry_with_every_field_and_each_filter_finds_it() {
+    let house = House::start();
+    let gateway = &house.gateway;
+    let first = revision(gateway);
+    let answer = call(gateway, "PUT", "")
+        .header("if-match", &first)
+        .header("user-agent", "editor/1")
+        .body("application/toml", opened(&text(gateway)))
+        .send();
+    let id = gateway.logs_when("audit", "action=config.change", 1)[0]["id"].as_str().unwrap().to_owned();
+    let one = gateway.admin(&format!("/api/v1/logs/audit/{id}")).json();
+    for (member, value) in [
+        ("actor", json!("ops")),
+        ("actor_type", json!("token")),
+        ("source_ip", json!("127.0.0.1")),
+        ("user_agent", json!("editor/1")),
+        ("action", json!("config.change")),
+        ("action_type", json!("policy")),
+        ("resource_type", json!("config")),
+        ("resource", json!(gateway.config().display().to_string())),
+        ("status", json!("success")),
+        ("http_status", json!(200)),
+        ("request_id", json!(answer.header("x-request-id").unwrap())),
+        ("revision", json!(first)),
+        ("event_count", json!(1)),
+    ] {
+        assert_eq!(one[member], value, "{member}: {one}");
+    }
+    assert!(one["duration_ms"].is_u64() && one["before"].is_object() && one["after"].is_object(), "{one}");
+
+    put(gateway, "*", "nonsense = 1\n");
+    gateway.admin_request("GET", "/api/v1/status").bearer("vsta_nobody's").send();
+    for (filter, action) in [
+        ("action_type=policy&status=success", "config.change"),
+        ("action_type=policy&status=failed", "config.change"),
+        ("action_type=admin&status=denied", "admin.access"),
+        ("status=blocked", "admin.access"),
+        ("resource_type=config&actor=ops&range=5m", "config.change"),
+        ("resource_type=CONFIG&status=SUCCESS&since=15m", "config.change"),
+        ("q=EDITOR/1", "config.change"),
+    ] {
+        let found = gateway.logs_when("audit", filter, 1);
+        assert!(found.iter().any(|entry| entry["action"] == action), "{filter}: {found:?}");
+    }
+    for range in ["5m", "15m", "1h", "24h", "7d", "30d", "all"] {
+        assert_eq!(gateway.logs("audit", &format!("range={range}&status=failed")).len(), 1, "{range}");
+    }
+    let turned = gateway.admin("/api/v1/logs/audit?since=2026-11-02T00:00:00Z&until=2026-11-01T00:00:00Z");
+    assert_eq!(turned.status, 400);
+    assert_eq!(gateway.admin("/api/v1/logs/audit?status=maybe").json()["parameter"], "status");
+}
+
 #[test]
 fn a_bad_put_changes_nothing_and_is_a_failed_entry() {
     let house = House::start();
@@ -100,6 +157,7 @@ fn a_bad_put_changes_nothing_and_is_a_failed_entry() {
     assert_eq!((text(gateway), revision(gateway)), (before.clone(), first.clone()));
     let entry = gateway.logs_when("audit", "action=config.change", 1).remove(0);
     assert_eq!((&entry["status"], &entry["after"]), (&json!("failed"), &Value::Null));
+    assert_eq!(entry["http_status"], 422);
 
     assert_eq!(call(gateway, "PUT", "").body("application/toml", before.clone()).send().status, 428);
     let moved = put(gateway, "0123456789abcdef", &opened(&before));
@@ -129,7 +187,28 @@ fn a_file_that_takes_no_text_is_a_conflict() {
     let gone = call(gateway, "POST", "/rollback").json(&json!({ "revision": with })).send();
     assert_eq!((gone.status, gone.json()["reason"].as_str()), (409, Some("config_unwritable")), "{}", gone.text());
     assert_eq!((text(gateway), revision(gateway)), (good, first));
-    assert_eq!(gateway.logs_when("audit", "action=config.rollback", 1)[0]["status"], "failed");
+    let entry = gateway.logs_when("audit", "action=config.rollback", 1).remove(0);
+    assert_eq!((&entry["status"], &entry["http_status"]), (&json!("failed"), &json!(409)));
+}
+
+/// A token that a request changes is an act of that request; what a changed file does is nobody's request.
+#[test]
+fn entries_have_the_status_of_the_request_that_made_the_change() {
+    let mut house = House::start();
+    let token = |name: &str| {
+        format!("\n[service_tokens.{name}]\nhash = \"sha256:{}\"\n", if name == "one" { "a" } else { "b" }.repeat(64))
+    };
+    let body = house.gateway.body().to_owned() + &token("one");
+    house.gateway.reconfigure(&body);
+    let entry = house.gateway.logs_when("audit", "action=token.add&resource=one", 1).remove(0);
+    assert_eq!(entry["http_status"], 200);
+    house.gateway.rewrite(&(body + &token("two")));
+    let quiet = harness::until(Duration::from_secs(10), "the file is read", || {
+        house.gateway.logs("audit", "action=token.add&resource=two").pop()
+    });
+    let change = house.gateway.logs("audit", "action=config.reload").remove(0);
+    assert_eq!([&quiet["http_status"], &change["http_status"]], [&Value::Null, &Value::Null]);
+    assert_eq!(change["details"]["cause"], "file");
 }
 
 #[test]
@@ -142,7 +221,7 @@ fn no_secret_is_in_an_entry_and_its_change_is() {
     let key = format!("users.\"{MAYA}\".password_hash");
     assert_eq!(
         (&entry["before"]["settings"][&key], &entry["after"]["settings"][&key]),
-        (&json!("\"[hidden]\""), &json!("\"[hidden]\""))
+        (&json!("\"[hidden]\""), &json!("\"[hidden]\" # changed"))
     );
     assert!(!entry.to_string().contains("argon2id"), "{entry}");
     let shown = call(&house.gateway, "GET", "").send().text();

@@ -77,6 +77,16 @@ impl Certificate {
         &self.certified
     }
 
+    /// The whole chain in DER, one certificate behind the other.
+    pub(crate) fn chain(&self) -> Vec<u8> {
+        self.certified.cert.iter().flat_map(|certificate| certificate.to_vec()).collect()
+    }
+
+    /// The public half of its key, in DER.
+    pub(crate) fn public_key(&self) -> Vec<u8> {
+        self.certified.key.public_key().map(|key| key.to_vec()).unwrap_or_default()
+    }
+
     /// Whether clients take it for `host`: an exact name, an address, or `*.` and a domain.
     pub fn covers(&self, host: &str) -> bool {
         let wildcard = wildcard_of(host);

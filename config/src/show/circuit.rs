@@ -1,6 +1,6 @@
 //! One circuit, its policy and its paths.
 
-use super::{HIDDEN, Page, list, text};
+use super::{Page, inline, text};
 use crate::access::{Access, AllowEntry, SharedSecret};
 use crate::circuit::{AddressRules, Circuit, CircuitPath, Reputation, Rewrite};
 use crate::cors::{Cors, CorsAnswer};
@@ -13,13 +13,13 @@ impl Page<'_> {
         let path = &["circuits", circuit.name.as_str()];
         self.table(path);
         self.set_some("project", circuit.project.as_ref().map(text));
-        self.set("hosts", list(&circuit.hosts));
+        self.set("hosts", self.list(&circuit.hosts));
         self.access(&circuit.access);
         self.steps(&circuit.steps);
         self.cors(circuit.cors.as_ref());
-        self.set("trusted_addresses", list(&circuit.trusted_addresses));
+        self.set("trusted_addresses", self.list(&circuit.trusted_addresses));
         self.rules(&circuit.rules);
-        let limits = list(circuit.rate_limits.iter().map(|limit| &limit.name));
+        let limits = self.list(circuit.rate_limits.iter().map(|limit| &limit.name));
         self.set_or("rate_limits", limits, &["defaults", "rate_limits"]);
         self.set_some("expires", circuit.expires);
         self.set("enabled", circuit.enabled);
@@ -78,15 +78,17 @@ impl Page<'_> {
             Access::Allowlist { allow, ways } => ("allowlist", Some(allow), Some(ways)),
         };
         self.set("access", text(policy));
-        self.set_some("allow", allow.map(|allow| list(allow.iter().map(AllowEntry::to_string))));
+        self.set_some("allow", allow.map(|allow| self.list(allow.iter().map(AllowEntry::to_string))));
         let Some(ways) = ways else { return };
-        self.set("login", list(ways.names()));
+        self.set("login", self.list(ways.names()));
         if let Some(SharedSecret { password_hash, pin_hash }) = &ways.shared {
-            let held = [("password_hash", password_hash.is_some()), ("pin_hash", pin_hash.is_some())];
-            let held = held.iter().filter(|(_, held)| *held).map(|(name, _)| format!("{name} = {}", text(HIDDEN)));
-            self.set("shared", format!("{{ {} }}", held.collect::<Vec<_>>().join(", ")));
+            let held = [("password_hash", password_hash), ("pin_hash", pin_hash)];
+            let held = held.map(|(name, hash)| hash.as_ref().map(|hash| (name, self.hash(hash))));
+            self.set("shared", inline(held));
         }
-        let key = |key: &HeaderKey| format!("{{ header = {}, hash = {} }}", text(&key.header), text(HIDDEN));
+        let key = |HeaderKey { header, hash }: &HeaderKey| {
+            format!("{{ header = {}, hash = {} }}", text(header), self.token(hash))
+        };
         let keys = ways.header_auth.iter().map(key).collect::<Vec<_>>().join(", ");
         self.set("header_auth", format!("[{keys}]"));
     }
@@ -95,7 +97,7 @@ impl Page<'_> {
         let shown = cors.map(|cors| match cors {
             Cors::Pass => text("pass"),
             Cors::Answer(CorsAnswer { origins, methods, headers }) => {
-                let (origins, methods, headers) = (list(origins), list(methods), list(headers));
+                let (origins, methods, headers) = (self.list(origins), self.list(methods), self.list(headers));
                 format!("{{ origins = {origins}, methods = {methods}, headers = {headers} }}")
             }
         });
@@ -103,14 +105,14 @@ impl Page<'_> {
     }
 
     fn rules(&mut self, rules: &AddressRules) {
-        self.set_some("ip_allow", rules.ip_allow.as_ref().map(list));
-        self.set("ip_block", list(&rules.ip_block));
-        self.set_some("country_allow", rules.country_allow.as_ref().map(list));
-        self.set("country_block", list(&rules.country_block));
+        self.set_some("ip_allow", rules.ip_allow.as_ref().map(|list| self.list(list)));
+        self.set("ip_block", self.list(&rules.ip_block));
+        self.set_some("country_allow", rules.country_allow.as_ref().map(|list| self.list(list)));
+        self.set("country_block", self.list(&rules.country_block));
         self.set("allow_match", text(rules.allow_match.as_str()));
         self.set("block_scanners", rules.block_scanners);
         let Reputation { enforce, is_awaited: _, observe } = &rules.reputation;
-        self.set("reputation", format!("{{ enforce = {}, observe = {} }}", list(enforce), list(observe)));
-        self.set("observe", list(rules.observe.iter().map(|rule| rule.as_str())));
+        self.set("reputation", format!("{{ enforce = {}, observe = {} }}", self.list(enforce), self.list(observe)));
+        self.set("observe", self.list(rules.observe.iter().map(|rule| rule.as_str())));
     }
 }

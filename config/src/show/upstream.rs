@@ -2,7 +2,7 @@
 
 use http::{HeaderName, HeaderValue};
 
-use super::{HIDDEN, Page, file, text};
+use super::{Page, text};
 use crate::circuit::{HealthCheck, Upstream, UpstreamTls, Upstreams};
 use crate::units::display_duration;
 
@@ -57,7 +57,7 @@ impl Page<'_> {
         self.set("rewrite_redirects", rewrite_redirects);
         tls.iter().for_each(|tls| self.upstream_tls(tls));
         if !headers.is_empty() {
-            let headers: Vec<_> = headers.iter().map(shown).collect();
+            let headers: Vec<_> = headers.iter().map(|header| self.sent(header)).collect();
             self.set("headers", format!("{{ {} }}", headers.join(", ")));
         }
     }
@@ -66,9 +66,18 @@ impl Page<'_> {
         let UpstreamTls { name, verify, authorities, client } = tls;
         self.set("sni", text(name));
         self.set("insecure", !verify);
-        self.set_some("ca", authorities.as_ref().map(file));
-        self.set_some("client_cert", client.as_ref().map(|client| file(&client.chain)));
-        self.set_some("client_key", client.as_ref().map(|_| text(HIDDEN)));
+        self.set_some("ca", authorities.as_ref().map(|ca| self.certificates(ca)));
+        self.set_some("client_cert", client.as_ref().map(|client| self.certificates(&client.chain)));
+        self.set_some("client_key", client.as_ref().map(|client| self.purpose.secret(client.expose_key())));
+    }
+
+    /// A header that the upstream is sent.
+    fn sent(&self, (name, value): &(HeaderName, HeaderValue)) -> String {
+        let value = match value.is_sensitive() {
+            true => self.purpose.secret(value.as_bytes()),
+            false => text(String::from_utf8_lossy(value.as_bytes())),
+        };
+        format!("{} = {value}", crate::shape::quoted_key(name.as_str()))
     }
 
     fn health(&mut self, health: &HealthCheck) {
@@ -79,9 +88,4 @@ impl Page<'_> {
         self.set("healthy_after", healthy_after);
         self.set("unhealthy_after", unhealthy_after);
     }
-}
-
-fn shown((name, value): &(HeaderName, HeaderValue)) -> String {
-    let value = if value.is_sensitive() { HIDDEN.into() } else { String::from_utf8_lossy(value.as_bytes()) };
-    format!("{} = {}", crate::shape::quoted_key(name.as_str()), text(value))
 }

@@ -172,14 +172,14 @@ pub(super) fn told(outcome: Outcome) -> Result<Response, Problem> {
         }
         Outcome::Refused(report) => {
             let detail = "the files have problems; the old configuration stays in force";
-            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "config_invalid", detail)
+            Err(Problem::new(reload::REFUSED, "config_invalid", detail)
                 .with("problems", reload::problems(&report).into())
                 .with("report", report.render(false).into()))
         }
         Outcome::Unrecorded(unavailable) => Err(unavailable.into()),
         Outcome::Unwritable(Unwritable { file, why }) => {
             let detail = format!("{} cannot be written: {why}; nothing changed", file.display());
-            Err(Problem::new(StatusCode::CONFLICT, "config_unwritable", detail))
+            Err(Problem::new(reload::UNWRITABLE, "config_unwritable", detail))
         }
         Outcome::Moved { revision } => {
             let detail = "another revision is in force, or stands in the files; look at it first";

@@ -71,9 +71,9 @@ impl History {
         let mut file = NamedTempFile::new_in(&self.0)?;
         file.write_all(&serde_json::to_vec(revision)?)?;
         file.as_file().sync_all()?;
-        // The name sorts by time; two of the same microsecond are one after the other by their revision.
-        let name = format!("{:020}-{}.json", revision.time.as_microsecond(), revision.revision);
-        file.persist(self.0.join(name))?;
+        // Counted, as a clock may be set back.
+        let number = known.last().and_then(|last| number(last)).map_or(0, |last| last.saturating_add(1));
+        file.persist(self.0.join(format!("{number:020}-{}.json", revision.revision)))?;
         fs::File::open(&self.0)?.sync_all()?;
         let surplus = (known.len() + 1).saturating_sub(REVISIONS_MAX);
         known.iter().take(surplus).try_for_each(fs::remove_file)
@@ -97,10 +97,16 @@ impl History {
     fn files(&self) -> io::Result<Vec<PathBuf>> {
         let found = fs::read_dir(&self.0)?.map(|entry| entry.map(|entry| entry.path()));
         let mut files = found.collect::<io::Result<Vec<_>>>()?;
-        files.retain(|file| file.extension().is_some_and(|extension| extension == "json"));
-        files.sort();
+        files.retain(|file| number(file).is_some());
+        files.sort_by_key(|file| number(file));
         Ok(files)
     }
+}
+
+/// Of a revision's file: `00000000000000000007-0123456789abcdef.json`.
+fn number(file: &Path) -> Option<u64> {
+    let name = file.file_name()?.to_str()?.strip_suffix(".json")?;
+    name.split_once('-')?.0.parse().ok()
 }
 
 fn read(file: &PathBuf) -> Option<Revision> {
@@ -124,6 +130,20 @@ mod tests {
             cause: "put".to_owned(),
             files: vec![Kept { file: "vestibule.toml".into(), text: format!("# {number}") }],
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_change_the_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::of(folder.path());
+        let later = |number: i64| Revision { time: Timestamp::from_second(100 - number).unwrap(), ..revision(number) };
+        for number in [1, 2, 1, 3] {
+            history.keep(&later(number)).unwrap();
+        }
+        let order: Vec<_> = history.list().into_iter().map(|kept| kept.revision).collect();
+        assert_eq!(order, [3, 1, 2, 1].map(|number| revision(number).revision));
+        fs::write(folder.path().join("revisions/of-somebody-else.json"), "").unwrap();
+        assert_eq!(history.list().len(), 4, "what is none is left out");
     }
 
     #[test]

@@ -16,6 +16,7 @@ mod write;
 use std::path::Path;
 use std::sync::Arc;
 
+use http::StatusCode;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
@@ -85,6 +86,14 @@ impl Cause {
         }
     }
 
+    /// Of the audit entry, where a request waits for this answer.
+    fn http_status(self, answer: StatusCode) -> Option<u16> {
+        match self {
+            Self::Signal | Self::File => None,
+            Self::Api | Self::Put | Self::Rollback => Some(answer.as_u16()),
+        }
+    }
+
     /// The act of its audit entry.
     fn action(self) -> &'static str {
         match self {
@@ -94,6 +103,13 @@ impl Cause {
         }
     }
 }
+
+/// The answer to who asked for a reload, and in its audit entry: it is in force.
+const APPLIED: StatusCode = StatusCode::OK;
+/// The files have problems.
+pub(crate) const REFUSED: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+/// A file takes no text.
+pub(crate) const UNWRITABLE: StatusCode = StatusCode::CONFLICT;
 
 /// What became of a reload.
 #[derive(Debug, Clone)]
@@ -242,8 +258,8 @@ async fn put_in_force(
     });
     let told = [(&before, difference.before()), (&after, difference.after())];
     let [was, is] = told.map(|(revision, settings)| json!({ "revision": **revision, "settings": settings }));
-    let recorded = match record(state, (cause, actor), "success", &was, Some(&is), &details).await {
-        Ok(()) => tokens::record(state, actor, &old.settings, &live.settings).await,
+    let recorded = match record(state, (cause, actor), APPLIED, &was, Some(&is), &details).await {
+        Ok(()) => tokens::record(state, actor, cause.http_status(APPLIED), &old.settings, &live.settings).await,
         Err(unavailable) => Err(unavailable),
     };
     if let Err(unavailable) = recorded {
@@ -319,7 +335,7 @@ async fn refuse(state: &Arc<State>, cause: Cause, actor: &Actor, report: Report)
         report
     );
     let details = json!({ "cause": cause.code(), "problems": problems(&report) });
-    record_failure(state, cause, actor, &details).await;
+    record_failure(state, (cause, actor), REFUSED, &details).await;
     Outcome::Refused(report)
 }
 
@@ -327,14 +343,14 @@ async fn refuse_unwritable(state: &Arc<State>, cause: Cause, actor: &Actor, unwr
     let Unwritable { file, why } = &unwritable;
     tracing::error!(cause = cause.code(), file = %file.display(), why, "configuration kept: a file cannot be written");
     let details = json!({ "cause": cause.code(), "file": file.display().to_string(), "why": why });
-    record_failure(state, cause, actor, &details).await;
+    record_failure(state, (cause, actor), UNWRITABLE, &details).await;
     Outcome::Unwritable(unwritable)
 }
 
 /// What failed changes nothing, so it stands also when it cannot be recorded.
-async fn record_failure(state: &Arc<State>, cause: Cause, actor: &Actor, details: &Value) {
+async fn record_failure(state: &Arc<State>, asked: (Cause, &Actor), answer: StatusCode, details: &Value) {
     let before = json!({ "revision": &*state.live.load().settings.revision });
-    if let Err(error) = record(state, (cause, actor), "failed", &before, None, details).await {
+    if let Err(error) = record(state, asked, answer, &before, None, details).await {
         tracing::error!(%error, "the refused reload cannot be recorded");
     }
 }
@@ -342,7 +358,7 @@ async fn record_failure(state: &Arc<State>, cause: Cause, actor: &Actor, details
 async fn record(
     state: &State,
     (cause, actor): (Cause, &Actor),
-    status: &str,
+    answer: StatusCode,
     before: &Value,
     after: Option<&Value>,
     details: &Value,
@@ -355,8 +371,8 @@ async fn record(
         action: cause.action(),
         resource_type: "config",
         resource: Some(&file),
-        status,
-        http_status: None,
+        status: if answer.is_success() { "success" } else { "failed" },
+        http_status: cause.http_status(answer),
         before: Some(&before),
         after: after.as_deref(),
         details: Some(&details),

@@ -28,6 +28,7 @@ struct Told {
 pub(super) async fn record(
     state: &State,
     actor: &Actor,
+    http_status: Option<u16>,
     before: &Settings,
     after: &Settings,
 ) -> Result<(), Unavailable> {
@@ -41,7 +42,7 @@ pub(super) async fn record(
             resource_type: "api_token",
             resource: is.or(was).map(|told| told.name.as_str()),
             status: "success",
-            http_status: None,
+            http_status,
             before: shown_before.as_deref(),
             after: shown_after.as_deref(),
             details: None,
