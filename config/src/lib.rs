@@ -22,6 +22,7 @@ pub mod load;
 pub mod logs;
 pub mod mail;
 pub mod name;
+pub mod outline;
 pub mod path;
 pub mod problem;
 pub mod project;

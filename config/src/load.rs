@@ -117,7 +117,7 @@ impl Settings {
 }
 
 /// The main file and those that it includes, as one tree.
-fn read_all(main: &Path, reading: &mut Reading<'_>) -> Option<Vec<Entry>> {
+pub(crate) fn read_all(main: &Path, reading: &mut Reading<'_>) -> Option<Vec<Entry>> {
     let mut entries = read_file(main, None, reading);
     let mut whole = entries.is_some();
     for (path, span) in included(entries.as_deref().unwrap_or_default(), main, reading) {

@@ -5,7 +5,7 @@ use serde_json::Value as Json;
 use vestibule_logstore::export::{put_cell, put_visible};
 
 /// JSON on one line, without its end.
-pub(super) fn json(json: &Json) -> String {
+pub(crate) fn json(json: &Json) -> String {
     let mut out = String::new();
     // JSON has what is escaped inside of strings only.
     put_visible(&json.to_string(), &mut out);
@@ -13,7 +13,7 @@ pub(super) fn json(json: &Json) -> String {
 }
 
 /// One line of CSV (RFC 4180) with its end.
-pub(super) fn csv<'a>(cells: impl Iterator<Item = &'a Json>) -> String {
+pub(crate) fn csv<'a>(cells: impl Iterator<Item = &'a Json>) -> String {
     let mut out = String::new();
     for (at, value) in cells.enumerate() {
         out.push_str(if at > 0 { "," } else { "" });

@@ -15,7 +15,7 @@ mod form;
 mod grants;
 mod health;
 mod integrity;
-mod lines;
+pub(crate) mod lines;
 mod list;
 mod listener;
 mod logs;

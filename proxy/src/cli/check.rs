@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use clap::ValueEnum;
 use serde_json::json;
 use vestibule_config::Settings;
 
 use super::failure::Failure;
+use super::list::Form;
 use super::output::Output;
 use super::{Global, files};
 
@@ -17,16 +17,8 @@ pub(super) struct Args {
     #[arg(long)]
     strict: bool,
     /// How to say it
-    #[arg(short, long, value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    #[arg(short, long, value_enum, value_name = "FORM", default_value_t = Form::Line)]
     output: Form,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// Excerpts and remedies, for people
-    Text,
-    /// One JSON object
-    Json,
 }
 
 /// Says every problem; 3 when the file is refused.
@@ -48,7 +40,7 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
             });
             output.line(&answer.to_string())?;
         }
-        Form::Text => {
+        Form::Line => {
             if !report.problems.is_empty() {
                 output.text(&report.render(output.colored))?;
             }

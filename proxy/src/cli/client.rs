@@ -11,8 +11,8 @@ use http::{Method, StatusCode};
 use reqwest::RequestBuilder;
 use serde_json::Value;
 use tokio::runtime::Runtime;
-use tokio::signal::ctrl_c;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 use vestibule_config::admin_url;
 
@@ -38,6 +38,8 @@ pub(super) struct Client {
     runtime: Runtime,
     base: String,
     token: Option<String>,
+    /// Asked for once, so that none is lost between two waits.
+    interrupts: Mutex<Interrupts>,
 }
 
 /// An answer that goes on.
@@ -84,7 +86,8 @@ impl Client {
         // The system's certificates are asked for where they are needed only; a small container has none.
         let http = if base.starts_with("https:") { http } else { http.tls_certs_only([]) };
         let http = http.connect_timeout(CONNECT_TIMEOUT).timeout(TIMEOUT).build().context("making an HTTP client")?;
-        Ok(Self { http, runtime, base, token: None })
+        let interrupts = Mutex::new(Interrupts::heard_by(&runtime).context("listening to signals")?);
+        Ok(Self { http, runtime, base, token: None, interrupts })
     }
 
     pub(super) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Answer, Failure> {
@@ -160,9 +163,10 @@ impl Client {
     /// Does work that the person at the terminal, or whoever started the program, may end.
     pub(super) fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, Failure> {
         self.runtime.block_on(async {
+            let mut interrupts = self.interrupts.lock().await;
             tokio::select! {
                 done = work => Ok(done),
-                () = interrupted() => Err(Failure::Interrupted),
+                () = interrupts.next() => Err(Failure::Interrupted),
             }
         })
     }
@@ -173,12 +177,24 @@ impl Client {
     }
 }
 
-/// Returns at INT and at TERM.
-async fn interrupted() {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return drop(ctrl_c().await) };
-    tokio::select! {
-        _ = ctrl_c() => {}
-        _ = terminate.recv() => {}
+/// INT and TERM.
+struct Interrupts {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Interrupts {
+    fn heard_by(runtime: &Runtime) -> std::io::Result<Self> {
+        let _within = runtime.enter();
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Also one that came while nobody waited.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
     }
 }
 

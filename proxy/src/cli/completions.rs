@@ -1,9 +1,9 @@
 //! `vestibule completions SHELL`.
 
-use clap::CommandFactory;
 use clap_complete::Shell;
+use clap_complete::env::Shells;
 
-use super::Cli;
+use super::complete::VARIABLE;
 use super::failure::Failure;
 use super::output::Output;
 
@@ -14,9 +14,16 @@ pub(super) struct Args {
     shell: Shell,
 }
 
-/// Prints the script.
+/// What shells call, as they find it.
+const PROGRAM: &str = "vestibule";
+
+/// Prints the script. It asks the program itself, so that it knows the configuration's names.
 pub(super) fn run(args: &Args, output: &mut Output) -> Result<(), Failure> {
+    let shells = Shells::builtins();
+    let shell = shells.completer(&args.shell.to_string());
+    let shell = shell.ok_or_else(|| Failure::failed(format!("{} cannot complete", args.shell)))?;
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "vestibule", &mut script);
-    output.text(&String::from_utf8_lossy(&script))
+    let written = shell.write_registration(VARIABLE, PROGRAM, PROGRAM, PROGRAM, &mut script);
+    written.map_err(|error| Failure::Failed(error.into()))?;
+    output.bytes(&script)
 }

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
 use http::Method;
 use serde_json::{Value, json};
 use vestibule_auth::{Clock as _, SystemClock};
@@ -12,7 +13,7 @@ use super::failure::Failure;
 use super::line::plain;
 use super::list::{Column, Form, Listing, column};
 use super::output::{Output, say};
-use super::{Global, files};
+use super::{Global, complete, files};
 use crate::reload::Difference;
 
 /// What to do with the configuration.
@@ -48,6 +49,7 @@ enum Act {
 #[derive(Debug, clap::Args)]
 pub(super) struct Rollback {
     /// As `config history` shows it
+    #[arg(add = ArgValueCandidates::new(complete::revisions))]
     revision: String,
     /// Only this file of it
     #[arg(long, value_name = "FILE")]

@@ -1,19 +1,20 @@
 //! `vestibule erase`: a person's entries replaced by their hashes.
 
 use anyhow::Context as _;
+use clap_complete::engine::ArgValueCandidates;
 use http::Method;
 use serde_json::Value;
 
-use super::Global;
 use super::client::{Body, Client};
 use super::failure::Failure;
 use super::output::{Output, remark};
+use super::{Global, complete};
 
 /// Whom to erase.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Their e-mail address
-    #[arg(long, value_name = "EMAIL")]
+    #[arg(long, value_name = "EMAIL", add = ArgValueCandidates::new(complete::people))]
     user: String,
 }
 

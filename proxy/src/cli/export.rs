@@ -7,21 +7,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::ValueEnum;
+use clap_complete::engine::ArgValueCompleter;
 use http::{Method, StatusCode};
 use jiff::Timestamp;
 use serde_json::Value;
 use tokio::time::sleep;
 use vestibule_auth::{Clock, SystemClock};
+use vestibule_logstore::Log;
 use vestibule_logstore::query::moment;
 
 use self::frame::{Frame, Frames};
 use self::part::{Part, Standing};
-use super::Global;
 use super::bar::Bar;
 use super::client::{Answer, Body, Client};
 use super::failure::Failure;
-use super::logs::{Log, entries, filter};
+use super::logs::{self, entries, filter};
 use super::output::{Output, remark, say};
+use super::{Global, complete};
 
 /// So often a connection may be lost without a single entry in between.
 const RETRIES: u32 = 6;
@@ -33,10 +35,10 @@ const PAUSE: Duration = Duration::from_millis(500);
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The log
-    #[arg(value_enum)]
+    #[arg(value_parser = logs::parser())]
     log: Log,
     /// On any field: circuit=wiki status_code=4xx
-    #[arg(value_name = "FIELD=VALUE")]
+    #[arg(value_name = "FIELD=VALUE", add = ArgValueCompleter::new(complete::of_logs))]
     filters: Vec<String>,
     /// The file, replaced when the export is whole; - is stdout. The same command goes on after an interruption
     #[arg(long, value_name = "FILE")]

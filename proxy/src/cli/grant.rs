@@ -1,14 +1,15 @@
 //! `vestibule grant`.
 
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::Global;
 use super::client::Client;
 use super::failure::Failure;
 use super::list::{Column, Listing, column};
 use super::output::{Output, remark};
+use super::{Global, complete};
 
 /// What to do with grants.
 #[derive(Debug, clap::Args)]
@@ -24,8 +25,10 @@ enum Act {
     /// Let a person in to a circuit whose policy does not name her, from the next request on
     Add {
         /// An e-mail address
+        #[arg(add = ArgValueCandidates::new(complete::people))]
         email: String,
         /// The circuit's name
+        #[arg(add = ArgValueCandidates::new(complete::circuits))]
         circuit: String,
         /// For how long: 2h, 45m, at most 24h
         #[arg(long = "for", value_name = "TIME")]

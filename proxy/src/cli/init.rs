@@ -34,6 +34,7 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
     output.line(&format!("wrote        {}", path.display()))?;
     output.line(&format!("admin token  {}", token.as_str()))?;
     output.line(&format!("PIN          {}", pin.as_str()))?;
+    output.finish()?;
     remark(global, "Keep token and PIN now: the file holds only their hashes, and they are not shown again.");
     remark(global, &format!("Next: put your upstream into the file, then vestibule run -c {}", path.display()));
     Ok(())

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt::Write;
 
 use serde_json::Value;
+use vestibule_logstore::Log;
 
 /// How lines are written.
 #[derive(Debug, Clone)]
@@ -19,6 +20,32 @@ enum Tone {
     Good,
     Waiting,
     Bad,
+}
+
+/// The fields that a line says, in its words.
+pub(super) fn said(log: Log) -> &'static [&'static str] {
+    match log {
+        Log::Requests => &[
+            "time",
+            "action",
+            "origin",
+            "circuit",
+            "email",
+            "source_ip",
+            "country",
+            "method",
+            "path",
+            "query",
+            "status_code",
+            "duration_ms",
+            "bytes_out",
+            "reason",
+        ],
+        Log::Access => {
+            &["time", "status", "circuit", "email", "source_ip", "country", "action", "auth_method", "reason"]
+        }
+        Log::Audit => &["time", "status", "action", "actor", "source_ip", "resource", "details"],
+    }
 }
 
 /// The request log: time, decision, circuit, who, address, country, method, path, status, duration, size, reason.

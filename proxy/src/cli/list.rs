@@ -16,9 +16,11 @@ pub(super) struct Listing {
     output: Form,
 }
 
+/// How a command says what it found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Form {
-    /// A table
+    /// For people
+    #[value(alias = "text")]
     Line,
     /// One JSON object a line
     Json,

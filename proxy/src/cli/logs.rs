@@ -1,23 +1,27 @@
 //! `vestibule logs`: reads over the admin API, so that it works on any machine that holds a token.
 
+mod combined;
 mod follow;
+mod print;
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap_complete::engine::ArgValueCompleter;
 use serde_json::Value;
-use vestibule_auth::{Clock, SystemClock};
+use vestibule_logstore::Log;
 
-use super::Global;
+use self::print::Printer;
 use super::client::Client;
 use super::failure::Failure;
-use super::line::{self, Style};
 use super::output::Output;
+use super::{Global, complete};
 
 /// What to read.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// The log (access, requests or audit; requests unless said), and filters on any field:
     /// circuit=wiki status_code=4xx
-    #[arg(value_name = "LOG | FIELD=VALUE")]
+    #[arg(value_name = "LOG | FIELD=VALUE", add = ArgValueCompleter::new(complete::of_logs))]
     words: Vec<String>,
     /// Go on with what comes, until interrupted
     #[arg(short, long, conflicts_with = "until")]
@@ -43,19 +47,14 @@ pub(super) struct Args {
 enum Form {
     /// One line for people
     Line,
+    /// The same, and every other field behind it
+    Wide,
     /// One JSON object a line
     Json,
-}
-
-/// One of the three logs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Log {
-    /// Attempts to sign in
-    Access,
-    /// HTTP requests
-    Requests,
-    /// Changes and administration
-    Audit,
+    /// RFC 4180, with a header
+    Csv,
+    /// As web servers write it; of requests alone
+    Combined,
 }
 
 const LINES: usize = 50;
@@ -66,10 +65,8 @@ const PAGE: usize = 1000;
 /// Prints what is there, oldest first, and with `-f` what comes.
 pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(), Failure> {
     let (log, filters) = words(&args.words)?;
-    let today = SystemClock::default().now().strftime("%Y-%m-%d").to_string();
-    let style = Style { today, colored: output.colored };
+    let mut printer = Printer::new(log, args.output, output)?;
     let mut reader = Reader { client: Client::new(global)?, log, filters: question(args, filters) };
-    let mut printer = Printer { log, form: args.output, style, output };
     if !args.follow {
         return reader.backlog(args, &mut printer);
     }
@@ -86,17 +83,22 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
 
 /// The first word may name the log; every other one is a filter.
 fn words(words: &[String]) -> Result<(Log, Vec<(String, String)>), Failure> {
-    let log = match words.first().map(String::as_str) {
-        Some("access") => Some(Log::Access),
-        Some("requests") => Some(Log::Requests),
-        Some("audit") => Some(Log::Audit),
-        Some(_) | None => None,
-    };
+    let log = words.first().and_then(|word| named(word));
     let filters = words.iter().skip(usize::from(log.is_some())).map(|word| {
         let wrong = format!("{word:?} is neither access, requests or audit nor of the form FIELD=VALUE");
         filter(word).ok_or(Failure::Usage(wrong))
     });
     Ok((log.unwrap_or(Log::Requests), filters.collect::<Result<_, _>>()?))
+}
+
+/// One of the three logs.
+pub(super) fn named(word: &str) -> Option<Log> {
+    Log::ALL.into_iter().find(|log| log.name() == word)
+}
+
+/// Reads an argument that names a log.
+pub(super) fn parser() -> impl TypedValueParser<Value = Log> {
+    PossibleValuesParser::new(Log::ALL.map(Log::name)).try_map(|word| named(&word).ok_or("there is no such log"))
 }
 
 /// `FIELD=VALUE`.
@@ -109,17 +111,6 @@ fn question(args: &Args, filters: Vec<(String, String)>) -> Vec<(String, String)
     let named = [("since", &args.since), ("until", &args.until), ("q", &args.search)];
     let named = named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value.clone()?)));
     filters.into_iter().chain(named).collect()
-}
-
-impl Log {
-    /// As in paths.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Access => "access",
-            Self::Requests => "requests",
-            Self::Audit => "audit",
-        }
-    }
 }
 
 /// One question, asked page by page.
@@ -190,27 +181,4 @@ pub(super) fn entries(client: &Client, log: Log) -> Result<u64, Failure> {
     let status = client.get("/api/v1/status", &[])?.json()?;
     let count = status.pointer(&format!("/store/entries/{}", log.name())).and_then(Value::as_u64);
     count.ok_or_else(|| Failure::failed("the admin port's status does not count entries; is this its address?"))
-}
-
-/// Writes entries as they were asked for.
-struct Printer<'a> {
-    log: Log,
-    form: Form,
-    style: Style,
-    output: &'a mut Output,
-}
-
-impl Printer<'_> {
-    fn print(&mut self, entries: &[Value]) -> Result<(), Failure> {
-        for entry in entries {
-            let line = match (self.form, self.log) {
-                (Form::Json, _) => entry.to_string(),
-                (Form::Line, Log::Requests) => line::request(entry, &self.style),
-                (Form::Line, Log::Access) => line::attempt(entry, &self.style),
-                (Form::Line, Log::Audit) => line::act(entry, &self.style),
-            };
-            self.output.line(&line)?;
-        }
-        Ok(())
-    }
 }

@@ -11,6 +11,7 @@ mod ban;
 mod bar;
 mod check;
 mod client;
+mod complete;
 mod completions;
 mod config;
 mod demo;
@@ -26,6 +27,7 @@ mod init;
 mod line;
 mod list;
 mod logs;
+mod man;
 mod output;
 mod places;
 mod prove;
@@ -51,12 +53,37 @@ use output::Output;
 /// An authenticating reverse proxy with a log of every attempt and every request.
 #[derive(Debug, Parser)]
 #[command(name = "vestibule", version, propagate_version = true, arg_required_else_help = true)]
+#[command(after_long_help = FURTHER)]
 struct Cli {
     #[command(flatten)]
     global: Global,
     #[command(subcommand)]
     command: Command,
 }
+
+/// What no flag says.
+const FURTHER: &str = "\
+To begin:
+  vestibule demo                        a gateway with example circuits, to try
+  vestibule init gateway                a first gateway/vestibule.toml
+  vestibule check -c gateway/vestibule.toml
+  vestibule run -c gateway/vestibule.toml
+
+With a token of [admin.tokens] in VESTIBULE_ADMIN_TOKEN:
+  vestibule logs -f                     requests, as they come
+  vestibule logs access result=failed   sign-ins that failed
+  vestibule why https://wiki.example.net/ --user maya@example.net
+  vestibule config diff                 what a reload would change
+
+Environment:
+  VESTIBULE_CONFIG       the main file, as -c
+  VESTIBULE_ADMIN_URL    where the admin port is, as --admin-url
+  VESTIBULE_ADMIN_TOKEN  the token for it; no flag takes one
+  VESTIBULE_LOG          what run says, such as vestibule=debug
+  NO_COLOR               no colours
+
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 configuration invalid, 4 server not reachable, 5 verification failed, 130 \
+interrupted.";
 
 /// Flags of every command.
 #[derive(Debug, Args)]
@@ -142,14 +169,19 @@ enum Command {
     Backup(backup::Args),
     /// Ask the running server whether it is ready
     Healthcheck,
-    /// Print a completion script for a shell
+    /// Print a completion script for a shell; it knows the names in the configuration
     Completions(completions::Args),
+    /// Write a manual page for each command into a folder
+    Man(man::Args),
     /// Print the version
     Version,
 }
 
 /// Reads the arguments, runs the command, says how it went.
 pub fn main() -> ExitCode {
+    if let Some(answered) = complete::answer() {
+        return answered;
+    }
     let Cli { global, command } = Cli::parse();
     let mut output = Output::stdout(&global);
     let done = dispatch(&global, command, &mut output).and_then(|()| output.finish());
@@ -187,6 +219,7 @@ fn dispatch(global: &Global, command: Command, output: &mut Output) -> Result<()
         Command::AdminLink => admin_link::run(global, output),
         Command::Healthcheck => healthcheck::run(global, output),
         Command::Completions(args) => completions::run(&args, output),
+        Command::Man(args) => man::run(&args, output),
         Command::Version => version::run(output),
     }
 }

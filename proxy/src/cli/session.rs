@@ -1,14 +1,15 @@
 //! `vestibule session`.
 
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
 use http::Method;
 use serde_json::Value;
 
-use super::Global;
 use super::client::Client;
 use super::failure::Failure;
 use super::list::{Column, Listing, column};
 use super::output::Output;
+use super::{Global, complete};
 
 /// What to do with sessions.
 #[derive(Debug, clap::Args)]
@@ -22,10 +23,10 @@ enum Act {
     /// Newest first
     List {
         /// Of one person
-        #[arg(long, value_name = "EMAIL")]
+        #[arg(long, value_name = "EMAIL", add = ArgValueCandidates::new(complete::people))]
         user: Option<String>,
         /// Of one circuit
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::circuits))]
         circuit: Option<String>,
         #[command(flatten)]
         listing: Listing,
@@ -37,10 +38,10 @@ enum Act {
         #[arg(group = "which", conflicts_with_all = ["user", "circuit", "all"])]
         id: Option<String>,
         /// Of one person
-        #[arg(long, value_name = "EMAIL", group = "which")]
+        #[arg(long, value_name = "EMAIL", group = "which", add = ArgValueCandidates::new(complete::people))]
         user: Option<String>,
         /// Of one circuit
-        #[arg(long, value_name = "NAME", group = "which")]
+        #[arg(long, value_name = "NAME", group = "which", add = ArgValueCandidates::new(complete::circuits))]
         circuit: Option<String>,
         /// Every one
         #[arg(long, group = "which", conflicts_with_all = ["user", "circuit"])]

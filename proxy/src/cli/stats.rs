@@ -1,13 +1,14 @@
 //! `vestibule stats`.
 
-use clap::ValueEnum;
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::Value;
 
-use super::Global;
 use super::client::Client;
 use super::failure::Failure;
+use super::list::Form;
 use super::line::{plain, size};
 use super::output::Output;
+use super::{Global, complete};
 
 /// What to count.
 #[derive(Debug, clap::Args)]
@@ -16,19 +17,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME", default_value = "24h")]
     since: String,
     /// Of one circuit
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", add = ArgValueCandidates::new(complete::circuits))]
     circuit: Option<String>,
     /// How to say it
     #[arg(short, long, value_enum, value_name = "FORM", default_value_t = Form::Line)]
     output: Form,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// For people
-    Line,
-    /// One JSON object
-    Json,
 }
 
 /// Lists of the answer, as they are headed.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
 use vestibule_auth::hash::{NewToken, new_admin_token, new_service_token};
 use vestibule_auth::{Clock as _, SystemClock};
 use vestibule_config::edit::{Edit, NotEdited, TokenKind};
@@ -12,7 +13,7 @@ use super::client::Client;
 use super::failure::Failure;
 use super::list::{Column, Listing, column};
 use super::output::{Output, remark};
-use super::{Global, edit, reload};
+use super::{Global, complete, edit, reload};
 
 /// What to do with tokens.
 #[derive(Debug, clap::Args)]
@@ -42,6 +43,7 @@ enum Act {
     /// Put a new one in place of one and print it once
     Rotate {
         /// Its name in the file
+        #[arg(add = ArgValueCandidates::new(complete::tokens))]
         name: String,
         /// It is one of the admin port
         #[arg(long)]
@@ -53,6 +55,7 @@ enum Act {
     /// Refuse it from now on: a machine's is disabled, one of the admin port is removed
     Revoke {
         /// Its name in the file
+        #[arg(add = ArgValueCandidates::new(complete::tokens))]
         name: String,
         /// It is one of the admin port
         #[arg(long)]

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use clap::Subcommand;
+use clap_complete::engine::ArgValueCandidates;
 use serde_json::{Value, json};
 use vestibule_auth::hash::{check_pin, hash_secret, password_advice};
 use vestibule_auth::totp;
@@ -19,7 +20,7 @@ use super::failure::Failure;
 use super::hash::{enrolment, read_secret};
 use super::list::{Column, Listing, column};
 use super::output::{Output, remark};
-use super::{Global, edit, files, reload};
+use super::{Global, complete, edit, files, reload};
 
 /// What to do with people.
 #[derive(Debug, clap::Args)]
@@ -34,9 +35,8 @@ enum Act {
     List(Listing),
     /// Put a person into the file; passwd or pin gives a secret
     Add {
-        /// An e-mail address
-        #[arg(value_parser = email)]
-        email: Email,
+        #[command(flatten)]
+        person: Person,
         /// Shown on pages
         #[arg(long)]
         name: Option<String>,
@@ -45,47 +45,27 @@ enum Act {
         groups: Vec<String>,
     },
     /// Give a person a password; it is read from the terminal or from stdin
-    Passwd {
-        /// An e-mail address
-        #[arg(value_parser = email)]
-        email: Email,
-    },
+    Passwd(Person),
     /// Give a person a PIN of 6 to 64 digits; it is read from the terminal or from stdin
-    Pin {
-        /// An e-mail address
-        #[arg(value_parser = email)]
-        email: Email,
-    },
+    Pin(Person),
     /// Make a new secret of one-time codes and print it once; a file of its own beside the main one gets it
-    Totp {
-        /// An e-mail address
-        #[arg(value_parser = email)]
-        email: Email,
-    },
+    Totp(Person),
     /// Refuse a person from the next request on, by whatever way
-    Block {
-        /// An e-mail address
-        #[arg(value_parser = email)]
-        email: Email,
-    },
+    Block(Person),
     /// Let a person sign in again who was blocked, or waits for approval
-    Unblock {
-        /// An e-mail address
-        #[arg(value_parser = email)]
-        email: Email,
-    },
+    Unblock(Person),
     /// Let an account try again that failed too often, now and from everywhere; the file stays as it is
-    Unlock {
-        /// An e-mail address
-        #[arg(value_parser = email)]
-        email: Email,
-    },
+    Unlock(Person),
     /// Take a person out of the file
-    Remove {
-        /// An e-mail address
-        #[arg(value_parser = email)]
-        email: Email,
-    },
+    Remove(Person),
+}
+
+/// Whom it is about.
+#[derive(Debug, clap::Args)]
+struct Person {
+    /// An e-mail address
+    #[arg(value_parser = email, add = ArgValueCandidates::new(complete::people))]
+    email: Email,
 }
 
 const COLUMNS: [Column; 5] = [
@@ -100,31 +80,31 @@ const COLUMNS: [Column; 5] = [
 pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(), Failure> {
     match &args.act {
         Act::List(listing) => listing.show(&all(global)?, &COLUMNS, output),
-        Act::Add { email, name, groups } => {
+        Act::Add { person: Person { email }, name, groups } => {
             change(global, email, |edit| edit.add_user(email.as_str(), name.as_deref(), groups))?;
             remark(global, &format!("{email} cannot sign in with a secret yet: vestibule user passwd {email}"));
             Ok(())
         }
-        Act::Passwd { email } => {
+        Act::Passwd(Person { email }) => {
             let password = read_secret("Password: ")?;
             password_advice(&password).iter().for_each(|advice| remark(global, &format!("warning: {advice}")));
             let hash = hash_secret(&password).map_err(|weak| Failure::failed(weak.to_string()))?;
             change(global, email, |edit| edit.set_user(email.as_str(), "password_hash", &hash))
         }
-        Act::Pin { email } => {
+        Act::Pin(Person { email }) => {
             let pin = read_secret("PIN: ")?;
             check_pin(&pin).map_err(|weak| Failure::failed(weak.to_string()))?;
             let hash = hash_secret(&pin).map_err(|weak| Failure::failed(weak.to_string()))?;
             change(global, email, |edit| edit.set_user(email.as_str(), "pin_hash", &hash))
         }
-        Act::Totp { email } => give_totp(email, global, output),
-        Act::Block { email } => change(global, email, |edit| edit.block_user(email.as_str())),
-        Act::Unblock { email } => change(global, email, |edit| edit.set_user(email.as_str(), "state", "active")),
-        Act::Unlock { email } => {
+        Act::Totp(Person { email }) => give_totp(email, global, output),
+        Act::Block(Person { email }) => change(global, email, |edit| edit.block_user(email.as_str())),
+        Act::Unblock(Person { email }) => change(global, email, |edit| edit.set_user(email.as_str(), "state", "active")),
+        Act::Unlock(Person { email }) => {
             Client::new(global)?.delete("/api/v1/bans", &format!("lock:{email}"))?.json()?;
             output.line("1 unlocked")
         }
-        Act::Remove { email } => change(global, email, |edit| edit.remove_user(email.as_str())),
+        Act::Remove(Person { email }) => change(global, email, |edit| edit.remove_user(email.as_str())),
     }
 }
 

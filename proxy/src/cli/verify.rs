@@ -6,7 +6,6 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use clap::ValueEnum;
 use http::Method;
 use serde_json::{Value, json};
 use vestibule_auth::{Clock as _, SystemClock};
@@ -20,6 +19,7 @@ use vestibule_logstore::{Error, checkpoint, prove};
 use super::bar::Bar;
 use super::client::{Body, Client};
 use super::failure::Failure;
+use super::list::Form;
 use super::output::{Output, remark, say};
 use super::{Global, files, places};
 use crate::admin::shown_report;
@@ -56,14 +56,6 @@ pub(super) struct Args {
     /// How to say it
     #[arg(short, long, value_enum, value_name = "FORM", default_value_t = Form::Line)]
     output: Form,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// For people
-    Line,
-    /// One JSON object
-    Json,
 }
 
 /// Verifies what was named; without a name what the running server has, and without a server the configured folder.

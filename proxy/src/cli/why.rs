@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use clap::ValueEnum;
+use clap_complete::engine::ArgValueCandidates;
 use http::Method;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -12,9 +12,10 @@ use vestibule_config::scenario::Given;
 
 use super::client::Client;
 use super::failure::Failure;
+use super::list::Form;
 use super::line::plain;
 use super::output::{Output, remark};
-use super::{Global, files};
+use super::{Global, complete, files};
 use crate::explain::Apart;
 
 /// The running server is asked, with its bans, grants and limits; where none answers, the file alone decides
@@ -23,7 +24,7 @@ pub(super) struct Args {
     /// The address of a page, such as https://wiki.example.net/
     url: String,
     /// Who has signed in: an e-mail address, or token:NAME
-    #[arg(long, value_name = "WHO")]
+    #[arg(long, value_name = "WHO", add = ArgValueCandidates::new(complete::somebody))]
     user: Option<String>,
     /// Groups that a provider would name
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
@@ -41,16 +42,8 @@ pub(super) struct Args {
     #[arg(long, value_name = "TIME")]
     at: Option<Timestamp>,
     /// How to say it
-    #[arg(short, long, value_enum, value_name = "FORM", default_value_t = Form::Text)]
+    #[arg(short, long, value_enum, value_name = "FORM", default_value_t = Form::Line)]
     output: Form,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Form {
-    /// A line for each layer, then the decision
-    Text,
-    /// One JSON object
-    Json,
 }
 
 /// Asks the server, else the file.
@@ -68,7 +61,7 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
     };
     match args.output {
         Form::Json => output.line(&answer.to_string()),
-        Form::Text => text(&answer, output),
+        Form::Line => text(&answer, output),
     }
 }
 

@@ -6,7 +6,8 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 use tokio::time::sleep;
 
-use super::{Printer, Reader};
+use super::Reader;
+use super::print::Printer;
 use crate::cli::Global;
 use crate::cli::client::Body;
 use crate::cli::failure::Failure;
