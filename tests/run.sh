@@ -106,6 +106,27 @@ fi
 { have pebble && have pebble-challtestsrv && have curl; } || apt_install pebble curl \
   || without acme_ "pebble, a test authority for certificates, cannot be installed"
 
+# promtool, which checks and tries rules of Prometheus: out of its Debian package, without installing the server.
+provide_promtool() {
+  local folder="$VESTIBULE_CACHE/promtool"
+  if have promtool; then
+    VESTIBULE_PROMTOOL=$(command -v promtool)
+  else
+    VESTIBULE_PROMTOOL="$folder/usr/bin/promtool"
+    [ -x "$VESTIBULE_PROMTOOL" ] || fetch_promtool "$folder" || return 1
+  fi
+  export VESTIBULE_PROMTOOL
+}
+fetch_promtool() (
+  have apt-get && have dpkg-deb || return 1
+  say "fetching promtool from Debian's package prometheus"
+  mkdir -p "$1"
+  cd "$1"
+  apt-get -qq download prometheus || { apt-get -qq update && apt-get -qq download prometheus; } || return 1
+  dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb
+) >&2
+provide_promtool || without promtool_ "promtool, of Debian's package prometheus, cannot be had"
+
 # The program first: the tests of the package `tests` start it as their users do. What is compiled for it serves the
 # tests too, and deploy/demo.sh after them: tests/it/graph.rs keeps features and profile the same.
 cargo build --release --locked -p vestibule-proxy --bin vestibule
