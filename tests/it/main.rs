@@ -46,14 +46,20 @@ mod errors;
 mod faults;
 // Views of the logs in the shape of other products.
 mod facades;
+// What the documentation shows is run.
+mod examples;
 // All entries, into a file.
 mod export;
 // What the list of features promises.
 mod features;
+// The README's walk.
+mod first_hour;
 // The example geo database is what its description says.
 mod geo;
 // People who are let in for a while.
 mod grants;
+// What is shipped for Grafana and Prometheus.
+mod grafana;
 // The crates depend downwards only.
 mod graph;
 // Passwords are checked without harm to others.
@@ -112,6 +118,8 @@ mod sessions;
 mod why;
 // Stopping.
 mod shutdown;
+// Terminals, shells and pipes.
+mod terminal;
 // Signing in.
 mod sign_in;
 // Signing in at an identity provider.
