@@ -42,11 +42,11 @@ impl Here {
         self.0.push((there.to_owned(), here.to_string()));
     }
 
-    fn from_there(&self, text: &str) -> String {
+    fn as_here(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (there, here)| text.replace(there, here))
     }
 
-    fn to_there(&self, text: &str) -> String {
+    fn as_there(&self, text: &str) -> String {
         self.0.iter().fold(text.to_owned(), |text, (there, here)| text.replace(here, there))
     }
 }
@@ -54,11 +54,11 @@ impl Here {
 /// Runs the commands of a block, one behind the other; what each of them prints.
 fn run(steps: &[&Step], folder: &Path, here: &Here) -> Vec<String> {
     const BETWEEN: char = '\u{1e}';
-    let lines = steps.iter().map(|step| format!("{}{}\nprintf '\\036'\n", before(step), here.from_there(&step.command)));
+    let lines = steps.iter().map(|step| format!("{}{}\nprintf '\\036'\n", before(step), here.as_here(&step.command)));
     let script = format!("set -e\ncurl() {{ command curl --noproxy '*' \"$@\"; }}\nexec 2>&1\n{}", lines.collect::<String>());
     let path = format!("{}:{}", program().parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash").args(["-c", &script]).current_dir(folder).env("PATH", path).output().unwrap();
-    let printed = here.to_there(&String::from_utf8(output.stdout).unwrap());
+    let printed = here.as_there(&String::from_utf8(output.stdout).unwrap());
     assert!(output.status.success(), "{script}\n{printed}");
     printed.split(BETWEEN).map(str::to_owned).collect()
 }
@@ -144,11 +144,11 @@ fn the_first_hour_of_the_readme_is_as_it_says() {
     here.has("127.0.0.1:9180", format!("127.0.0.1:{admin}"));
     let file = folder.path().join("gateway/vestibule.toml");
     // The hand that puts the upstream into the file.
-    fs::write(&file, here.from_there(&fs::read_to_string(&file).unwrap())).unwrap();
+    fs::write(&file, here.as_here(&fs::read_to_string(&file).unwrap())).unwrap();
 
     assert!(matches!(serve.as_slice(), [step] if step.command == "vestibule run -c gateway/vestibule.toml"));
     let _running = Running::start(folder.path(), admin);
-    check(&serve[0], &here.to_there(&fs::read_to_string(folder.path().join("output")).unwrap()));
+    check(&serve[0], &here.as_there(&fs::read_to_string(folder.path().join("output")).unwrap()));
     let printed = run(&rest, folder.path(), &here);
     rest.iter().zip(&printed).for_each(|(step, printed)| check(step, printed));
 }

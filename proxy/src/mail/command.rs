@@ -56,6 +56,7 @@ impl Drop for Running {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rig::until;
 
     fn command(program: &str, arguments: &[&str]) -> MailCommand {
         let arguments = arguments.iter().map(|argument| (*argument).to_owned()).collect();
@@ -81,9 +82,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("id");
         let line = format!("echo $$ > {}; cat; sleep 60", file.display());
-        let late = tokio::time::timeout(Duration::from_millis(500), tried("/bin/sh", &["-c", &line])).await;
-        assert!(late.is_err());
-        let id = std::fs::read_to_string(&file).unwrap();
-        assert!(!std::path::Path::new(&format!("/proc/{}", id.trim())).exists());
+        let hangs = tokio::spawn(async move { tried("/bin/sh", &["-c", &line]).await });
+        let id = || std::fs::read_to_string(&file).unwrap_or_default();
+        until(|| id().ends_with('\n')).await;
+        let process = format!("/proc/{}", id().trim());
+        assert!(std::path::Path::new(&process).exists() && !hangs.is_finished());
+        hangs.abort();
+        assert!(hangs.await.unwrap_err().is_cancelled());
+        assert!(!std::path::Path::new(&process).exists());
     }
 }
