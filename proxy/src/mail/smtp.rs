@@ -15,10 +15,21 @@ pub(super) async fn send(server: &SmtpServer, ca: Option<&Certificates>, message
     transport.send(message).await.map(drop).map_err(|error| match error.status() {
         // What a server says may repeat the address.
         Some(status) => format!("the server says {status}"),
-        None if error.is_tls() => "the server's certificate is not to be trusted".to_owned(),
+        None if is_about_certificate(&error) => "the server's certificate is not to be trusted".to_owned(),
+        None if error.is_tls() => "the server does not agree on TLS".to_owned(),
         None if error.is_timeout() => "it takes too long".to_owned(),
         None => "the server cannot be reached, or is none".to_owned(),
     })
+}
+
+/// Handshakes fail within connections, as errors within errors.
+fn is_about_certificate(error: &(dyn std::error::Error + 'static)) -> bool {
+    let causes = std::iter::successors(Some(error), |error| match error.downcast_ref::<std::io::Error>() {
+        // Its own source is already the one below what it holds.
+        Some(error) => error.get_ref().map(|held| held as &(dyn std::error::Error + 'static)),
+        None => error.source(),
+    });
+    causes.into_iter().any(|cause| matches!(cause.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
 }
 
 /// A connection for each message: they are few.
