@@ -422,4 +422,3 @@ fn listener(listener: &Listener) -> String {
 fn text(text: impl Display) -> String {
     toml::Value::String(text.to_string()).to_string()
 }
-

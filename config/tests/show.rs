@@ -150,11 +150,13 @@ fn secrets_are_hidden() {
 fn no_secret_changes_unseen() {
     let text = std::fs::read_to_string(Path::new("cases/show/everything.toml")).unwrap();
     let (before, other) = (loaded(&text), text.replace("hunter2", "hunter3").replace("abababab", "cdcdcdcd"));
-    let other = other.replace("$7XVzbYJZHPBPWkqHzqnGeDNVvPTRoYVPr5SCTHsyGm8", "$8XVzbYJZHPBPWkqHzqnGeDNVvPTRoYVPr5SCTHsyGm8");
+    let other =
+        other.replace("$7XVzbYJZHPBPWkqHzqnGeDNVvPTRoYVPr5SCTHsyGm8", "$8XVzbYJZHPBPWkqHzqnGeDNVvPTRoYVPr5SCTHsyGm8");
     let after = loaded_from(&Other(Text(&other)));
     assert_eq!(before.show(false), after.show(false), "on the page both look alike");
     let changes = vestibule_config::diff::changes(&before, &after);
-    let hidden = changes.iter().flat_map(|change| change.before.as_deref()).map(|value| value.matches("[hidden]").count());
+    let hidden =
+        changes.iter().flat_map(|change| change.before.as_deref()).map(|value| value.matches("[hidden]").count());
     assert_eq!(hidden.sum::<usize>(), before.show(false).matches("[hidden]").count(), "{changes:#?}");
     let files: Vec<_> = changes.iter().filter(|change| change.before.as_deref() == Some("\"corp.pem\"")).collect();
     assert_eq!(files.len(), text.matches("= \"corp.pem\"").count(), "{changes:#?}");

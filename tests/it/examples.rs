@@ -28,11 +28,17 @@ const BEFORE: &[(&str, &str)] = &[
     ("vestibule ban remove 5f0c9a1b2d3e4f60", "id=$(vestibule ban list -o json | first_id)"),
     ("vestibule ban remove lock:", "fail_as maya@example.net"),
     ("vestibule grant revoke", "id=$(vestibule grant list -o json | first_id)"),
-    ("vestibule rollback", "revision=$(vestibule config history -o json | sed -n 's/.*\"revision\":\"\\([^\"]*\\)\".*/\\1/p' | tail -1)"),
+    (
+        "vestibule rollback",
+        "revision=$(vestibule config history -o json | sed -n 's/.*\"revision\":\"\\([^\"]*\\)\".*/\\1/p' | tail -1)",
+    ),
     ("vestibule config diff --from", "cp gateway/vestibule.toml old.toml; cp gateway/vestibule.toml new.toml"),
     ("vestibule prove", "entry=$(vestibule logs requests -n 1 -o json | first_id)"),
     ("vestibule verify --data /srv/copy --key KEY  ", "vestibule backup create /srv/copy"),
-    ("vestibule verify --data /srv/copy --key KEY --anchors /mnt/anchors", "vestibule anchor now; rm -r /srv/copy; vestibule backup create /srv/copy"),
+    (
+        "vestibule verify --data /srv/copy --key KEY --anchors /mnt/anchors",
+        "vestibule anchor now; rm -r /srv/copy; vestibule backup create /srv/copy",
+    ),
     ("vestibule user block lin", "fail_as lin@example.net"),
 ];
 

@@ -55,7 +55,8 @@ impl Here {
 fn run(steps: &[&Step], folder: &Path, here: &Here) -> Vec<String> {
     const BETWEEN: char = '\u{1e}';
     let lines = steps.iter().map(|step| format!("{}{}\nprintf '\\036'\n", before(step), here.as_here(&step.command)));
-    let script = format!("set -e\ncurl() {{ command curl --noproxy '*' \"$@\"; }}\nexec 2>&1\n{}", lines.collect::<String>());
+    let script =
+        format!("set -e\ncurl() {{ command curl --noproxy '*' \"$@\"; }}\nexec 2>&1\n{}", lines.collect::<String>());
     let path = format!("{}:{}", program().parent().unwrap().display(), std::env::var("PATH").unwrap());
     let output = Command::new("bash").args(["-c", &script]).current_dir(folder).env("PATH", path).output().unwrap();
     let printed = here.as_there(&String::from_utf8(output.stdout).unwrap());

@@ -91,7 +91,8 @@ fn dashboard_and_rules_are_about_metrics_that_exist() {
     let missing: Vec<_> = PROMISED.iter().filter(|name| !shown.contains(**name)).collect();
     assert!(missing.is_empty(), "not on the dashboard: {missing:?}");
 
-    let expressions = read("alerts.yml").lines().filter(|line| !line.contains("description")).collect::<Vec<_>>().join("\n");
+    let expressions =
+        read("alerts.yml").lines().filter(|line| !line.contains("description")).collect::<Vec<_>>().join("\n");
     asked.push(expressions);
     for (name, labels) in asked.iter().flat_map(|text| metrics(text)) {
         assert!(is_on(&page, &name), "{name} is no metric");

@@ -36,11 +36,17 @@ fn entries_are_said_in_every_form() {
     let first = combined.lines().next().unwrap();
     let (head, tail) = (first.split_once(" [").unwrap().0, first.split_once("] ").unwrap().1);
     assert_eq!(head, "127.0.0.1 - -");
-    assert!(tail.starts_with("\"GET /a%20b?q=1 HTTP/1.1\" 200 ") && tail.ends_with(" \"-\" \"say \\\"x\\\"\""), "{first}");
+    assert!(
+        tail.starts_with("\"GET /a%20b?q=1 HTTP/1.1\" 200 ") && tail.ends_with(" \"-\" \"say \\\"x\\\"\""),
+        "{first}"
+    );
     assert!(combined.lines().nth(1).unwrap().contains("\" 401 "), "{combined}");
 
     let (line, wide) = (good(&["circuit=pub"]), good(&["circuit=pub", "-o", "wide"]));
-    assert!(wide.starts_with(line.trim_end()) && wide.contains("  host=pub.localhost") && wide.lines().count() == 1, "{wide}");
+    assert!(
+        wide.starts_with(line.trim_end()) && wide.contains("  host=pub.localhost") && wide.lines().count() == 1,
+        "{wide}"
+    );
     assert!(wide.contains("  user_agent=\"say \\\"x\\\"\"") && !wide.contains("  path="), "{wide}");
     let json: Value = serde_json::from_str(&good(&["circuit=pub", "-o", "json"])).unwrap();
     assert_eq!(json["host"], "pub.localhost");
@@ -62,7 +68,13 @@ fn colours_are_for_terminals() {
     house.gateway.logs_when("requests", "", 1);
     let shown = |line: &str, more: &[(&str, &str)]| {
         let mut command = with_vestibule(&house, "script", &["-qec", line, "/dev/null"]);
-        let (code, out, err) = finish({ command.envs(more.iter().copied()); command }, "");
+        let (code, out, err) = finish(
+            {
+                command.envs(more.iter().copied());
+                command
+            },
+            "",
+        );
         assert_eq!(code, 0, "{out}{err}");
         out.contains("\x1b[32mALLOW")
     };
@@ -111,7 +123,9 @@ fn an_interrupt_ends_with_130_and_says_nothing() {
         let mut command = with_vestibule(&house, "vestibule", &["logs", "-f"]);
         let mut child = command.stdout(said.reopen().unwrap()).stderr(Stdio::piped()).spawn().unwrap();
         until(Duration::from_secs(10), "a line", || said.path().metadata().is_ok_and(|it| it.len() > 0).then_some(()));
-        assert!(Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success());
+        assert!(
+            Command::new("kill").args([&format!("-{signal}"), &child.id().to_string()]).status().unwrap().success()
+        );
         let status = until(Duration::from_secs(10), "its end", || child.try_wait().unwrap());
         let err = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
         assert_eq!((status.code(), err.as_str()), (Some(130), ""), "{signal}");

@@ -5,8 +5,8 @@ use serde_json::Value;
 
 use super::client::Client;
 use super::failure::Failure;
-use super::list::Form;
 use super::line::{plain, size};
+use super::list::Form;
 use super::output::Output;
 use super::{Global, complete};
 

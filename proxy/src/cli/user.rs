@@ -99,7 +99,9 @@ pub(super) fn run(args: &Args, global: &Global, output: &mut Output) -> Result<(
         }
         Act::Totp(Person { email }) => give_totp(email, global, output),
         Act::Block(Person { email }) => change(global, email, |edit| edit.block_user(email.as_str())),
-        Act::Unblock(Person { email }) => change(global, email, |edit| edit.set_user(email.as_str(), "state", "active")),
+        Act::Unblock(Person { email }) => {
+            change(global, email, |edit| edit.set_user(email.as_str(), "state", "active"))
+        }
         Act::Unlock(Person { email }) => {
             Client::new(global)?.delete("/api/v1/bans", &format!("lock:{email}"))?.json()?;
             output.line("1 unlocked")

@@ -12,8 +12,8 @@ use vestibule_config::scenario::Given;
 
 use super::client::Client;
 use super::failure::Failure;
-use super::list::Form;
 use super::line::plain;
+use super::list::Form;
 use super::output::{Output, remark};
 use super::{Global, complete, files};
 use crate::explain::Apart;

@@ -27,7 +27,8 @@ impl<'a> Printer<'a> {
     /// Where the log has no such form.
     pub(super) fn new(log: Log, form: Form, output: &'a mut Output) -> Result<Self, Failure> {
         if form == Form::Combined && log != Log::Requests {
-            let message = format!("the {} log has no combined form; choose another one, or the request log", log.name());
+            let message =
+                format!("the {} log has no combined form; choose another one, or the request log", log.name());
             return Err(Failure::Usage(message));
         }
         let today = SystemClock::default().now().strftime("%Y-%m-%d").to_string();
