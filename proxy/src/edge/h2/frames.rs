@@ -52,8 +52,9 @@ impl Frames {
         Self { head: [0; HEAD_BYTES], head_bytes: 0, passing: PREFACE_BYTES, control, streams: Streams::default() }
     }
 
-    /// The client sent these bytes; what is too much now.
+    /// The client sent these bytes; what is too much now, the first of it.
     pub(super) fn came(&mut self, mut bytes: &[u8], now: Duration) -> Option<Flood> {
+        let mut flood = None;
         while !bytes.is_empty() {
             let passed = self.passing.min(bytes.len());
             self.passing -= passed;
@@ -64,13 +65,11 @@ impl Frames {
             }
             self.head_bytes += 1;
             bytes = rest;
-            if self.head_bytes == HEAD_BYTES
-                && let Some(flood) = self.frame(now)
-            {
-                return Some(flood);
+            if self.head_bytes == HEAD_BYTES {
+                flood = flood.or(self.frame(now));
             }
         }
-        None
+        flood
     }
 
     /// We sent so many bytes.
