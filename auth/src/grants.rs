@@ -136,7 +136,6 @@ impl Grants {
         Ok(removed)
     }
 
-    /// Another number after each change: what was judged before is to be judged again.
     /// Takes all of a person away, those too that are over. How many.
     pub(crate) fn erase(&self, email: &str) -> Result<usize, Error> {
         let theirs: Vec<Grant> = self.kept.load().iter().filter(|grant| grant.email == email).cloned().collect();
@@ -147,6 +146,7 @@ impl Grants {
         Ok(theirs.len())
     }
 
+    /// Another number after each change: what was judged before is to be judged again.
     pub(crate) fn version(&self) -> u64 {
         self.changes.load(Ordering::Acquire)
     }
