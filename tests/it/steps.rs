@@ -141,12 +141,12 @@ fn who_has_no_second_factor_is_refused_and_programs_are_told_what_is_next() {
 
 #[test]
 fn a_session_without_the_steps_of_now_opens_nothing() {
-    let secrets = Folder::default();
-    let mut house = house(&secrets, &circuit("vault", ""));
+    let (secrets, provider) = (Folder::default(), Provider::start());
+    let mut house = hooked(&secrets, &provider, &circuit("vault", ""));
     let cookie = house.session("vault.localhost", MAYA);
     let open = |house: &House| house.get("vault.localhost", "/").cookie(&cookie).send();
     assert_eq!(open(&house).status, 200);
-    for line in ["second_factor = \"totp\"", "purpose = true"] {
+    for line in ["second_factor = \"totp\"", "purpose = true", "hook = \"approval\""] {
         let plain = house.gateway.body().to_owned();
         house.gateway.reconfigure(&plain.replace("[circuits.vault]\n", &format!("[circuits.vault]\n{line}\n")));
         let refused = open(&house);
