@@ -1,6 +1,9 @@
 //! Machines: service tokens, keys in a header, trusted addresses.
 
-use harness::{House, Request};
+use std::time::Duration;
+
+use harness::wait::soon;
+use harness::{House, Request, until};
 use serde_json::Value;
 
 /// SHA-256 of `vst_nightly-build`, of `vst_last-week` and of `0123456789abcdef`.
@@ -52,6 +55,36 @@ fn a_token_opens_without_a_cookie_and_never_reaches_the_upstream() {
     let entry = house.gateway.entry_of(&get(&house).bearer(TOKEN).send());
     assert_eq!((text(&entry, "auth_method"), text(&entry, "user_id")), ("token", "token:ci"));
     assert_eq!((&entry["email"], &entry["session_id"]), (&Value::Null, &Value::Null));
+}
+
+#[test]
+fn a_token_ends_at_its_instant_and_the_one_before_a_rotation_at_its_own() {
+    let mut house = start();
+    let body = house.gateway.body().to_owned();
+    let told = |house: &House, token: &str| {
+        let answer = get(house).bearer(token).send();
+        (answer.status, answer.reason())
+    };
+    let expired = (401, "token_expired".to_owned());
+    let ends = |house: &House, token: &str| {
+        until(Duration::from_secs(6), "the token's end", || {
+            let told = told(house, token);
+            (told.0 != 200).then(|| assert_eq!(told, expired))
+        });
+    };
+    house.gateway.reconfigure(&body.replace("until = 2099-01-01T00:00:00Z", &format!("until = {}", soon(3))));
+    assert_eq!(told(&house, BEFORE).0, 200, "within its grace");
+    ends(&house, BEFORE);
+    assert_eq!(told(&house, TOKEN).0, 200, "the new one goes on");
+    let hash = "[service_tokens.ci]\n";
+    house.gateway.reconfigure(&body.replace(hash, &format!("{hash}expires = {}\n", soon(3))));
+    assert_eq!(told(&house, TOKEN).0, 200);
+    ends(&house, TOKEN);
+    house.gateway.reconfigure(&body.replace(hash, &format!("{hash}disabled = true\n")));
+    assert_eq!(told(&house, TOKEN), (401, "token_disabled".to_owned()));
+    let reasons = house.gateway.logs_when("access", "result=failed&user_id=token%3Aci&order=asc", 3);
+    let reasons: Vec<_> = reasons.iter().map(|entry| text(entry, "reason")).collect();
+    assert_eq!(reasons, ["token_expired", "token_expired", "token_disabled"]);
 }
 
 #[test]

@@ -108,6 +108,23 @@ fn the_stricter_of_circuit_and_general_limits_wins() {
 }
 
 #[test]
+fn a_session_keeps_the_limits_of_its_sign_in_when_the_file_becomes_laxer() {
+    for (limit, lax) in [("max_age = \"3s\"", "max_age = \"1h\""), ("idle = \"3s\"", "idle = \"1h\"")] {
+        let mut house = House::with(&format!("[sessions]\n{limit}\n"));
+        let cookie = house.session("mem.localhost", MAYA);
+        let start = std::time::Instant::now();
+        let body = house.gateway.body().replace(limit, lax);
+        house.gateway.reconfigure(&body);
+        until(Duration::from_secs(6), "the session's time", || {
+            (start.elapsed() > Duration::from_millis(3500)).then_some(())
+        });
+        assert_eq!(status(&house, "mem.localhost", &cookie), (401, "session_expired".to_owned()), "{limit}");
+        let later = house.session("mem.localhost", MAYA);
+        assert_eq!(status(&house, "mem.localhost", &later).0, 200, "the next one is of the new file");
+    }
+}
+
+#[test]
 fn an_administrator_ends_one_session_those_of_a_person_or_of_a_circuit() {
     let house = House::start();
     let sessions = || house.gateway.admin("/api/v1/sessions").json()["data"].as_array().cloned().unwrap();

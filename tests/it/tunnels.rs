@@ -4,8 +4,8 @@ use std::io::{BufRead, Read};
 use std::time::{Duration, Instant};
 
 use harness::house::{self, MAYA, NOOR};
-use harness::provider::now;
 use harness::secrets::ADMIN_TOKEN;
+use harness::wait::soon;
 use harness::{Connection, House, Response, until};
 use serde_json::{Value, json};
 
@@ -147,13 +147,6 @@ fn what_may_not_go_on_ends_within_a_second() {
     let ban = admin(&house, "POST", "/api/v1/bans", json!({ "network": "127.0.0.1" })).json();
     ends(&house, (connection, id), "ip_banned");
     admin(&house, "DELETE", &format!("/api/v1/bans/{}", ban["id"].as_str().unwrap()), json!({}));
-}
-
-/// A moment of the near future, as a configuration writes it.
-fn soon(seconds: u64) -> String {
-    let at = format!("@{}", now() + seconds);
-    let output = std::process::Command::new("date").args(["-u", "+%Y-%m-%dT%H:%M:%SZ", "-d", &at]).output().unwrap();
-    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
 #[test]
