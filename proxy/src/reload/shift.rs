@@ -40,6 +40,9 @@ impl Shift {
     }
 }
 
+/// Among those who may enter where nobody is asked.
+const EVERYBODY: &str = "everybody";
+
 /// Stands where else a circuit's name does, which is none of a circuit's.
 const ADMIN: &str = "[admin]";
 
@@ -50,14 +53,21 @@ pub(crate) fn shifts(before: &Settings, after: &Settings, now: Timestamp) -> Vec
     let none = Door::default();
     let shift = |place: &(String, Option<String>)| {
         let (was, is) = (before.get(place).unwrap_or(&none), after.get(place).unwrap_or(&none));
-        let gains = is.entrants.difference(&was.entrants).cloned().collect();
-        let loses = was.entrants.difference(&is.entrants).cloned().collect();
+        let (gains, loses) = (more(&was.entrants, &is.entrants), more(&is.entrants, &was.entrants));
         let rules = was.rules.as_ref().zip(is.rules.as_ref());
         let tightened = rules.map(|(was, is)| loosened(is, was)).unwrap_or_default();
         let loosened = rules.map(|(was, is)| loosened(was, is)).unwrap_or_default();
         Shift { circuit: place.0.clone(), path: place.1.clone(), gains, loses, loosened, tightened }
     };
     places.into_iter().map(shift).filter(|shift| !shift.is_nothing()).collect()
+}
+
+/// Those of the second who are not among the first; where everybody is, nobody is missing.
+fn more(first: &BTreeSet<String>, second: &BTreeSet<String>) -> BTreeSet<String> {
+    if first.contains(EVERYBODY) {
+        return BTreeSet::new();
+    }
+    second.difference(first).cloned().collect()
 }
 
 /// Who may enter somewhere, and from where.
@@ -121,7 +131,7 @@ fn entrants(settings: &Settings, circuit: &Circuit, access: &Access, now: Timest
     let project = circuit.project.as_ref().and_then(|name| settings.projects.get(name));
     let members = project.map(|project| &project.members[..]).unwrap_or_default();
     match access {
-        Access::Public => BTreeSet::from(["everybody".to_owned()]),
+        Access::Public => BTreeSet::from([EVERYBODY.to_owned()]),
         Access::Members(ways) => listed(settings, members).chain(by_ways(ways)).collect(),
         Access::Allowlist { allow, ways } => listed(settings, allow).chain(by_ways(ways)).collect(),
     }
@@ -206,10 +216,8 @@ mod tests {
         let (sre, none) = (allow("\"group:sre\""), allow(""));
         assert_eq!(told((&sre, USERS), (&sre, USERS)), "");
         assert_eq!(told((&none, USERS), (&sre, USERS)), "+group:sre,maya@x.test - loose: tight:");
-        assert_eq!(
-            told((&sre, USERS), ("access = \"public\"\n", USERS)),
-            "+everybody -group:sre,login password,maya@x.test loose: tight:"
-        );
+        assert_eq!(told((&sre, USERS), ("access = \"public\"\n", USERS)), "+everybody - loose: tight:");
+        assert_eq!(told(("access = \"public\"\n", USERS), (&sre, USERS)), "+ -everybody loose: tight:");
         let out = USERS.replace("groups = [\"sre\"]", "groups = []");
         assert_eq!(told((&sre, USERS), (&sre, &out)), "+ -maya@x.test loose: tight:");
         let noor = allow("\"noor@x.test\"");

@@ -105,7 +105,8 @@ pub(in crate::admin) async fn sign_in(visitor: Visitor) -> Result<Response, Prob
     let back = field("return").unwrap_or("/");
     let Some(holder) = found else { return refused(&visitor, way, back) };
     let is_secure = is_secure(&visitor.headers);
-    let Some(cookie) = welcome(&visitor, holder, json!({ "way": way }), is_secure).await? else {
+    let admitted = Admitted { status: StatusCode::SEE_OTHER, details: json!({ "way": way }), is_secure };
+    let Some(cookie) = welcome(&visitor, holder, admitted).await? else {
         return refused(&visitor, way, back);
     };
     let mut response = see(return_path::checked(back));
@@ -117,20 +118,30 @@ fn of_token(visitor: &Visitor, token: &str) -> Option<Holder> {
     holder(&visitor.port.state.live.load().settings.admin, token.trim().as_bytes())
 }
 
+/// How somebody is let in.
+pub(super) struct Admitted {
+    /// Of the answer to come.
+    pub(super) status: StatusCode,
+    /// Of the entry: the way.
+    pub(super) details: Value,
+    /// Whether the cookie is for TLS alone.
+    pub(super) is_secure: bool,
+}
+
 /// Lets somebody in, with a record of it: the cookie. Absent where the configuration does not have him any more.
 pub(super) async fn welcome(
     visitor: &Visitor,
     holder: Holder,
-    mut details: Value,
-    is_secure: bool,
+    admitted: Admitted,
 ) -> Result<Option<HeaderValue>, Problem> {
+    let Admitted { status, mut details, is_secure } = admitted;
     let port = &visitor.port;
     let Some(granted) = holder.granted(&port.state.live.load()) else { return Ok(None) };
     let actor = Actor { name: holder.name().to_owned(), kind: holder.kind(), ..visitor.actor.clone() };
     if let Some(details) = details.as_object_mut() {
         details.insert("role".to_owned(), role_name(granted.role).into());
     }
-    record(visitor, "admin.login", &actor, &details).await?;
+    record(visitor, &actor, status, &details).await?;
     let value = port.sign_ins.begin(holder, port.state.clock.elapsed());
     Ok(cookie::set_admin(&value, is_secure, MAX_AGE))
 }
@@ -175,16 +186,16 @@ pub(in crate::admin) async fn sign_out(call: Call) -> Result<Response, Problem> 
 }
 
 /// On disk when this returns: nobody is let in without a record.
-async fn record(visitor: &Visitor, action: &str, actor: &Actor, details: &Value) -> Result<(), Unavailable> {
+async fn record(visitor: &Visitor, actor: &Actor, status: StatusCode, details: &Value) -> Result<(), Unavailable> {
     let details = details.to_string();
     let act = Act {
         actor,
         action_type: "authentication",
-        action,
+        action: "admin.login",
         resource_type: "admin",
         resource: Some("pages"),
         status: "success",
-        http_status: Some(StatusCode::SEE_OTHER.as_u16()),
+        http_status: Some(status.as_u16()),
         before: None,
         after: None,
         details: Some(&details),

@@ -8,7 +8,7 @@ use serde_json::json;
 use vestibule_auth::sso::{Begin, Begun, Denied, Operators};
 use vestibule_auth::{Kind, Reason, Refusal};
 
-use super::sign_in::{told, welcome};
+use super::sign_in::{Admitted, told, welcome};
 use super::{Frame, html, see};
 use crate::admin::door::{Holder, Visitor, origin};
 use crate::admin::problem::Problem;
@@ -88,7 +88,8 @@ async fn called_back(visitor: &Visitor) -> Result<Response, Problem> {
         Err(denied) => return Ok(refused(visitor, &live, &back, denied)),
     };
     let details = json!({ "way": "sso", "provider": operators.provider() });
-    let Some(cookie) = welcome(visitor, Holder::Operator(operator), details, is_secure).await? else {
+    let admitted = Admitted { status: StatusCode::OK, details, is_secure };
+    let Some(cookie) = welcome(visitor, Holder::Operator(operator), admitted).await? else {
         return Err(Problem::unauthorized("the configuration has changed; sign in again"));
     };
     // Not by a redirect: the cookie leaves with no request that the provider's page has begun.
@@ -118,7 +119,6 @@ fn admit(operators: &Operators, visitor: &Visitor) -> Result<(), Problem> {
 /// The sign-in page, which says no more than whoever asks may know. The reason goes to the audit log.
 fn refused(visitor: &Visitor, live: &Live, back: &str, denied: Denied) -> Response {
     let Denied { email, refusal } = denied;
-    record(visitor, live, email.as_deref(), &refusal);
     let account = email.as_deref().unwrap_or("this account");
     let is_lost = refusal.reason == Reason::SsoStateInvalid;
     let (status, counted, message) = match &refusal.kind {
@@ -134,12 +134,13 @@ fn refused(visitor: &Visitor, live: &Live, back: &str, denied: Denied) -> Respon
             (StatusCode::UNAUTHORIZED, "unauthorized", "The sign-in at the provider failed.".to_owned())
         }
     };
+    record(visitor, live, email.as_deref(), &refusal, status);
     visitor.port.state.metrics.admin_refused(counted);
     told(visitor, back, status, &message)
 }
 
 /// Bounded by the limit of callbacks; a flood of them may be dropped, and is then counted.
-fn record(visitor: &Visitor, live: &Live, email: Option<&str>, refusal: &Refusal) {
+fn record(visitor: &Visitor, live: &Live, email: Option<&str>, refusal: &Refusal, status: StatusCode) {
     let actor = email.map(|email| Actor { name: email.to_owned(), kind: ActorKind::User, ..visitor.actor.clone() });
     let provider = live.policy.operators().map(Operators::provider);
     let details = json!({ "way": "sso", "provider": provider, "reason": refusal.reason.code(), "rule": refusal.rule });
@@ -151,7 +152,7 @@ fn record(visitor: &Visitor, live: &Live, email: Option<&str>, refusal: &Refusal
         resource_type: "admin",
         resource: Some("pages"),
         status: "failed",
-        http_status: None,
+        http_status: Some(status.as_u16()),
         before: None,
         after: None,
         details: Some(&details),
