@@ -153,6 +153,17 @@ impl<'q> Tally<'q> {
         self.step.map_or(0, |step| time.div_euclid(step).saturating_mul(step))
     }
 
+    /// The time step of all rows of a page, where they have the same: long steps hold whole pages, whose times need not be
+    /// read.
+    fn only_bucket(&self, segment: &Segment<'_>, page: usize) -> Option<i64> {
+        if self.step.is_none() {
+            return Some(0);
+        }
+        let (least, most, _) = segment.span_of_page(TIME, page)?;
+        let bucket = self.bucket(time(least));
+        (bucket == self.bucket(time(most))).then_some(bucket)
+    }
+
     fn place(&mut self, field: usize, name: &str) -> u32 {
         self.counts.get_mut(field).map_or(0, |counts| counts.place(name))
     }
@@ -258,16 +269,14 @@ impl<'q> Tally<'q> {
         at: usize,
         field: Option<Field>,
     ) -> Result<(), Fault> {
-        let times = match self.step {
-            Some(_) => segment.numbers(TIME, page)?,
-            None => &[],
-        };
+        let only = self.only_bucket(segment, page);
+        let times = if only.is_some() { &[] } else { segment.numbers(TIME, page)? };
         let group = Group::new(segment, field, page)?;
         // One lookup for each run of rows that are counted together.
         let (mut run, mut length) = (None, 0);
         let mut local: FxHashMap<(i64, usize), u64> = FxHashMap::default();
         for row in rows.rows() {
-            let bucket = times.get(row).map_or(0, |stored| self.bucket(time(*stored)));
+            let bucket = times.get(row).map_or(only.unwrap_or(0), |stored| self.bucket(time(*stored)));
             let cell = (bucket, group.code(row));
             if run != Some(cell) {
                 run.into_iter().for_each(|cell| *local.entry(cell).or_default() += length);

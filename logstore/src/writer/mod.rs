@@ -62,6 +62,8 @@ pub(crate) struct Writer {
     /// Why entries remained unwritten when the store was closed.
     unwritten: Option<String>,
     attempts: OpenAttempts,
+    /// Log, time and leaf of each entry of a batch; empty between two. So much memory is expensive to get anew.
+    heads: Vec<(Log, i64, Hash)>,
     /// Counters of requests' ids are in reserve up to here.
     reserved: u64,
 }
@@ -83,6 +85,7 @@ impl Writer {
             syncer: Syncer::new(&shared)?,
             reserved: shared.request_ids.counter() + RESERVED,
             attempts,
+            heads: Vec::new(),
             shared,
             dirty: None,
             losing: None,
@@ -191,10 +194,10 @@ impl Writer {
         self.note_waiters(places);
         let rows = self.entries() as u64;
         let of = |(_, head, bytes): (u64, &Head, &[u8])| (head.log, head.time, leaf(bytes));
-        let heads: Vec<(Log, i64, Hash)> = places.of(&self.batch).map(of).collect();
+        self.heads.extend(places.of(&self.batch).map(of));
         self.pass_on(places);
         for log in Log::ALL {
-            let of_log = heads.iter().filter(|(of, ..)| *of == log);
+            let of_log = self.heads.iter().filter(|(of, ..)| *of == log);
             let mut contents = self.shared.contents(log).write();
             contents.timeline.extend(of_log.clone().map(|(_, time, _)| *time));
             contents.tree.extend(of_log.map(|(.., leaf)| *leaf));
@@ -202,6 +205,7 @@ impl Writer {
                 self.shared.wake_sealer();
             }
         }
+        self.heads.clear();
         self.dirty.get_or_insert_with(Instant::now);
         self.shared.news.send_modify(|news| *news += rows);
         self.reserve_requests();
