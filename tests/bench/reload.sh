@@ -30,6 +30,8 @@ port=$(free_port) admin=$(free_port) behind=$(free_port)
 export VESTIBULE_ADMIN_TOKEN=vsta_of-the-measurement VESTIBULE_ADMIN_URL="http://127.0.0.1:$admin"
 hash=$(printf %s "$VESTIBULE_ADMIN_TOKEN" | sha256sum | cut -d ' ' -f 1)
 
+secret=$("$vestibule" hash --pin <<<482913)
+
 # $1: an address that one circuit does not let in; another one is another revision.
 configure() {
   cat <<TOML
@@ -42,6 +44,9 @@ listen = "127.0.0.1:$admin"
 [admin.tokens.ops]
 role = "admin"
 hash = "sha256:$hash"
+[users."maya@example.net"]
+password_hash = "$secret"
+pin_hash = "$secret"
 [projects.docs]
 members = ["maya@example.net", "domain:example.net", "group:writers"]
 [rate_limits.browse]
@@ -76,7 +81,7 @@ configure 192.0.2.2 >"$folder/other.toml"
 cp "$folder/one.toml" "$folder/vestibule.toml"
 "$vestibule" run -qc "$folder/vestibule.toml" 2>"$folder/output" & gateway=$!
 for _ in $(seq 300); do
-  "$vestibule" healthcheck -q && break
+  "$vestibule" healthcheck -qq >/dev/null && break
   kill -0 "$gateway" || { cat "$folder/output"; exit 1; }
   sleep 0.1
 done
