@@ -145,8 +145,9 @@ if [ "$#" = 0 ]; then
   fi
   if (have nginx || apt_install nginx-light) && (have wrk || apt_install wrk); then
     tests/bench/bench.sh --smoke || status=1
+    tests/bench/reload.sh --smoke || status=1
   else
-    skipped+=("bench.sh --smoke: nginx and wrk cannot be installed")
+    skipped+=("bench.sh, reload.sh --smoke: nginx and wrk cannot be installed")
   fi
 fi
 
