@@ -92,8 +92,17 @@ fn what_a_receiver_refuses_waits_for_its_next_try_and_is_not_lost_silently() {
     );
     assert!(row["next_attempt"].is_string(), "{row}");
     assert_eq!(house.gateway.metric("vestibule_alerts_waiting", &[]), 1.0);
-    house.gateway.stop();
-    house.gateway.launch();
-    let ended = house.gateway.logs("audit", "action=alert.deliver");
-    assert_eq!((ended.len(), &ended[0]["status"], &ended[0]["details"]["attempts"]), (1, &"failed".into(), &1.into()));
+    // The next process goes on with it, under the same name, after a stop and after a crash.
+    for is_crash in [false, true] {
+        if is_crash {
+            house.gateway.kill();
+        } else {
+            house.gateway.stop();
+        }
+        house.gateway.launch();
+        let list = house.gateway.admin("/api/v1/alerts").json();
+        let kept = &list["data"][0];
+        assert_eq!((&kept["id"], &kept["state"], &kept["attempts"]), (&row["id"], &"retrying".into(), &1.into()));
+        assert_eq!(house.gateway.logs("audit", "action=alert.deliver").len(), 0);
+    }
 }

@@ -288,8 +288,9 @@ fn mounted_small_the_marks_of_a_disk_are_told_and_passed_and_left_without_a_rest
     let folder = tempfile::tempdir().unwrap();
     let mount = Tmpfs::mount(folder.path(), "size=96m");
     let (upstream, receiver) = (Upstream::start(), Upstream::start());
-    let secret = folder.path().join("secret");
-    std::fs::write(&secret, "only for tests of alerts").unwrap();
+    let kept = tempfile::NamedTempFile::new().unwrap();
+    let secret = kept.path();
+    std::fs::write(secret, "only for tests of alerts").unwrap();
     let marks = format!(
         "[logs.disk]\nlow = \"40MiB\"\nhard = \"20MiB\"\nballast = \"4MiB\"\n\
          [alerts.ops]\nurl = \"{}/told\"\nsecret = {{ file = {secret:?} }}\non = [\"disk\"]\n",

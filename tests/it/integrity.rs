@@ -176,7 +176,9 @@ fn a_new_key_takes_the_place_of_the_old_one_and_the_first_one_is_enough() {
     assert_eq!(entry["details"]["key"], second.as_str());
     // The private half of the old one is in no file any more.
     let seed = text(&private);
-    assert!(std::fs::read(&file).unwrap() != private && holding(&house.gateway.data_dir(), &seed).is_empty());
+    assert!(
+        std::fs::read(&file).unwrap() != private && holding(&house.gateway.data_dir().join("logs"), &seed).is_empty()
+    );
     assert!(!house.gateway.data_dir().join("checkpoint.next").exists());
 
     // Whoever asks for a head gets one of the new key, whether the log has grown or not.

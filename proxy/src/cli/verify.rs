@@ -119,11 +119,12 @@ pub(super) fn of_folder(
     let logs = if logs.is_dir() { logs } else { folder.to_owned() };
     let (progress, mut bar) = (Progress::default(), Bar::new(global));
     let unreadable = || format!("{} cannot be verified", logs.display());
+    // That there is no key is said before what is wrong with the logs.
+    let own = if key.is_none() { Some(beside(folder, global)?) } else { None };
     let known = verify::known(&logs).with_context(unreadable)?;
-    let key = match key {
-        Some(key) => key,
-        None => beside(folder, &known, global)?,
-    };
+    let name = checkpoint::name(known.store);
+    let first = own.map(|own| Keys::first(own, &name, &known.successions));
+    let key = key.or(first).ok_or_else(|| Failure::Usage("name a key: --key KEY".to_owned()))?;
     let anchors = anchors.map(|anchors| sound(anchors, &known, &key, global)).transpose()?;
     let threads = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let extent = Extent { threads, since };
@@ -170,13 +171,12 @@ fn sound(place: &str, known: &Known, key: &PublicKey, global: &Global) -> Result
     Ok(chain)
 }
 
-/// The first one that leads to the key beside the logs.
-fn beside(folder: &Path, known: &Known, global: &Global) -> Result<PublicKey, Failure> {
+fn beside(folder: &Path, global: &Global) -> Result<PublicKey, Failure> {
     let signer = signing::load(folder).map_err(|error| {
         Failure::Usage(format!("{error:#}; name the key that was printed when the server started: --key KEY"))
     })?;
     remark(global, "the key beside the logs is taken; --key KEY takes one that you kept elsewhere");
-    Ok(Keys::first(signer.public_key(), &checkpoint::name(known.store), &known.successions))
+    Ok(signer.public_key())
 }
 
 fn of_server(
