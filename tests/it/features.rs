@@ -4,9 +4,11 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use harness::house::MAYA;
-use harness::{Connection, Gateway, House, Provider, Upstream};
+use harness::secrets::ADMIN_TOKEN;
+use harness::{Connection, Gateway, House, Provider, Upstream, until};
 use serde_json::Value;
 
 fn root() -> PathBuf {
@@ -118,7 +120,7 @@ fn a_flood_of_wrong_pins_is_a_few_rows_whose_counts_are_all_of_them() {
         assert_eq!(answer.status, 200, "{}", answer.text());
         answer.json()
     };
-    harness::until(std::time::Duration::from_secs(3), "an entry for each", || {
+    until(Duration::from_secs(3), "an entry for each", || {
         (total("count=true&limit=1")["total"] == count).then_some(())
     });
     let folded = total("fold=true&limit=1000");
@@ -152,6 +154,33 @@ fn the_last_of_five_thousand_entries_is_reached_page_by_page() {
         (100, &Value::from(50)),
         "by numbers too"
     );
+}
+
+#[test]
+fn what_is_older_than_its_log_keeps_is_gone_after_a_start_and_stated_and_the_rest_verifies() {
+    let mut house = House::with("[logs.requests]\nkeep = \"3s\"\n");
+    house.session("mem.localhost", MAYA);
+    for _ in 0..3 {
+        house.get("pub.localhost", "/old").send();
+    }
+    let old = house.gateway.logs_when("requests", "path=/old", 3).len();
+    house.gateway.stop();
+    let start = Instant::now();
+    until(Duration::from_secs(6), "more than is kept", || {
+        (start.elapsed() > Duration::from_millis(3100)).then_some(())
+    });
+    house.gateway.launch();
+    house.get("pub.localhost", "/new").send();
+    until(Duration::from_secs(5), "the old ones are gone", || {
+        (house.gateway.logs("requests", "").iter().all(|row| row["path"] != "/old")).then_some(())
+    });
+    assert_eq!(house.gateway.logs_when("requests", "path=/new", 1).len(), 1, "newer ones stay");
+    assert_eq!(house.gateway.logs("access", "status=success").len(), 1, "each log keeps its own time");
+    let said = house.gateway.logs_when("audit", "action=log.prune", 1);
+    let gone: u64 = said.iter().map(|row| row["details"]["entries"].as_u64().unwrap()).sum();
+    assert!(gone > old as u64, "the sign-in's request too: {said:#?}");
+    let verified = house.gateway.admin_request("POST", "/api/v1/integrity/verify").bearer(ADMIN_TOKEN).send();
+    assert_eq!(verified.json()["valid"], true, "{}", verified.text());
 }
 
 #[test]
