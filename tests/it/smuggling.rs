@@ -160,7 +160,6 @@ fn chunks_that_have_two_readings_end_the_request_and_begin_none() {
         "-5\r\nhello\r\n0\r\n\r\n",
         " 5\r\nhello\r\n0\r\n\r\n",
         "5 5\r\nhello\r\n0\r\n\r\n",
-        "5;a=b\n\r\nhello\r\n0\r\n\r\n",
         "fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
         "5\r\nhello\r\n0\n\r\n",
         &long,
