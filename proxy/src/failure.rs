@@ -15,6 +15,8 @@ pub(crate) fn reason(error: &Error) -> Reason {
         _ => (),
     }
     match error.esource() {
+        // Its body can be read in two ways.
+        ErrorSource::Downstream if is_of_kind(error, io::ErrorKind::InvalidData) => Reason::MalformedRequest,
         ErrorSource::Downstream => downstream(error.etype()),
         ErrorSource::Upstream if is_late(error) => Reason::BackendTimeout,
         ErrorSource::Upstream => upstream(error.etype()),
@@ -28,10 +30,14 @@ pub(crate) fn reason(error: &Error) -> Reason {
 
 /// A tunnel's connection has a time of its own for the head.
 fn is_late(error: &Error) -> bool {
+    is_of_kind(error, io::ErrorKind::TimedOut)
+}
+
+fn is_of_kind(error: &Error, kind: io::ErrorKind) -> bool {
     let Some(cause) = &error.cause else { return false };
     match cause.downcast_ref::<Box<Error>>() {
-        Some(cause) => is_late(cause),
-        None => cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut),
+        Some(cause) => is_of_kind(cause, kind),
+        None => cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == kind),
     }
 }
 
@@ -94,5 +100,15 @@ mod tests {
         };
         assert_eq!(of(io::ErrorKind::TimedOut), Reason::BackendTimeout);
         assert_eq!(of(io::ErrorKind::ConnectionReset), Reason::BackendUnreachable);
+    }
+
+    #[test]
+    fn a_body_with_two_readings_is_told_from_a_client_that_is_gone() {
+        let of = |kind: io::ErrorKind| {
+            let error = Error::because(T::ReadError, "reading", io::Error::from(kind)).more_context("proxying");
+            reason(&error.into_down())
+        };
+        assert_eq!(of(io::ErrorKind::InvalidData), Reason::MalformedRequest);
+        assert_eq!(of(io::ErrorKind::ConnectionReset), Reason::ClientClosed);
     }
 }

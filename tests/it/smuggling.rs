@@ -162,6 +162,11 @@ fn chunks_that_have_two_readings_end_the_request_and_begin_none() {
         "5 5\r\nhello\r\n0\r\n\r\n",
         "fffffffffffffffff\r\nhello\r\n0\r\n\r\n",
         "5\r\nhello\r\n0\n\r\n",
+        "\r\nhello\r\n0\r\n\r\n",
+        "5;a\0b\r\nhello\r\n0\r\n\r\n",
+        "5;a\nb\r\nhello\r\n0\r\n\r\n",
+        "5 \r\nhello\r\n0\r\n\r\n",
+        "5\r\nhello\r\n0\r\nX: a\nY: b\r\n\r\n",
         &long,
     ] {
         let head = format!("POST /up HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -172,6 +177,39 @@ fn chunks_that_have_two_readings_end_the_request_and_begin_none() {
         }
     }
     assert_eq!((street.house.upstream.count_of("/hidden"), street.house.upstream.count_of("/up")), (0, 0));
+    // Also where the fault comes when the request is on its way already.
+    let mut late = Connection::open(street.house.gateway.proxy()).unwrap();
+    let head = format!("POST /late HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    late.write(format!("{head}5\r\nhello\r\n").as_bytes()).unwrap();
+    let is_on_its_way = || (street.house.gateway.metric("vestibule_upstream_in_flight", &[]) == 1.0).then_some(());
+    until(Duration::from_secs(5), "the request at the upstream", is_on_its_way);
+    late.write(format!("\r\n{HIDDEN}").as_bytes()).unwrap();
+    assert_eq!(late.read(false).unwrap().status, 400);
+    assert!(late.is_closed());
+    let entries = street.house.gateway.logs_when("requests", "path=/late&reason=malformed_request", 1);
+    assert_eq!(entries[0]["status_code"], 400);
+    assert_eq!(street.house.upstream.count(), 0);
+}
+
+#[test]
+fn requests_behind_each_other_are_answered_in_their_order() {
+    let house = House::start();
+    let chunked = |target| {
+        format!("POST {target} HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n")
+    };
+    let plain = |target| format!("GET {target} HTTP/1.1\r\nHost: {HOST}\r\n\r\n");
+    let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+    connection.write((chunked("/a") + &plain("/b") + &chunked("/slow/400")).as_bytes()).unwrap();
+    // The next ones come while it is served.
+    let is_served = || (house.upstream.count_of("/slow/400") == 1).then_some(());
+    until(Duration::from_secs(5), "the slow one", is_served);
+    connection.write((plain("/c") + &chunked("/d") + &plain("/e")).as_bytes()).unwrap();
+    for target in ["/a", "/b", "/slow/400", "/c", "/d", "/e"] {
+        let answer = connection.read(false).unwrap();
+        let is_its = answer.text() == "at last" || answer.json()["target"] == target;
+        assert!(answer.status == 200 && is_its, "{target}: {answer:?}");
+    }
+    assert_eq!(house.upstream.count(), 6);
 }
 
 #[test]

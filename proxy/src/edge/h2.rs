@@ -24,6 +24,7 @@ use vestibule_config::server::Limits;
 
 use self::frames::Flood;
 use self::watched::Watched;
+use super::around::Around;
 use super::head::{Fault, h2};
 use super::refusal::Refused;
 use super::{Edge, LAST_MOMENT, Tls, stopped};
@@ -63,8 +64,8 @@ impl Edge {
         });
         let refuse = |reason| Refused::connection(reason, None).over(tls.as_deref()).record(&self.state, client);
         let limits = self.state.live.load().settings.server.limits.clone();
-        let (stream, alarm) = Watched::new(stream, &self.state.clock);
-        let shaking = handshake(Box::new(stream), Some(options(&limits)));
+        let (watched, alarm) = Watched::new(&self.state.clock);
+        let shaking = handshake(Box::new(Around::new(stream, watched)), Some(options(&limits)));
         let mut connection = match timeout(limits.header_timeout, shaking).await {
             Ok(Ok(connection)) => connection,
             // The client has spoken something else than it agreed on, or left.

@@ -44,6 +44,8 @@ pub(super) enum Body {
     Length(u64),
     /// Until the last chunk.
     Chunked,
+    /// None, and another protocol where that is asked for and granted.
+    Upgrade,
 }
 
 /// `head` ends with the empty line.
@@ -172,7 +174,11 @@ impl<'a> Fields<'a> {
         if !is_host || !agrees || two_bodies || upgrade_with_body {
             return Err(Fault::Malformed);
         }
-        Ok(if self.is_chunked { Body::Chunked } else { Body::Length(length) })
+        Ok(match (self.is_upgrade, self.is_chunked) {
+            (true, _) => Body::Upgrade,
+            (false, true) => Body::Chunked,
+            (false, false) => Body::Length(length),
+        })
     }
 }
 

@@ -3,7 +3,9 @@
 //! Pingora sees whole, checked heads only. Each head that is not taken leaves one entry, and so does each connection
 //! that is refused, but for those of a [`flood`].
 
+mod around;
 mod arrival;
+mod chunks;
 mod connections;
 mod flood;
 mod gathered;
@@ -11,6 +13,7 @@ mod h1;
 mod h2;
 mod head;
 mod listening;
+mod message;
 mod proxy_header;
 mod read;
 mod refusal;

@@ -35,7 +35,7 @@ fn good_heads_are_taken() {
     assert_eq!(with("Content-Length: 5\r\n"), Ok(Body::Length(5)));
     assert_eq!(with("content-length:5\t\r\n"), Ok(Body::Length(5)));
     assert_eq!(with("Transfer-Encoding: Chunked\r\n"), Ok(Body::Chunked));
-    assert_eq!(with("Upgrade: websocket\r\nConnection: upgrade\r\n"), Ok(Body::Length(0)));
+    assert_eq!(with("Upgrade: websocket\r\nConnection: upgrade\r\n"), Ok(Body::Upgrade));
     assert_eq!(with("X-Empty:\r\nX_Under: \u{e4}\t1\r\n"), Ok(Body::Length(0)));
 }
 
