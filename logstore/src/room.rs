@@ -111,7 +111,7 @@ impl Room {
         let Some(marks) = *self.marks.lock() else { return };
         let (Ok((free, size)), before) = (measure(dir), self.mark()) else { return };
         let (low, hard) = (or_part(marks.low, LOW, size), or_part(marks.hard, HARD, size));
-        let under = |mark: u64, was_under: bool| free < mark + if was_under { mark / SLACK } else { 0 };
+        let under = |mark: u64, was_under: bool| free < mark.saturating_add(if was_under { mark / SLACK } else { 0 });
         let mark = match (under(hard, before == Mark::Hard), under(low, before != Mark::Neither)) {
             (true, _) => Mark::Hard,
             (false, true) => Mark::Low,
