@@ -69,11 +69,11 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
     let lines = lines::start(state.clone()).context("starting the lines of entries")?;
     let scrubbing = scrub::start(state.clone()).context("starting the scrub of the logs")?;
     note(&state, "system.start")?;
+    reload::start(state.clone()).context("watching the configuration")?;
     let admin = admin::start(state.clone(), admin_listener).context("starting the admin port")?;
     if let Err(error) = alerts::take_up(&state) {
         tracing::warn!(error = format!("{error:#}"), "alerts that waited cannot be taken up");
     }
-    reload::start(state.clone()).context("watching the configuration")?;
     run(&state, listeners)?;
 
     scrubbing.finish();

@@ -5,7 +5,7 @@
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use notify::{Event, RecommendedWatcher, RecursiveMode, Watcher};
@@ -25,7 +25,8 @@ const QUIET: Duration = Duration::from_millis(250);
 /// Catches what no event tells. With [`QUIET`] and one check it stays within the promised two seconds.
 const POLL: Duration = Duration::from_millis(1500);
 
-/// Watches the files and listens for HUP on a thread of its own, until [`State::stopping`].
+/// Watches the files and listens for HUP on a thread of its own, until [`State::stopping`]. When this returns what is in
+/// force is kept among the revisions, before anybody can change it.
 ///
 /// # Errors
 /// When the thread, its runtime or the signal handler cannot be made.
@@ -36,7 +37,15 @@ pub(crate) fn start(state: Arc<State>) -> io::Result<()> {
         signal(SignalKind::hangup())?
     };
     state.metrics.reloaded(true);
-    std::thread::Builder::new().name("reload".to_owned()).spawn(move || runtime.block_on(run(state, hangup)))?;
+    let (read, is_read) = mpsc::channel::<()>();
+    let watching = async move {
+        first_reading(&state).await;
+        drop(read);
+        run(state, hangup).await;
+    };
+    std::thread::Builder::new().name("reload".to_owned()).spawn(move || runtime.block_on(watching))?;
+    // It is told by dropping the other side.
+    let _told = is_read.recv();
     Ok(())
 }
 
@@ -44,7 +53,6 @@ async fn run(state: Arc<State>, mut hangup: Signal) {
     let mut stopping = state.stopping.subscribe();
     let events = Arc::new(Notify::new());
     let mut folders = Folders::new(events.clone());
-    first_reading(&state).await;
     loop {
         folders.watch(&state).await;
         tokio::select! {
