@@ -22,7 +22,8 @@ type Values = BTreeMap<String, String>;
 
 /// By key. Of secrets and of what files hold only that they changed.
 pub fn changes(before: &Settings, after: &Settings) -> Vec<Change> {
-    let (before, after) = (values(before), values(after));
+    let (before, after) = (before.compared(), after.compared());
+    let (before, after) = values_that_may_differ(&before, &after);
     let keys: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let differs = |key: &&&String| before.get(**key) != after.get(**key);
     keys.iter().filter(differs).map(|key| change(key, before.get(*key), after.get(*key))).collect()
@@ -39,11 +40,52 @@ fn change(key: &str, before: Option<&String>, after: Option<&String>) -> Change 
 /// Behind a value that is shown as it was shown before.
 const CHANGED: &str = " # changed";
 
-fn values(settings: &Settings) -> Values {
+/// Most of a change is no change: of a thousand circuits those that read the same are not looked into.
+fn values_that_may_differ(before: &str, after: &str) -> (Values, Values) {
+    let (was, is) = (parts(before), parts(after));
+    let parsed = values(&others(&was, &is)).zip(values(&others(&is, &was)));
+    // A line that looks like the head of a table and is none makes parts that cannot be read.
+    parsed.unwrap_or_else(|| (values(before).unwrap_or_default(), values(after).unwrap_or_default()))
+}
+
+/// The text of each table with all that is below it; of `circuits.wiki.upstream` and others of that kind by two names.
+fn parts(page: &str) -> BTreeMap<&str, String> {
+    let mut parts = BTreeMap::<_, String>::new();
+    let mut name = "";
+    for line in page.split_inclusive('\n') {
+        if line.starts_with('[') {
+            name = first_names(line.trim_start_matches('['));
+        }
+        parts.entry(name).or_default().push_str(line);
+    }
+    parts
+}
+
+/// `circuits."a.b"` of `circuits."a.b".upstream]`
+fn first_names(head: &str) -> &str {
+    let (mut is_quoted, mut is_escaped, mut dots) = (false, false, 0);
+    let end = head.find(|char| {
+        match char {
+            '"' if !is_escaped => is_quoted = !is_quoted,
+            '.' if !is_quoted => dots += 1,
+            _ => (),
+        }
+        is_escaped = char == '\\' && !is_escaped;
+        dots == 2 || (char == ']' && !is_quoted)
+    });
+    head.get(..end.unwrap_or(head.len())).unwrap_or(head)
+}
+
+/// The parts of the first that read otherwise in the second.
+fn others(these: &BTreeMap<&str, String>, those: &BTreeMap<&str, String>) -> String {
+    these.iter().filter(|(name, text)| those.get(*name) != Some(text)).map(|(_, text)| text.as_str()).collect()
+}
+
+/// Absent where it is no TOML.
+fn values(page: &str) -> Option<Values> {
     let mut values = Values::new();
-    let page = settings.compared().parse().unwrap_or_default();
-    flatten("", &toml::Value::Table(page), &mut values);
-    values
+    flatten("", &toml::Value::Table(page.parse().ok()?), &mut values);
+    Some(values)
 }
 
 /// Lists of tables by their number; every other list is one value.
@@ -83,6 +125,30 @@ mod tests {
         let expected: Vec<_> =
             expected.iter().map(|(key, before, after)| ((*key).to_owned(), owned(before), owned(after))).collect();
         assert_eq!(found.iter().map(text).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn what_reads_the_same_is_not_looked_into_and_nothing_else_is_lost() {
+        let page = "[server]\na = 1\n[circuits.wiki]\nb = 1\n[circuits.wiki.upstream]\nc = 1\n[[circuits.wiki.paths]]\n\
+                    d = 1\n[[circuits.wiki.paths]]\nd = 2\n[circuits.\"a.b\"]\nb = 1\n[[tests]]\ne = 1\n[[tests]]\ne = 2\n";
+        let names: Vec<_> = parts(page).into_keys().collect();
+        assert_eq!(names, ["circuits.\"a.b\"", "circuits.wiki", "server", "tests"]);
+        for (number, (from, to)) in
+            [("a = 1", "a = 2"), ("c = 1", "c = 2"), ("d = 2", "d = 3"), ("e = 2", "e = 3")].into_iter().enumerate()
+        {
+            let other = page.replacen(from, to, 1);
+            let (before, after) = values_that_may_differ(page, &other);
+            let whole = [page, &other].map(|page| values(page).unwrap());
+            let differ = |before: &Values, after: &Values| {
+                let differs = |(key, value): &(&String, &String)| after.get(*key) != Some(value);
+                before.iter().filter(differs).map(|(key, value)| format!("{key} {value}")).collect::<Vec<_>>()
+            };
+            assert_eq!(differ(&before, &after), differ(&whole[0], &whole[1]), "{number}");
+            assert_eq!(differ(&after, &before), differ(&whole[1], &whole[0]), "{number}");
+            assert!(before.len() < whole[0].len(), "{number}");
+        }
+        let odd = "a = [\n[1, 2],\n[3]]\n";
+        assert_eq!(values_that_may_differ(odd, "").0, values(odd).unwrap());
     }
 
     #[test]
