@@ -214,10 +214,12 @@ fn a_large_chunked_upload_does_not_grow_the_memory() {
         assert_eq!(answer.status, 200);
         assert_eq!(house.gateway.entry_of(&answer)["bytes_in"], mebibytes << 20);
     };
-    upload(1);
+    // Each thread of the gateway takes its room with its first requests.
+    (0..8).for_each(|_| upload(1));
     let before = house.gateway.peak_memory();
     upload(20);
-    let grown = house.gateway.peak_memory() - before;
+    // What the system says of a peak is exact to some pages.
+    let grown = house.gateway.peak_memory().saturating_sub(before);
     assert!(grown < 8 << 20, "{grown} bytes");
 }
 
