@@ -125,12 +125,7 @@ impl Cells {
 
     /// Memory that the texts take.
     pub(super) fn bytes(&self) -> usize {
-        let of = |cell: &Cell| match &cell.way {
-            Way::Coded(known) => known.text.len(),
-            Way::Joined(joined) => joined.text.len(),
-            Way::Numbers { .. } | Way::Times | Way::Positions | Way::Ids | Way::Requests { .. } => 0,
-        };
-        self.cells.iter().map(of).sum()
+        self.cells.iter().map(Cell::bytes).sum()
     }
 }
 
@@ -297,6 +292,15 @@ fn distinct(keys: &[u64]) -> usize {
 }
 
 impl Cell {
+    /// Memory that its texts take.
+    fn bytes(&self) -> usize {
+        match &self.way {
+            Way::Coded(known) => known.text.len(),
+            Way::Joined(joined) => joined.text.len() + joined.members.iter().map(Self::bytes).sum::<usize>(),
+            Way::Numbers { .. } | Way::Times | Way::Positions | Way::Ids | Way::Requests { .. } => 0,
+        }
+    }
+
     /// How many codes a column with a dictionary has.
     fn width(&self) -> u64 {
         match &self.way {
@@ -432,13 +436,18 @@ impl Joined {
     fn add(&mut self, segment: &Segment<'_>, format: Format, key: u64) -> Result<Place, Fault> {
         let (start, mut rest) = (self.text.len(), key);
         let mut below: u64 = self.members.iter().map(Cell::width).product();
-        for cell in &self.members {
+        for cell in &mut self.members {
             // As `add_codes` put it in.
             below /= cell.width().max(1);
-            let code = rest / below.max(1);
+            let code = (rest / below.max(1)) as usize;
             rest %= below.max(1);
-            self.text.extend(&cell.before);
-            write(segment, format, &cell.field, code as usize, &mut self.text)?;
+            // Many combinations have the same value of one column.
+            let Cell { field, before, way: Way::Coded(known) } = cell else { return Err(NO_CELL) };
+            let place = match known.places.get(code).copied().ok_or(NO_CELL)? {
+                UNKNOWN => known.add(segment, format, field, before, code)?,
+                place => place,
+            };
+            self.text.extend_part(&known.text, place);
         }
         let place = self.text.since(start);
         self.places.insert(key, place);

@@ -8,6 +8,9 @@ use uuid::Uuid;
 use super::Format;
 use crate::json;
 
+/// Nearly every line is shorter. Growing for the last line of each piece would copy all of them.
+const LINE: usize = 16 << 10;
+
 /// Bytes that are copied at once.
 pub(super) const STEP: usize = 32;
 
@@ -36,6 +39,12 @@ impl Padded {
         self.write(|out| out.push_str(other.text.get(..other.length).unwrap_or_default()));
     }
 
+    /// Adds a part of what another one holds, see [`Self::since`].
+    pub(super) fn extend_part(&mut self, other: &Self, (start, length): (u32, u32)) {
+        let (start, length) = (start as usize, length as usize);
+        self.write(|out| out.push_str(other.text.get(start..start + length).unwrap_or_default()));
+    }
+
     pub(super) fn write(&mut self, write: impl FnOnce(&mut String)) {
         self.text.truncate(self.length);
         write(&mut self.text);
@@ -56,9 +65,9 @@ pub(super) struct Text {
 }
 
 impl Text {
-    /// With room for so many bytes before it has to grow.
+    /// With room for so many bytes and the line that goes beyond them, unless that is very long.
     pub(super) fn with_room(bytes: usize) -> Self {
-        Self { bytes: vec![0; bytes + STEP], length: 0 }
+        Self { bytes: vec![0; bytes + LINE + STEP], length: 0 }
     }
 
     pub(super) const fn len(&self) -> usize {
