@@ -8,7 +8,7 @@ use crate::id::{self, Scrambled};
 use crate::places::{Places, hash};
 
 /// Columns are numbered with two bytes.
-const COLUMNS_MAX: u32 = 1 << 16;
+pub(super) const COLUMNS_MAX: u32 = 1 << 16;
 
 /// A row that has no value of a column. No segment has as many rows.
 pub(super) const ABSENT: u16 = u16::MAX;
@@ -73,7 +73,7 @@ struct Run {
 
 impl Run {
     fn of(fields: RangeInclusive<u32>, rows: usize) -> Self {
-        Self { fields, rows: Vec::with_capacity(rows), distinct: Words::default() }
+        Self { fields, rows: Vec::with_capacity(rows), distinct: Words::with_room(rows, RUN_BYTES) }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -188,7 +188,15 @@ pub(super) struct Words {
     bytes: Vec<u8>,
 }
 
+/// Room that is set aside for each row. Memory that is not used costs nothing; growing copies all of it.
+const WORD_BYTES: usize = 16;
+const RUN_BYTES: usize = 64;
+
 impl Words {
+    fn with_room(rows: usize, bytes: usize) -> Self {
+        Self { places: Places::default(), ends: Vec::with_capacity(rows), bytes: Vec::with_capacity(rows * bytes) }
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.ends.len()
     }
@@ -227,7 +235,9 @@ impl<'a> Gathered<'a> {
         if matches!(self, Self::Empty) {
             *self = match raw {
                 Raw::Number(_) => Self::Numbers { rows: Vec::with_capacity(all), absent: Vec::new() },
-                Raw::Bytes(_) => Self::Words { rows: Vec::with_capacity(all), words: Words::default() },
+                Raw::Bytes(_) => {
+                    Self::Words { rows: Vec::with_capacity(all), words: Words::with_room(all, WORD_BYTES) }
+                }
             };
         }
         if self.len() != row {

@@ -123,8 +123,8 @@ impl<'a> Counted<'a> {
     pub(super) fn of(bytes: &'a [u8]) -> Self {
         let mut counted = Self::default();
         let mut is_allowed = false;
-        let fields = Fields::of(bytes).map_while(Result::ok);
-        for (field, raw) in fields.take_while(|(field, _)| *field <= BYTES_OUT) {
+        let mut fields = Fields::of(bytes);
+        while let Some(Ok((field, raw))) = fields.next() {
             match (field, raw) {
                 (TIME, Raw::Number(time)) => counted.time = time.cast_signed(),
                 (SOURCE_IP, Raw::Bytes(ip)) => counted.ip = ip,
@@ -141,6 +141,8 @@ impl<'a> Counted<'a> {
                 (CIRCUIT, Raw::Bytes(circuit)) => counted.circuit = circuit,
                 (BYTES_IN, Raw::Number(bytes)) => counted.totals.bytes_in = bytes,
                 (BYTES_OUT, Raw::Number(bytes)) => counted.totals.bytes_out = bytes,
+                // Nothing that is counted comes after.
+                (BYTES_OUT.., _) => break,
                 (_, Raw::Number(_) | Raw::Bytes(_)) => (),
             }
         }
