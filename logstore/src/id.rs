@@ -140,7 +140,7 @@ impl Ids {
     }
 }
 
-const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
+pub(crate) const SEQ_MAX: u64 = (1 << SEQ_BITS) - 1;
 const CHECK_BITS: u32 = 2 * HALF_BITS - SEQ_BITS - 2;
 
 fn halves(bits: u128) -> (u64, u64) {

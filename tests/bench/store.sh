@@ -2,7 +2,7 @@
 # Fills Vestibule's log store, DuckDB, chDB and SQLite with the same entries, asks all of them the same questions, and
 # prints one table. `store.sh --smoke` takes 20,000 entries, and peers only where they are installed already.
 # Flags: --entries N (10000000), --rounds N (7), --data DIR (kept for the next run), --lean, --cpu, --json FILE,
-# --only QUESTIONS (names of question.rs, between commas), --peers NAMES (duckdb,chdb,sqlite; an empty word for none).
+# --only QUESTIONS (names of question.rs and verify, between commas), --peers NAMES (duckdb,chdb,sqlite; an empty word for none).
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../../deploy/setup.sh"
 cd "$repository"

@@ -183,13 +183,17 @@ impl<'a> Dictionary<'a> {
         if let Decoded::Blocks(filters) = decoded { Ok(filters) } else { Err(Fault::Damaged("a filter is none")) }
     }
 
-    /// Whether another has the same values in the same order, and is led into at the same places.
-    pub(super) fn is_same(&self, other: &Dictionary<'_>) -> Result<bool, Fault> {
-        if self.directory.firsts != other.directory.firsts || self.len() != other.len() {
+    /// Whether it holds these values in this order, and searches are led to the blocks in which they are.
+    pub(super) fn holds(&self, values: &[&[u8]]) -> Result<bool, Fault> {
+        let Directory { blocks, firsts, values: known } = &*self.directory;
+        let first = |place: &Place| firsts.get(place.first.clone());
+        if *known != values.len()
+            || !blocks.iter().map(first).eq(values.chunks(BLOCK).map(|block| block.first().copied()))
+        {
             return Ok(false);
         }
-        for code in 0..self.len() {
-            if self.value(code)? != other.value(code)? {
+        for (code, value) in values.iter().enumerate() {
+            if self.value(code)? != *value {
                 return Ok(false);
             }
         }

@@ -145,7 +145,7 @@ impl Word {
     }
 }
 
-/// What is known of a column of numbers. Times are kept in the order of unsigned numbers, see [`super::encode`].
+/// What is known of a column of numbers. Times are kept in the order of unsigned numbers, see [`super::making::TIME_SIGN`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Numbers {
     /// What stands where a row has none; no row has it as its value.

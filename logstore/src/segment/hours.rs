@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::Fault;
 use super::bytes::{Read, put_length};
-use super::frames::{Press, unpress};
+use super::frames::unpress;
 use crate::codec::put_varint;
 
 /// Microseconds.
@@ -52,8 +52,9 @@ impl Hours {
     }
 }
 
-/// Part: hours with their rows, then per column its number, its codes, and its counts. None if there are too many hours.
-pub(super) fn encode(times: &[i64], columns: &[(u32, usize, &[u16])], press: &mut Press) -> Option<Vec<u8>> {
+/// Part, to be compressed: hours with their rows, then per column its number, its codes, and its counts. None if there
+/// are too many hours.
+pub(super) fn encode(times: &[i64], columns: &[(u32, usize, &[u16])]) -> Option<Vec<u8>> {
     // Times run about in order: an hour is looked up when it changes.
     let mut runs: Vec<(i64, Range<usize>)> = Vec::new();
     for (row, time) in times.iter().enumerate() {
@@ -95,7 +96,7 @@ pub(super) fn encode(times: &[i64], columns: &[(u32, usize, &[u16])], press: &mu
         put_length(*codes, &mut out);
         counts.iter().for_each(|count| put_varint(*count, &mut out));
     }
-    Some(press.block(&out))
+    Some(out)
 }
 
 pub(super) fn decode(part: &[u8]) -> Result<Hours, Fault> {

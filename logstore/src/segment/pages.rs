@@ -26,6 +26,14 @@ impl Codes {
         }
     }
 
+    /// To the end of others.
+    pub(super) fn add_to(&self, all: &mut Vec<u16>) {
+        match self {
+            Self::Narrow(codes) => all.extend(codes.iter().map(|code| u16::from(*code))),
+            Self::Wide(codes) => all.extend_from_slice(codes),
+        }
+    }
+
     pub(crate) fn get(&self, row: usize) -> Option<usize> {
         match self {
             Self::Narrow(codes) => codes.get(row).map(|code| usize::from(*code)),

@@ -4,10 +4,10 @@ use std::cell::OnceCell;
 use std::sync::Arc;
 
 use super::dictionary::Dictionary;
-use super::encode::is_narrow;
 use super::frequent::Frequent;
 use super::header::{Header, Shape, Word};
 use super::hours::{self, Hours};
+use super::making::{TIME_SIGN, is_narrow};
 use super::pages::{Codes, decode_codes, decode_numbers};
 use super::part::{Part, Parts, Stored};
 use super::{Fault, extremes, filter, rare};
@@ -254,7 +254,7 @@ impl Segment<'_> {
             Shape::Raw { .. } => None,
             Shape::Numbers(numbers) => {
                 let value = self.number(number, row)?;
-                let stored = if number == crate::entry::TIME { value ^ super::encode::TIME_SIGN } else { value };
+                let stored = if number == crate::entry::TIME { value ^ TIME_SIGN } else { value };
                 (numbers.absent != Some(value)).then_some(Raw::Number(stored))
             }
             Shape::Ids { strays, .. } => match self.id_text(number, row, *strays, ids)? {

@@ -2,8 +2,8 @@
 
 use uuid::fmt::Hyphenated;
 
-use super::encode::TIME_SIGN;
 use super::header::{STRAY, Shape, Word};
+use super::making::TIME_SIGN;
 use super::read::Segment;
 use super::{Fault, PAGE};
 use crate::codec::{put_bytes, put_number};

@@ -65,6 +65,7 @@ fn comes_back(rows: &[Vec<u8>], ids: &Ids) {
     let mut rebuilt = vec![Vec::new(); rows.len()];
     segment.rebuild(&(0..rows.len()).collect::<Vec<_>>(), ids, &mut rebuilt).unwrap();
     assert_eq!(rebuilt, rows);
+    assert!(segment.agrees(Log::Requests, ids).unwrap());
     let mut last = [Vec::new()];
     segment.rebuild(&[rows.len() - 1], ids, &mut last).unwrap();
     assert_eq!(last.as_slice(), &rows[rows.len() - 1..]);

@@ -13,7 +13,6 @@ use crate::erased::leaf_of;
 use crate::error::Error;
 use crate::leaves::subtrees;
 use crate::piece::Piece;
-use crate::segment::encode;
 use crate::tree::{Hash, Subtree, TILE};
 
 /// What the entries of a segment hash to.
@@ -70,14 +69,11 @@ pub(super) fn check(source: &Source<'_>, piece: &Arc<Piece>) -> Checked {
     let (mut told, mut is_found) = (Told::default(), true);
     let read = source.view.segment(piece, |segment| {
         let mut leaves = Vec::with_capacity(piece.rows as usize);
-        let mut rows: Vec<Vec<u8>> = Vec::with_capacity(piece.rows as usize);
         segment.each_row(source.view.ids, |row, bytes| {
             leaves.push(leaf_of(bytes));
             told.see(source.log, piece.first + row as u64, bytes);
-            rows.push(bytes.to_vec());
         })?;
-        let rows: Vec<&[u8]> = rows.iter().map(Vec::as_slice).collect();
-        is_found = segment.agrees(&encode(source.log, piece.first, &rows, source.view.ids))?;
+        is_found = segment.agrees(source.log, source.view.ids)?;
         Ok(leaves)
     });
     let made = read.ok().flatten().and_then(|leaves| Some((subtrees(piece.first, &leaves).pop()?, leaves)));

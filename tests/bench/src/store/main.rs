@@ -15,6 +15,7 @@ mod question;
 mod rounds;
 mod rows;
 mod table;
+mod verifying;
 
 use std::fs;
 use std::path::Path;
@@ -61,9 +62,10 @@ fn main() -> ExitCode {
     let peak_taking_kib = clock::peak_kib();
     let subjects = Subjects::of(&store, &world, &plan, &folder);
     let peers = peers(&plan, &folder, &store, &subjects);
+    let verified_cpu_s = verifying::measure(&store, &plan);
     let taken = rounds::run(Ours::new(store, subjects), peers, &plan);
     let peak_kib = [peak_taking_kib, clock::peak_kib()];
-    let report = table::Report { plan: &plan, kept, handed_over, peak_kib, taken };
+    let report = table::Report { plan: &plan, kept, handed_over, verified_cpu_s, peak_kib, taken };
     println!("{}", report.markdown());
     if let Some(file) = &plan.json {
         fs::write(file, report.json()).unwrap();

@@ -57,7 +57,7 @@ pub(crate) fn run(ours: Ours, peers: Vec<Peer>, plan: &Plan) -> Vec<Taken> {
     taken.extend(peers.iter().map(|peer| Taken::new(peer.name.clone(), Some(peer.kept))));
     let mut engines = vec![Engine::Ours(ours)];
     engines.extend(peers.into_iter().map(Engine::Peer));
-    for (at, question) in Question::ALL.into_iter().enumerate().filter(|(_, question)| plan.asks(*question)) {
+    for (at, question) in Question::ALL.into_iter().enumerate().filter(|(_, question)| plan.asks(question.name())) {
         eprintln!("{}", question.label());
         for round in 0..=plan.rounds {
             for (engine, taken) in engines.iter_mut().zip(&mut taken) {

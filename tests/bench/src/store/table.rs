@@ -14,6 +14,8 @@ pub(crate) struct Report<'a> {
     pub(crate) plan: &'a Plan,
     pub(crate) kept: Kept,
     pub(crate) handed_over: HandedOver,
+    /// CPU seconds of verifying everything, of each round.
+    pub(crate) verified_cpu_s: Vec<f64>,
     /// Most memory until all entries were taken, and until all questions were answered.
     pub(crate) peak_kib: [u64; 2],
     /// Ours first.
@@ -33,6 +35,9 @@ impl Report<'_> {
         row(&mut out, "---", "---:", names.iter().map(|_| "---:".to_owned()));
         self.kept_rows(&mut out);
         self.hand_over_rows(&mut out);
+        let verified = self.kept.entries as f64 / median(&self.verified_cpu_s);
+        let verified = if verified.is_nan() { dash() } else { format!("{verified:.0}") };
+        our_row(&mut out, "verify, entries per core-second", "500000", verified, self.taken.len());
         for (at, question) in Question::ALL.into_iter().enumerate() {
             let cells = self.taken.iter().map(|taken| self.cell(taken.answers.get(at)));
             row(
@@ -110,6 +115,7 @@ impl Report<'_> {
             "entries": self.plan.entries,
             "append_ns": append.map(|taken| taken.as_nanos() as u64),
             "commit_ns": commit.map(|taken| taken.as_nanos() as u64),
+            "verify_cpu_s": self.verified_cpu_s,
             "peak_kib": self.peak_kib,
             "engines": engines,
         });
