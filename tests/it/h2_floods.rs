@@ -1,6 +1,8 @@
 //! What a client of HTTP/2 may not do: frames that cost it nothing, streams that it gives up at once, answers that it
 //! never takes. Each ends the connection or the stream, leaves an entry, and is a figure; nobody else notices.
 
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use harness::h2::{self, END_STREAM, GOAWAY, HEADERS, PING, RST_STREAM, SETTINGS};
@@ -24,9 +26,15 @@ impl Edge {
 
     /// Other limits.
     fn with(limits: &str) -> Self {
-        let (upstream, authority) = (Upstream::start(), Authority::new());
-        let circuit =
-            format!("[circuits.pub]\nhosts = [\"{HOST}\"]\nupstream = \"{}\"\naccess = \"public\"\n", upstream.url());
+        let upstream = Upstream::start();
+        let url = format!("\"{}\"", upstream.url());
+        Self::over(upstream, &url, limits)
+    }
+
+    /// Another upstream.
+    fn over(upstream: Upstream, behind: &str, limits: &str) -> Self {
+        let authority = Authority::new();
+        let circuit = format!("[circuits.pub]\nhosts = [\"{HOST}\"]\nupstream = {behind}\naccess = \"public\"\n");
         let setup = Setup::new(&(circuit + &authority.certificate("house", &[HOST])));
         let setup = setup.server(&format!("trusted_proxies = []\n[server.limits]\n{limits}")).listener("tls = true");
         Self { gateway: setup.start(), upstream, authority }
@@ -61,6 +69,40 @@ impl Edge {
         let told = self.gateway.logs_when("requests", "reason=malformed_request&status_code=0", entries);
         assert_eq!(told.len(), entries, "{cause}");
         assert!(told[0]["tls"].as_str().is_some_and(|tls| tls.starts_with("TLSv1.3")), "{cause}: {}", told[0]);
+    }
+}
+
+/// An upstream that takes connections and never answers a handshake: whoever wants to reach it waits.
+struct Stuck {
+    port: u16,
+    /// None once it has let go of them.
+    held: Arc<Mutex<Option<Vec<TcpStream>>>>,
+}
+
+impl Stuck {
+    fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stuck = Self { port: listener.local_addr().unwrap().port(), held: Arc::new(Mutex::new(Some(Vec::new()))) };
+        let held = stuck.held.clone();
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                held.lock().unwrap().iter_mut().for_each(|held| held.push(stream.try_clone().unwrap()));
+            }
+        });
+        stuck
+    }
+
+    fn upstream(&self) -> String {
+        format!("{{ url = \"https://127.0.0.1:{}\", insecure = true }}", self.port)
+    }
+
+    fn holds(&self, count: usize) {
+        let holds = || (self.held.lock().unwrap().as_ref().map_or(0, Vec::len) == count).then_some(());
+        until(Duration::from_secs(4), "connections to the upstream", holds);
+    }
+
+    fn let_go(&self) {
+        self.held.lock().unwrap().take();
     }
 }
 
@@ -126,6 +168,28 @@ fn what_a_client_may_ask_for_is_answered() {
     }
     connection.write(&h2::get(1, HOST, "/", &[])).unwrap();
     assert_eq!(h2::status(&h2::read_one_of(&mut connection, &[HEADERS]).unwrap()), 200);
+}
+
+#[test]
+fn windows_that_answer_data_are_no_flood() {
+    let edge = Edge::start();
+    let mut connection = edge.open();
+    connection.write(&h2::get(1, HOST, "/bytes/20000000", &[])).unwrap();
+    let window = |stream: u32, bytes: usize| h2::frame(h2::WINDOW_UPDATE, 0, stream, &(bytes as u32).to_be_bytes());
+    let mut windows = 0;
+    loop {
+        let data = h2::read_one_of(&mut connection, &[h2::DATA, GOAWAY]).unwrap();
+        assert_eq!(data.kind, h2::DATA, "after {windows} windows");
+        if data.flags & END_STREAM != 0 {
+            break;
+        }
+        // As small as a client may make them: eight for each frame of data.
+        let (bytes, one) = (data.payload.len().max(1), window(0, 1));
+        connection.write(&[window(0, bytes), window(1, bytes), one.repeat(6)].concat()).unwrap();
+        windows += 8;
+    }
+    assert!(windows > 8000, "{windows}");
+    assert_eq!(edge.ended("control_frames"), 0);
 }
 
 #[test]
@@ -200,4 +264,86 @@ fn an_answer_that_is_never_taken_is_given_up_in_time() {
     assert_eq!(edge.gateway.metric("vestibule_denials_total", &["client_closed", "pub"]), 2.0);
     edge.is_idle();
     edge.serves("/");
+}
+
+/// Answered by the gateway itself.
+const OWN: &str = "/.vestibule/none";
+/// As many requests of one connection as run at the same time.
+const REQUESTS: u32 = 200;
+/// `REFUSED_STREAM` (RFC 9113, 7): nothing was done, and the client may ask again.
+const REFUSED: [u8; 4] = [0, 0, 0, 7];
+
+/// A connection with as many requests at the upstream as there may be, half of them on streams that it has reset, and
+/// the next stream.
+fn crowded(edge: &Edge, stuck: &Stuck) -> (Connection, u32) {
+    let (mut connection, mut next) = (edge.open(), 1);
+    // Answered, so that those which are reset are less than half of all.
+    for _ in 0..10 {
+        assert_eq!(ask(&mut connection, &mut next).kind, HEADERS);
+    }
+    for half in 1..=2 {
+        let streams = (0..REQUESTS / 2).map(|number| next + 2 * number);
+        let asked: Vec<u8> = streams.clone().flat_map(|stream| h2::get(stream, HOST, "/stuck", &[])).collect();
+        connection.write(&asked).unwrap();
+        stuck.holds((REQUESTS / 2 * half) as usize);
+        // Of the second half one, so that there is room for another stream.
+        let given_up = if half == 1 { REQUESTS / 2 } else { 1 };
+        for stream in streams.take(given_up as usize) {
+            connection.write(&h2::frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])).unwrap();
+        }
+        next += REQUESTS;
+    }
+    (connection, next)
+}
+
+/// What becomes of one more request: a head, a reset, or the end of the connection.
+fn ask(connection: &mut Connection, next: &mut u32) -> h2::Frame {
+    let stream = *next;
+    *next += 2;
+    connection.write(&h2::get(stream, HOST, OWN, &[])).unwrap();
+    loop {
+        let frame = h2::read_one_of(connection, &[HEADERS, RST_STREAM, GOAWAY]).unwrap();
+        if frame.stream == stream || frame.kind == GOAWAY {
+            return frame;
+        }
+    }
+}
+
+#[test]
+fn requests_whose_streams_were_reset_count_until_they_end_and_one_more_may_be_sent_again() {
+    let stuck = Stuck::start();
+    let edge = Edge::over(Upstream::start(), &stuck.upstream(), "");
+    let (mut connection, mut next) = crowded(&edge, &stuck);
+    let refused = ask(&mut connection, &mut next);
+    assert_eq!((refused.kind, refused.payload.as_slice()), (RST_STREAM, &REFUSED[..]));
+    let entry = &edge.gateway.logs_when("requests", "reason=too_many_in_flight", 1)[0];
+    assert_eq!((&entry["path"], &entry["status_code"], &entry["protocol"]), (&OWN.into(), &0.into(), &"HTTP/2".into()));
+    assert_eq!(edge.gateway.metric("vestibule_denials_total", &["too_many_in_flight"]), 1.0);
+    // Elsewhere it is answered at once, and here as soon as the others have ended.
+    let mut other = edge.open();
+    assert_eq!(h2::status(&ask(&mut other, &mut 1)), 404);
+    stuck.let_go();
+    edge.is_idle();
+    assert_eq!(h2::status(&ask(&mut connection, &mut next)), 404);
+    assert_eq!(edge.ended("refused_streams"), 0);
+}
+
+#[test]
+fn a_client_that_goes_on_asking_beyond_the_bound_is_told_to_be_calm() {
+    let stuck = Stuck::start();
+    let edge = Edge::over(Upstream::start(), &stuck.upstream(), "");
+    let (mut connection, mut next) = crowded(&edge, &stuck);
+    for number in 0..32 {
+        let refused = ask(&mut connection, &mut next);
+        assert_eq!((refused.kind, refused.payload.as_slice()), (RST_STREAM, &REFUSED[..]), "{number}");
+    }
+    let mut end = ask(&mut connection, &mut next);
+    if end.kind != GOAWAY {
+        end = h2::read_one_of(&mut connection, &[GOAWAY]).unwrap();
+    }
+    assert_eq!(error_of(&end), CALM);
+    edge.is_told("refused_streams", 1);
+    stuck.let_go();
+    edge.is_idle();
+    assert_eq!(h2::status(&ask(&mut edge.open(), &mut 1)), 404);
 }
