@@ -5,6 +5,8 @@ use std::io;
 use pingora::{Error, ErrorSource, ErrorType as T};
 use vestibule_auth::Reason;
 
+use crate::edge::Malformed;
+
 /// The reason of a request that could not be completed.
 #[expect(clippy::wildcard_enum_match_arm, reason = "a list of another crate")]
 pub(crate) fn reason(error: &Error) -> Reason {
@@ -15,8 +17,7 @@ pub(crate) fn reason(error: &Error) -> Reason {
         _ => (),
     }
     match error.esource() {
-        // Its body can be read in two ways.
-        ErrorSource::Downstream if is_of_kind(error, io::ErrorKind::InvalidData) => Reason::MalformedRequest,
+        ErrorSource::Downstream if has_two_readings(error) => Reason::MalformedRequest,
         ErrorSource::Downstream => downstream(error.etype()),
         ErrorSource::Upstream if is_late(error) => Reason::BackendTimeout,
         ErrorSource::Upstream => upstream(error.etype()),
@@ -30,14 +31,21 @@ pub(crate) fn reason(error: &Error) -> Reason {
 
 /// A tunnel's connection has a time of its own for the head.
 fn is_late(error: &Error) -> bool {
-    is_of_kind(error, io::ErrorKind::TimedOut)
+    at_the_bottom(error).is_some_and(|cause| cause.kind() == io::ErrorKind::TimedOut)
 }
 
-fn is_of_kind(error: &Error, kind: io::ErrorKind) -> bool {
-    let Some(cause) = &error.cause else { return false };
+/// A body that is cut into chunks of which two readers could make different things. Bytes that TLS cannot read are
+/// nothing that the client asked: its connection is broken.
+fn has_two_readings(error: &Error) -> bool {
+    at_the_bottom(error).and_then(io::Error::get_ref).is_some_and(|cause| cause.is::<Malformed>())
+}
+
+/// The connection's own error, below what Pingora says.
+fn at_the_bottom(error: &Error) -> Option<&io::Error> {
+    let cause = error.cause.as_ref()?;
     match cause.downcast_ref::<Box<Error>>() {
-        Some(cause) => is_of_kind(cause, kind),
-        None => cause.downcast_ref::<io::Error>().is_some_and(|cause| cause.kind() == kind),
+        Some(cause) => at_the_bottom(cause),
+        None => cause.downcast_ref(),
     }
 }
 
@@ -103,12 +111,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_with_two_readings_is_told_from_a_client_that_is_gone() {
-        let of = |kind: io::ErrorKind| {
-            let error = Error::because(T::ReadError, "reading", io::Error::from(kind)).more_context("proxying");
+    fn a_body_with_two_readings_is_told_from_a_connection_that_is_broken() {
+        let of = |cause: io::Error| {
+            let error = Error::because(T::ReadError, "reading", cause).more_context("proxying");
             reason(&error.into_down())
         };
-        assert_eq!(of(io::ErrorKind::InvalidData), Reason::MalformedRequest);
-        assert_eq!(of(io::ErrorKind::ConnectionReset), Reason::ClientClosed);
+        let invalid = io::ErrorKind::InvalidData;
+        assert_eq!(of(io::Error::new(invalid, Malformed)), Reason::MalformedRequest);
+        assert_eq!(of(io::Error::new(invalid, rustls::Error::DecryptError)), Reason::ClientClosed);
+        assert_eq!(of(io::ErrorKind::ConnectionReset.into()), Reason::ClientClosed);
     }
 }

@@ -437,3 +437,26 @@ fn the_admin_port_with_tls_shows_the_certificate_that_is_there_now() {
         .unwrap();
     assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
 }
+
+#[test]
+fn what_is_no_tls_any_more_is_a_broken_connection_and_no_malformed_request() {
+    let secure = Secure::start();
+    let head = b"POST /up HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: 1000\r\n\r\nbegun";
+    // A record that nobody encrypted for this connection, one of no type at all, and one that is too long.
+    let records = [&[&[0x17, 3, 3, 0, 40][..], &[0xa5; 40]].concat()[..], &[0xff; 60], &[0x17, 3, 3, 0xff, 0xff, 0]];
+    for (number, record) in records.iter().enumerate() {
+        let mut connection = secure.authority.connect(secure.tls(), "pub.localhost", &["http/1.1"]).unwrap();
+        connection.write(head).unwrap();
+        let arrived = || (secure.gateway().metric("vestibule_upstream_in_flight", &["pub"]) as u64 == 1).then_some(());
+        until(Duration::from_secs(5), "the request at the upstream", arrived);
+        connection.socket().write_all(record).unwrap();
+        let entries = secure.gateway().logs_when("requests", "path=/up", number + 1);
+        assert_eq!(
+            (&entries[0]["reason"], &entries[0]["circuit"]),
+            (&"client_closed".into(), &"pub".into()),
+            "{number}"
+        );
+    }
+    assert_eq!(secure.gateway().metric("vestibule_denials_total", &["malformed_request"]), 0.0);
+    assert_eq!(secure.get("pub.localhost", "/").status, 200);
+}

@@ -19,7 +19,7 @@ const DIGITS_MAX: u8 = 16;
 /// Chunks that two readers could understand differently, or that carry too much beside data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the chunks of the body are malformed")]
-pub(super) struct Malformed;
+pub(crate) struct Malformed;
 
 /// A body on its way.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -31,6 +31,7 @@ use pingora::proxy::HttpProxy;
 use pingora::server::ShutdownWatch;
 use vestibule_config::listener::Listener;
 
+pub(crate) use self::chunks::Malformed;
 use self::connections::{Connection, Connections};
 pub(crate) use self::flood::{Flood, run as run_flood};
 pub(crate) use self::h2::CAUSES;
