@@ -66,6 +66,11 @@ pub struct Kept {
 }
 
 impl Heads {
+    /// By [`Log::index`].
+    pub(crate) fn new([access, requests, audit]: [String; 3]) -> Self {
+        Self { access, requests, audit }
+    }
+
     /// Of one log.
     pub fn of(&self, log: Log) -> &str {
         match log {
@@ -116,10 +121,9 @@ pub(crate) fn make(
 ) -> Result<Option<Kept>, Error> {
     let slot = shared.db.read();
     let Some(db) = slot.as_ref() else { return Ok(None) };
-    let [access, requests, audit] = Log::ALL.map(|log| checkpoint::last(db, log));
-    let (Some(access), Some(requests), Some(audit)) = (access?, requests?, audit?) else { return Ok(None) };
-    let [access, requests, audit] = [access.note, requests.note, audit.note];
-    let [access, requests, audit] = match restored {
+    let Some(latest) = checkpoint::latest(db)? else { return Ok(None) };
+    let [access, requests, audit] = latest.map(|signed| signed.note);
+    let heads = match restored {
         None => [access, requests, audit],
         Some((signer, [of_access, of_requests, of_audit])) => [
             declared(signer, access, of_access),
@@ -127,7 +131,7 @@ pub(crate) fn make(
             declared(signer, audit, of_audit),
         ],
     };
-    let kept = next(shared, db, now, cause, Heads { access, requests, audit }, None)?;
+    let kept = next(shared, db, now, cause, Heads::new(heads), None)?;
     let mut batch = WriteBatch::default();
     put(db, &kept, &mut batch);
     db.write(batch)?;

@@ -88,6 +88,13 @@ pub(crate) fn last(db: &DB, log: Log) -> Result<Option<Signed>, rocksdb::Error> 
     notes.status().map(|()| last)
 }
 
+/// The latest of each log, by [`Log::index`]; none where a log has none.
+pub(crate) fn latest(db: &DB) -> Result<Option<[Signed; 3]>, rocksdb::Error> {
+    let [access, requests, audit] = Log::ALL.map(|log| last(db, log));
+    let (Some(access), Some(requests), Some(audit)) = (access?, requests?, audit?) else { return Ok(None) };
+    Ok(Some([access, requests, audit]))
+}
+
 /// All of a log that are kept, in the order of their sizes.
 pub(crate) fn all(db: &DB, log: Log) -> Result<Vec<Signed>, rocksdb::Error> {
     let mut notes = db.raw_iterator_cf_opt(&column(db, Column::Note), hot::bounds(log));

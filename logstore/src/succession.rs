@@ -106,29 +106,15 @@ impl Store {
         let shared = self.shared();
         let slot = shared.db.read();
         let Some(db) = slot.as_ref() else { return Ok(None) };
-        let [access, requests, audit] = Log::ALL.map(|log| checkpoint::last(db, log));
-        let (Some(access), Some(requests), Some(audit)) = (access?, requests?, audit?) else { return Ok(None) };
-        let notes = [access.note.as_str(), requests.note.as_str(), audit.note.as_str()];
-        let heads = notes.map(|note| parts(note).and_then(|(text, _)| Checkpoint::parse(text)));
-        let [Some(of_access), Some(of_requests), Some(of_audit)] = heads else {
-            return Err(Error::Damaged { what: "the latest heads of the logs are none" });
-        };
+        let Some(last) = Last::of(db)? else { return Ok(None) };
+        let number = last_number(db)? + 1;
+        let note = last.succession(number, old, new).sign(shared.store, old);
         let mut batch = WriteBatch::default();
         // Whoever asks for a head now knows the new key only.
-        for (log, signed, head) in [
-            (Log::Access, &access, &of_access),
-            (Log::Requests, &requests, &of_requests),
-            (Log::Audit, &audit, &of_audit),
-        ] {
-            checkpoint::put(db, log, &Signed { note: new.sign(head), ..signed.clone() }, &mut batch);
-        }
-        let number = last_number(db)? + 1;
-        let heads = [of_access, of_requests, of_audit].map(|head| (head.size, head.root));
-        let succession = Succession { number, old: old.public_key(), new: new.public_key(), heads };
-        let note = succession.sign(shared.store, old);
+        last.sign_by(new, db, &mut batch);
         batch.put_cf(&column(db, Column::Note), key(number), &note);
-        let heads = Heads { access: access.note, requests: requests.note, audit: audit.note };
-        let anchor = if is_anchored { Some(anchor::next(shared, db, now, "key", heads, Some(note))?) } else { None };
+        let heads = Heads::new(last.signed.map(|signed| signed.note));
+        let anchor = is_anchored.then(|| anchor::next(shared, db, now, "key", heads, Some(note))).transpose()?;
         anchor.iter().for_each(|kept| anchor::put(db, kept, &mut batch));
         db.write(batch)?;
         db.flush_wal(true)?;
@@ -142,6 +128,37 @@ impl Store {
     pub fn successions(&self) -> Result<Vec<String>, Error> {
         let slot = self.shared().db.read();
         slot.as_ref().map_or(Ok(Vec::new()), |db| Ok(all(db)?))
+    }
+}
+
+/// The latest head of each log, by [`Log::index`], as the key signed them that gives way.
+struct Last {
+    signed: [Signed; 3],
+    heads: [Checkpoint; 3],
+}
+
+impl Last {
+    /// None where a log has none.
+    fn of(db: &DB) -> Result<Option<Self>, Error> {
+        let Some(signed) = checkpoint::latest(db)? else { return Ok(None) };
+        let head = |signed: &Signed| parts(&signed.note).and_then(|(text, _)| Checkpoint::parse(text));
+        let [Some(access), Some(requests), Some(audit)] = signed.each_ref().map(head) else {
+            return Err(Error::Damaged { what: "the latest heads of the logs are none" });
+        };
+        Ok(Some(Self { signed, heads: [access, requests, audit] }))
+    }
+
+    /// What the old key is to sign.
+    fn succession(&self, number: u64, old: &Signer, new: &Signer) -> Succession {
+        let heads = self.heads.each_ref().map(|head| (head.size, head.root));
+        Succession { number, old: old.public_key(), new: new.public_key(), heads }
+    }
+
+    /// The same heads, signed by another key.
+    fn sign_by(&self, new: &Signer, db: &DB, batch: &mut WriteBatch) {
+        for ((log, signed), head) in Log::ALL.into_iter().zip(&self.signed).zip(&self.heads) {
+            checkpoint::put(db, log, &Signed { note: new.sign(head), ..signed.clone() }, batch);
+        }
     }
 }
 

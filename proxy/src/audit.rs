@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use jiff::Timestamp;
+use serde_json::Value;
 use vestibule_auth::Location;
 use vestibule_logstore::entry::{AuditEntry, Common};
 use vestibule_logstore::{Committed, Entry, Unavailable};
@@ -125,6 +126,25 @@ impl Act<'_> {
             details: self.details,
         }
     }
+}
+
+/// What the program saw by itself and somebody should look at. Not waited for.
+pub(crate) fn notice(state: &State, action_type: &str, action: &str, resource_type: &str, details: &Value) {
+    let details = details.to_string();
+    let act = Act {
+        actor: &Actor::system(state.clock.now()),
+        action_type,
+        action,
+        resource_type,
+        resource: None,
+        status: "alert",
+        http_status: None,
+        before: None,
+        after: None,
+        details: Some(&details),
+        count: 1,
+    };
+    act.append(state);
 }
 
 /// What a command did to the data of a server that does not run.

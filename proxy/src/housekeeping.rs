@@ -16,7 +16,7 @@ use vestibule_logstore::{Keep, Marks, Store};
 use crate::audit::{Act, Actor};
 use crate::believed::{Believed, Told};
 use crate::state::State;
-use crate::{alerts, anchors, attempt, certificates, edge, exceeded, mail, tunnel, upstream};
+use crate::{alerts, anchors, attempt, audit, certificates, edge, exceeded, mail, tunnel, upstream};
 
 /// Sessions that are over are taken away, keys that are old give way.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
@@ -81,21 +81,8 @@ async fn keep_the_logs(state: Arc<State>) {
 /// Nothing is lost by it, and somebody should look.
 fn say_leapt(state: &State, believed: Timestamp, now: Timestamp) {
     tracing::error!(%believed, %now, "the clock leapt forward; for a day no entry is taken for older than it was");
-    let details = json!({ "believed": format!("{believed:.6}"), "clock": format!("{now:.6}") }).to_string();
-    let act = Act {
-        actor: &Actor::system(now),
-        action_type: "admin",
-        action: "system.clock",
-        resource_type: "system",
-        resource: None,
-        status: "alert",
-        http_status: None,
-        before: None,
-        after: None,
-        details: Some(&details),
-        count: 1,
-    };
-    act.append(state);
+    let details = json!({ "believed": format!("{believed:.6}"), "clock": format!("{now:.6}") });
+    audit::notice(state, "admin", "system.clock", "system", &details);
 }
 
 /// Of its own: a place that is slow holds up nothing else.

@@ -18,9 +18,8 @@ use vestibule_logstore::succession::Keys;
 use vestibule_logstore::verify::{self, Extent, Finding, Place, Progress, Scrubbed};
 use vestibule_logstore::{Error, Log, checkpoint};
 
-use crate::alerts;
-use crate::audit::{Act, Actor};
 use crate::state::State;
+use crate::{alerts, audit};
 
 /// The setting and the stop are looked at so often.
 const LOOK: Duration = Duration::from_secs(1);
@@ -235,21 +234,7 @@ fn found(state: &State, log: Log, at: At, findings: &[Finding]) {
 fn tell(state: &State, subject: &str, details: &Value) {
     tracing::error!(%details, "the logs are not what was written");
     alerts::raise(state, Occasion::Verification, subject, details.clone());
-    let details = details.to_string();
-    let act = Act {
-        actor: &Actor::system(state.clock.now()),
-        action_type: "security",
-        action: "log.scrub",
-        resource_type: "log",
-        resource: None,
-        status: "alert",
-        http_status: None,
-        before: None,
-        after: None,
-        details: Some(&details),
-        count: 1,
-    };
-    act.append(state);
+    audit::notice(state, "security", "log.scrub", "log", details);
 }
 
 #[cfg(test)]
