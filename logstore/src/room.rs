@@ -199,6 +199,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_said_is_a_part_of_the_disk_up_to_a_most() {
+        for (said, size, mark) in
+            [(None, 5 << 30, 512 << 20), (None, 1 << 40, 1 << 30), (Some(7), 1 << 40, 7), (Some(0), 1 << 40, 0)]
+        {
+            assert_eq!(or_part(said, LOW, size), mark, "{said:?} {size}");
+        }
+    }
+
+    #[test]
+    fn only_a_want_of_room_takes_the_ballast() {
+        let dir = tempfile::tempdir().unwrap();
+        let room = Room::default();
+        let broken = "IO error: Input/output error: /logs/000012.log";
+        assert!(room.is_full("IO error: No space left on device: /logs/000012.log") && !room.is_full(broken));
+        room.set(Marks { low: Some(u64::MAX), hard: Some(u64::MAX), ballast: Some(0) }, dir.path());
+        assert!(room.is_full(broken), "below the hard mark it may be that");
+    }
+
+    #[test]
     fn the_ballast_has_its_size_gives_way_and_is_made_again() {
         let dir = tempfile::tempdir().unwrap();
         let room = Room::default();

@@ -201,7 +201,11 @@ mod tests {
         let store = store(folder.path());
         let signing = Signing::open(folder.path(), &store).unwrap();
         let (first, now) = (fs::read(&file).unwrap(), Timestamp::UNIX_EPOCH);
+        // What is left of the file on the disk.
+        let rest = folder.path().join("rest");
+        fs::hard_link(&file, &rest).unwrap();
         assert_eq!(signing.change(&store, now, false).unwrap().unwrap().number, 1);
+        assert_eq!(fs::read(&rest).unwrap(), vec![b'0'; first.len()]);
         let second = fs::read(&file).unwrap();
         assert!(second != first && !next.exists());
         assert_eq!(load(folder.path()).unwrap().public_key(), signing.read().public_key());

@@ -62,7 +62,7 @@ fn requests_are_shared_by_upstreams_that_are_as_busy() {
 #[test]
 fn one_that_cannot_be_connected_to_costs_no_request() {
     let (good, gone) = (Upstream::start(), closed());
-    let gateway = Gateway::start(&circuit(&format!("upstreams = [\"{gone}\", \"{}\"]", good.url())));
+    let mut gateway = Gateway::start(&circuit(&format!("upstreams = [\"{gone}\", \"{}\"]", good.url())));
     for number in 0..6 {
         let request = gateway.request("POST", "a.localhost", "/x").body("text/plain", format!("body {number}"));
         assert_eq!(request.send().status, 200, "nothing was sent to the one that is gone");
@@ -70,10 +70,25 @@ fn one_that_cannot_be_connected_to_costs_no_request() {
     }
     assert_eq!(good.count(), 6);
     let [first, second] = <[Value; 2]>::try_from(upstreams(&gateway)).unwrap();
-    assert_eq!((&first["url"], &first["healthy"], &first["failures"]), (&gone.into(), &false.into(), &1.into()));
+    assert_eq!(
+        (&first["url"], &first["healthy"], &first["failures"]),
+        (&gone.as_str().into(), &false.into(), &1.into())
+    );
     assert_eq!((&first["last_error"]["reason"], &first["retries"]), (&"backend_refused".into(), &1.into()));
     assert!(first["since"].is_string() && second["since"].is_null());
     assert_eq!((&second["healthy"], &second["addresses"][0]), (&true.into(), &good.address().to_string().into()));
+
+    // Each has its own figures, and a reload takes none of them.
+    let figures = |gateway: &Gateway, url: &str| {
+        let names = ["requests_total", "failures_total", "retries_total", "healthy", "answer_seconds_count"];
+        let label = format!("upstream=\"{url}\"");
+        names.map(|name| gateway.metric(&format!("vestibule_upstream_{name}"), &[&label]) as u64)
+    };
+    let both = |gateway: &Gateway| (figures(gateway, &gone), figures(gateway, &good.url()));
+    assert_eq!(both(&gateway), ([1, 1, 1, 0, 0], [6, 0, 0, 1, 6]));
+    let another = circuit("upstream = \"http://127.0.0.1:9\"").replace("circuits.a", "circuits.b");
+    gateway.reconfigure(&(gateway.body().to_owned() + &another.replace("a.localhost", "b.localhost")));
+    assert_eq!(both(&gateway), ([1, 1, 1, 0, 0], [6, 0, 0, 1, 6]));
 }
 
 #[test]

@@ -54,8 +54,9 @@ mod tests {
     fn what_waits_is_tried_when_it_would_have_been_and_not_later_than_its_next_pause() {
         let folder = tempfile::tempdir().unwrap();
         let at = |seconds: i64| Timestamp::from_second(1_800_000_000 + seconds).unwrap();
-        let delivery = Delivery::new("ops".into(), Occasion::Disk, at(0), Duration::ZERO, &json!({ "a": 1 }), "store");
-        let tried = delivery.tried(Attempt::failed(at(1), "away"));
+        let delivery =
+            || Delivery::new("ops".into(), Occasion::Disk, at(0), Duration::ZERO, &json!({ "a": 1 }), "store");
+        let tried = delivery().tried(Attempt::failed(at(1), "away"));
         assert_eq!(tried.next, Duration::from_secs(60));
         write(folder.path(), [&tried].into_iter()).unwrap();
         // Another process, whose clock begins anew: 20 s after the alert, long after it, and with the clock put back.
@@ -71,5 +72,12 @@ mod tests {
         write(folder.path(), std::iter::empty()).unwrap();
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
         assert!(read(folder.path(), Duration::ZERO, at(0)).unwrap().is_empty());
+        // No more than may wait are taken up, and what cannot be read is left as it is.
+        let more: Vec<_> = std::iter::repeat_with(delivery).take(WAITING + 1).collect();
+        write(folder.path(), more.iter()).unwrap();
+        assert_eq!(read(folder.path(), Duration::ZERO, at(0)).unwrap().len(), WAITING);
+        fs::write(folder.path().join(FILE), "[{").unwrap();
+        assert!(read(folder.path(), Duration::ZERO, at(0)).is_err());
+        assert_eq!(fs::read_to_string(folder.path().join(FILE)).unwrap(), "[{");
     }
 }
