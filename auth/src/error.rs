@@ -24,7 +24,13 @@ pub enum Error {
     },
     /// The state database refused a read or a write.
     #[error("reading or writing the state database")]
-    State(#[from] rocksdb::Error),
+    State(#[source] rocksdb::Error),
+    /// A file of the state database is not what was written into it, or is gone. RocksDB's text names the file.
+    #[error(
+        "a file of the state database is damaged: {0}; put that file back as it was and start again, or move the data \
+         folder away and restore a backup into an empty one: vestibule backup restore FOLDER"
+    )]
+    File(rocksdb::Error),
     /// A stored row is not what this version writes.
     #[error("a row of the state database cannot be read")]
     Row(#[from] serde_json::Error),
@@ -40,4 +46,10 @@ pub enum Error {
     /// The threads that check passwords cannot be started.
     #[error("threads cannot be started")]
     Threads(#[source] std::io::Error),
+}
+
+impl From<rocksdb::Error> for Error {
+    fn from(error: rocksdb::Error) -> Self {
+        if error.kind() == rocksdb::ErrorKind::Corruption { Self::File(error) } else { Self::State(error) }
+    }
 }

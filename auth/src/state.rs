@@ -7,8 +7,8 @@ use std::sync::Arc;
 use parking_lot::RwLock;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
-    BlockBasedOptions, BottommostLevelCompaction, Cache, CompactOptions, DB, Direction, IteratorMode, Options,
-    WriteBatch,
+    BlockBasedOptions, BottommostLevelCompaction, Cache, CompactOptions, DB, Direction, ErrorKind, IteratorMode,
+    Options, WriteBatch,
 };
 
 use crate::error::Error;
@@ -60,7 +60,7 @@ impl State {
     pub(crate) fn open(data_dir: &Path) -> Result<Arc<Self>, Error> {
         let dir = data_dir.join("state");
         make_private(&dir).map_err(|source| Error::Folder { dir: dir.clone(), source })?;
-        let db = DB::open(&options(), &dir).map_err(|source| Error::Open { dir: dir.clone(), source })?;
+        let db = DB::open(&options(), &dir).map_err(|error| refused(&dir, error))?;
         let state = Self { dir, db: RwLock::new(Some(db)) };
         state.close_files_to_others();
         Ok(Arc::new(state))
@@ -147,6 +147,13 @@ impl State {
         let db = guard.as_ref().ok_or(Error::Closed)?;
         Ok(work(db)?)
     }
+}
+
+fn refused(dir: &Path, source: rocksdb::Error) -> Error {
+    if source.kind() == ErrorKind::Corruption || source.to_string().contains("No such file") {
+        return Error::File(source);
+    }
+    Error::Open { dir: dir.into(), source }
 }
 
 fn make_private(dir: &Path) -> std::io::Result<()> {

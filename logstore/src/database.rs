@@ -17,7 +17,7 @@ use crate::codec::time_of;
 use crate::column::{Column, first_key, hot_key, hot_seq};
 use crate::entry::Log;
 use crate::erased::leaf_of;
-use crate::error::Error;
+use crate::error::{Error, QueryError};
 use crate::hidden::{Hidden, OpenAttempts};
 use crate::hot;
 use crate::id::{Ids, KEY_LEN};
@@ -46,6 +46,8 @@ const WAL_BYTES: u64 = 128 << 20;
 /// An open database and what was read from it.
 pub(crate) struct Opened {
     pub(crate) db: DB,
+    /// Blocks of its files, see [`read_anew`].
+    pub(crate) blocks: Cache,
     /// Names this store for ever.
     pub(crate) store: Uuid,
     pub(crate) ids: Arc<Ids>,
@@ -60,8 +62,9 @@ pub(crate) struct Opened {
 /// Opens or makes the database in a folder that only this user may enter.
 pub(crate) fn open(dir: &Path) -> Result<Opened, Error> {
     make_folder(dir).map_err(|source| Error::Unwritable { dir: dir.into(), source })?;
-    let cache = Cache::new_lru_cache(CACHE_BYTES);
-    let db = DB::open_cf_descriptors(&options(), dir, descriptors(dir, &cache)).map_err(|error| refused(dir, error))?;
+    let blocks = Cache::new_lru_cache(CACHE_BYTES);
+    let db =
+        DB::open_cf_descriptors(&options(), dir, descriptors(dir, &blocks)).map_err(|error| refused(dir, error))?;
     let (store, id_key) = identity(&db)?;
     let ids = Ids::new(&id_key).map_err(|_| Error::Damaged { what: "the key of the ids is not a key" })?;
     let mut attempts = OpenAttempts::default();
@@ -70,7 +73,13 @@ pub(crate) fn open(dir: &Path) -> Result<Opened, Error> {
     reserve_requests(&db, first_request)?;
     let contents = [access?, requests?, audit?];
     db.flush_wal(true)?;
-    Ok(Opened { db, store, ids: Arc::new(ids), contents, attempts, first_request })
+    Ok(Opened { db, blocks, store, ids: Arc::new(ids), contents, attempts, first_request })
+}
+
+/// Forgets the blocks that are in memory: what is read next is what the files hold.
+pub(crate) fn read_anew(blocks: &mut Cache) {
+    blocks.set_capacity(0);
+    blocks.set_capacity(CACHE_BYTES);
 }
 
 /// A database to which nothing is written, and as much of it as verifying takes.
@@ -129,13 +138,21 @@ pub(crate) fn column(db: &DB, column: Column) -> Arc<BoundColumnFamily<'_>> {
 
 /// Writes out what is in memory and in the write-ahead log, and drops rows that were sealed after they were written out:
 /// opening finds nothing to do again.
-pub(crate) fn write_out(db: &DB) {
-    for of in Column::ALL {
-        if let Err(error) = db.flush_cf(&column(db, of)) {
-            return tracing::warn!(%error, column = of.name(), "entries stay in the write-ahead log");
-        }
-    }
-    db.compact_range_cf(&column(db, Column::Hot), None::<&[u8]>, None::<&[u8]>);
+///
+/// # Errors
+/// When the disk refuses or a file is damaged. What was in the write-ahead log stays there.
+pub(crate) fn write_out(db: &DB) -> Result<(), Error> {
+    Column::ALL.into_iter().try_for_each(|of| db.flush_cf(&column(db, of)))?;
+    merge(db, Column::Hot, None::<&[u8]>, None)
+}
+
+/// Writes a range of a column anew, without what was removed of it.
+///
+/// # Errors
+/// When a file of it is damaged, or the disk is full; RocksDB itself says so to nobody.
+pub(crate) fn merge<K: AsRef<[u8]>>(db: &DB, of: Column, from: Option<K>, to: Option<K>) -> Result<(), Error> {
+    db.compact_range_cf(&column(db, of), from, to);
+    if has_failed_beside(db) { Ok(probe(db, 0)?) } else { Ok(()) }
 }
 
 /// Makes the folder, closes it to others, and sees whether it takes a file.
@@ -188,10 +205,13 @@ fn refused(dir: &Path, error: rocksdb::Error) -> Error {
     if error.kind() == ErrorKind::IOError && text.contains("LOCK") && text.contains("lock") {
         return Error::InUse { dir: dir.into() };
     }
-    if error.kind() == ErrorKind::IOError && !text.contains("No such file") {
-        return Error::Unwritable { dir: dir.into(), source: io::Error::other(error) };
+    if error.kind() != ErrorKind::IOError {
+        return error.into();
     }
-    Error::Store(error)
+    if text.contains("No such file") {
+        return Error::File(error);
+    }
+    Error::Unwritable { dir: dir.into(), source: io::Error::other(error) }
 }
 
 /// Checks the format, and makes name and key of a new store.
@@ -246,7 +266,8 @@ fn contents(db: &DB, log: Log, ids: &Ids, attempts: &mut OpenAttempts) -> Result
         let (pieces, hidden) = (Arc::new(pieces.clone()), Arc::new(hidden.clone()));
         let sealed = Contents { first, pieces, timeline: Timeline::new(from), hidden, tree: Leaves::default() };
         let recalled = attempts.recall(&View::over(&sealed, db, log, &cache::Cache::default(), ids));
-        recalled.map_err(|_| Error::Damaged { what: "the states of attempts cannot be read" })?;
+        let unreadable = Error::Damaged { what: "the states of attempts cannot be read" };
+        recalled.map_err(|error| if let QueryError::Store(error) = error { error.into() } else { unreadable })?;
     }
     let Unsealed { first: hot_first, times, stood_for, leaves } = unsealed(db, log, from, attempts)?;
     piece::end_before(&mut pieces, hot_first);
@@ -325,6 +346,18 @@ fn hidden(db: &DB, log: Log) -> Result<Hidden, Error> {
     }
     pages.status()?;
     Ok(hidden)
+}
+
+/// Fails if nothing can be written. `value` has no meaning.
+pub(crate) fn probe(db: &DB, value: u32) -> Result<(), rocksdb::Error> {
+    db.put_cf(&column(db, Column::Meta), "probe", value.to_be_bytes())?;
+    db.flush_wal(true)
+}
+
+/// Whether RocksDB failed at something that it does beside us, such as merging tables. After some of these failures it
+/// refuses every write.
+pub(crate) fn has_failed_beside(db: &DB) -> bool {
+    db.property_int_value("rocksdb.background-errors").is_ok_and(|errors| errors.is_some_and(|errors| errors > 0))
 }
 
 /// A number under this name.

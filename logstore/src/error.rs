@@ -28,6 +28,12 @@ pub enum Error {
         /// Of this version.
         known: u32,
     },
+    /// A file of the store is not what was written into it, or is gone. RocksDB's text names the file.
+    #[error(
+        "a file of the log store is damaged: {0}; put that file back as it was and start again, or move the data folder \
+         away and restore a backup into an empty one: vestibule backup restore FOLDER"
+    )]
+    File(rocksdb::Error),
     /// What is stored contradicts itself.
     #[error("the log store is damaged: {what}")]
     Damaged {
@@ -51,7 +57,13 @@ pub enum Error {
     Stopped,
     /// RocksDB refused.
     #[error("opening or writing the log store")]
-    Store(#[from] rocksdb::Error),
+    Store(#[source] rocksdb::Error),
+}
+
+impl From<rocksdb::Error> for Error {
+    fn from(error: rocksdb::Error) -> Self {
+        if error.kind() == rocksdb::ErrorKind::Corruption { Self::File(error) } else { Self::Store(error) }
+    }
 }
 
 /// The entry is not on disk.

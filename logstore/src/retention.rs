@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use rocksdb::WriteBatch;
 
 use crate::column::{Column, first_key, hot_key};
-use crate::database::column;
+use crate::database::{self, column};
 use crate::entry::own::Happening;
 use crate::entry::{AuditEntry, Log};
 use crate::erase;
@@ -217,7 +217,7 @@ fn free(shared: &Shared, prune: &Prune) -> Result<(), Error> {
     if let Some(_alone) = shared.readers.try_write_for(WAIT_FOR_READERS) {
         db.delete_file_in_range_cf(&seg, from, to)?;
     }
-    db.compact_range_cf(&seg, Some(from), Some(to));
+    database::merge(db, Column::Seg, Some(from), Some(to))?;
     // Rows that became segments would stay in the write-ahead log until it is full.
     Ok(db.flush_cf(&column(db, Column::Hot))?)
 }

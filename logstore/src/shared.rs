@@ -42,6 +42,7 @@ pub(crate) struct Contents {
 /// What was read when the store was opened.
 pub(crate) struct Loaded {
     pub(crate) db: DB,
+    pub(crate) blocks: rocksdb::Cache,
     /// By [`Log::index`].
     pub(crate) contents: [Contents; 3],
     pub(crate) counters: Counters,
@@ -59,6 +60,8 @@ pub(crate) struct Shared {
     pub(crate) recent: Recent,
     /// Absent after the store was closed, and while it is opened again after a failure.
     pub(crate) db: RwLock<Option<DB>>,
+    /// Blocks of its files that are in memory.
+    pub(crate) blocks: Mutex<rocksdb::Cache>,
     contents: [RwLock<Contents>; 3],
     /// Held by whoever reads segments; taken whole to remove files under them.
     pub(crate) readers: RwLock<()>,
@@ -97,7 +100,7 @@ impl Shared {
         loaded: Loaded,
         request_ids: RequestIds,
     ) -> Self {
-        let Loaded { db, contents, counters } = loaded;
+        let Loaded { db, blocks, contents, counters } = loaded;
         Self {
             dir,
             store,
@@ -107,6 +110,7 @@ impl Shared {
             recent: Recent::default(),
             options,
             db: RwLock::new(Some(db)),
+            blocks: Mutex::new(blocks),
             contents: contents.map(RwLock::new),
             readers: RwLock::new(()),
             request_ids,

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use sample::{access, audit, options, request};
-use vestibule_logstore::{Entry, Log, Query, Row, Store};
+use vestibule_logstore::{Entry, Keep, Log, Query, Row, Store};
 
 /// All rows of a log, by position.
 fn all(store: &Store, log: Log) -> Vec<Row> {
@@ -230,4 +230,57 @@ async fn closing_on_a_full_disk_ends_and_accounts_for_every_entry() {
     let ([_, (_, written), _], [_, (_, dropped), _]) = (store.figures().entries, store.figures().dropped);
     assert_eq!(written + dropped, 10_000);
     assert_eq!(closed.is_err(), dropped > 0, "{closed:?}");
+}
+
+/// Turns a bit in the middle of the largest table, which has the segment; twice is as before.
+fn flip(dir: &Path) -> String {
+    let tables = std::fs::read_dir(dir).unwrap().map(|file| file.unwrap().path());
+    let tables = tables.filter(|file| file.extension().is_some_and(|kind| kind == "sst"));
+    let table = tables.max_by_key(|file| file.metadata().unwrap().len()).unwrap();
+    let mut bytes = std::fs::read(&table).unwrap();
+    let middle = bytes.len() / 2;
+    *bytes.get_mut(middle).unwrap() ^= 1;
+    std::fs::write(&table, bytes).unwrap();
+    table.file_name().unwrap().to_str().unwrap().to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_table_that_is_to_be_merged_refuses_commits_until_the_next_start_and_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::open(dir.path(), options()).unwrap();
+    for time in 0..33_000 {
+        while store.queue_depth() > 20_000 {
+            std::thread::yield_now();
+        }
+        store.append(&Entry::Request(&request(time, &format!("/{time}"))));
+    }
+    wait_for("no segment", Duration::from_secs(30), async || store.segments(Log::Requests) == 1).await;
+    store.close().unwrap();
+    let table = flip(dir.path());
+
+    let store = Store::open(dir.path(), options()).unwrap();
+    store.commit(&Entry::Access(&access(1, "before"))).await.unwrap();
+    store.set_keep([Keep::default(), Keep { age: None, bytes: Some(1) }, Keep::default()]);
+    let pruning = store.clone();
+    let pruned = tokio::task::spawn_blocking(move || pruning.prune(Timestamp::UNIX_EPOCH)).await.unwrap();
+    let is_named = |text: &str| text.contains(&table) && text.contains("vestibule backup restore");
+    assert!(is_named(&pruned.unwrap_err().to_string()));
+    wait_for("it is noticed without a write", Duration::from_secs(12), async || !store.writable()).await;
+    let refused = store.commit(&Entry::Access(&access(2, "refused"))).await.unwrap_err();
+    assert!(is_named(&refused.cause) && store.unwritable().is_some_and(|cause| is_named(&cause)), "{refused}");
+    assert_eq!(all(&store, Log::Access).len(), 1, "what is stored can be read");
+    // As long as several tries would take.
+    let since = Instant::now();
+    wait_for("", Duration::from_secs(9), async || {
+        assert!(!store.writable());
+        since.elapsed() > Duration::from_secs(3)
+    })
+    .await;
+    store.close().unwrap_err();
+    drop(store);
+
+    assert_eq!(flip(dir.path()), table);
+    let store = Store::open(dir.path(), options()).unwrap();
+    store.commit(&Entry::Access(&access(3, "after"))).await.unwrap();
+    assert_eq!(all(&store, Log::Access).len(), 2);
 }

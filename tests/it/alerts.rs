@@ -9,7 +9,7 @@ use harness::upstream::Received;
 use harness::{House, Upstream, until};
 use serde_json::Value;
 
-const SECRET: &str = "only for tests of alerts";
+pub(crate) const SECRET: &str = "only for tests of alerts";
 const WAIT: Duration = Duration::from_secs(10);
 
 /// A house that tells `receiver`, and keeps its secret.
@@ -28,7 +28,7 @@ fn fail(house: &House, person: &str, from: &str) -> u16 {
 }
 
 /// What a receiver was told, if whoever has the secret sent it.
-fn told(received: &Received) -> Value {
+pub(crate) fn told(received: &Received) -> Value {
     let header = |name| received.header(name).unwrap_or_default().to_owned();
     let (id, time) = (header("webhook-id"), header("webhook-timestamp"));
     let signed = [id.as_bytes(), b".", time.as_bytes(), b".", &received.body].concat();

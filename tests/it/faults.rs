@@ -1,5 +1,4 @@
-//! Disks that refuse and lose, files that are damaged, and too few of them: nothing that was answered is lost, and
-//! nobody gets in unseen.
+//! Disks that refuse and lose, and too few files: nothing that was answered is lost, and nobody gets in unseen.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -40,7 +39,7 @@ impl Drop for Strace {
     }
 }
 
-fn sign_in(gateway: &Gateway) -> harness::Response {
+pub(crate) fn sign_in(gateway: &Gateway) -> harness::Response {
     gateway.sign_in("mem.localhost", &[("email", MAYA), ("password", PASSWORD)]).send()
 }
 
@@ -108,7 +107,7 @@ fn cpu_ticks(id: &str) -> u64 {
     fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
 }
 
-fn logs(gateway: &Gateway) -> PathBuf {
+pub(crate) fn logs(gateway: &Gateway) -> PathBuf {
     gateway.data_dir().join("logs")
 }
 
@@ -161,7 +160,7 @@ fn verify(gateway: &Gateway) -> Option<i32> {
 }
 
 /// The one file of a kind that is largest.
-fn largest(gateway: &Gateway, is_meant: impl Fn(&str) -> bool) -> PathBuf {
+pub(crate) fn largest(gateway: &Gateway, is_meant: impl Fn(&str) -> bool) -> PathBuf {
     let found = files(&logs(gateway)).into_iter();
     let meant = found.filter(|(file, _)| is_meant(&file.file_name().unwrap().to_string_lossy()));
     meant.max_by_key(|(_, length)| *length).unwrap().0
@@ -186,41 +185,4 @@ fn a_torn_end_of_the_write_ahead_log_costs_nothing_that_was_answered() {
         assert_eq!(house.gateway.logs("access", &format!("request_id={id}&status=success")).len(), 1);
         assert_eq!(sign_in(&house.gateway).status, 303);
     }
-}
-
-#[test]
-fn a_damaged_store_is_never_taken_for_an_empty_one() {
-    let mut house = House::start();
-    assert_eq!(sign_in(&house.gateway).status, 303);
-    house.gateway.stop();
-    let folder = logs(&house.gateway);
-    let manifest = largest(&house.gateway, |name| name.starts_with("MANIFEST"));
-    let table = largest(&house.gateway, |name| name.ends_with(".sst"));
-    for damaged in [folder.join("CURRENT"), manifest, table] {
-        let whole = fs::read(&damaged).unwrap();
-        fs::remove_file(&damaged).unwrap();
-        let output = command(&["run", "-c"]).arg(house.gateway.config()).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert_eq!(output.status.code(), Some(1), "{} is missing: {text}", damaged.display());
-        assert!(text.contains("log") && text.lines().count() < 20, "{text}");
-        fs::write(&damaged, whole).unwrap();
-        assert!(!folder.join("CURRENT").is_dir());
-    }
-    house.gateway.launch();
-    assert_eq!(house.gateway.logs("access", "status=success").len(), 1, "put back, everything is there");
-}
-
-/// More than a segment of the request log.
-const MANY: usize = 33_000;
-
-#[test]
-fn the_scrub_of_a_running_server_makes_its_rounds() {
-    let house = House::with("[logs]\nscrub = \"1s\"\n");
-    harness::load::parallel(4, MANY, |at| house.get("pub.localhost", &format!("/{at}")));
-    house.gateway.logs_when("requests", &format!("path=/{}", MANY - 1), 1);
-    until(Duration::from_secs(30), "a round of the scrub", || {
-        (house.gateway.metric("vestibule_log_scrub_passes_total", &[]) >= 1.0).then_some(())
-    });
-    let integrity = house.gateway.admin("/api/v1/integrity").json();
-    assert_eq!((&integrity["sound"], &integrity["scrub"]["failures"]), (&true.into(), &0.into()), "{integrity}");
 }

@@ -34,6 +34,8 @@ mod clocks;
 mod code;
 // Browsers' questions before requests of other sites' pages.
 mod cors;
+// Files of the logs that are not what was written.
+mod damage;
 // `vestibule demo` does what it prints.
 mod demo;
 // What the documentation shows works.

@@ -99,15 +99,14 @@ pub(super) fn free(shared: &Shared, positions: &[BTreeSet<u64>; 3]) -> Result<()
     let slot = shared.db.read();
     let db = slot.as_ref().ok_or(NOT_OPEN)?;
     // With this the write-ahead log begins anew.
-    database::write_out(db);
+    database::write_out(db)?;
     for (log, positions) in Log::ALL.into_iter().zip(positions) {
         if let (Some(first), Some(last)) = (positions.first(), positions.last()) {
             let pieces = Arc::clone(&shared.contents(log).read().pieces);
             let holds = pieces.iter().find(|piece| piece.positions().contains(first));
             let (from, to) = segment_range(log, holds.map_or(*first, |piece| piece.first), last + 1);
-            db.compact_range_cf(&column(db, Column::Seg), Some(from), Some(to));
+            database::merge(db, Column::Seg, Some(from), Some(to))?;
         }
     }
-    db.compact_range_cf(&column(db, Column::Meta), None::<&[u8]>, None::<&[u8]>);
-    Ok(())
+    database::merge(db, Column::Meta, None::<&[u8]>, None)
 }

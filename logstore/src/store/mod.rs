@@ -40,12 +40,12 @@ impl Store {
     /// # Errors
     /// When the folder cannot be written, another process holds it, or its format is not known.
     pub fn open(dir: &Path, options: Options) -> Result<Self, Error> {
-        let Opened { db, store, ids, contents, attempts, first_request } = database::open(dir)?;
+        let Opened { db, blocks, store, ids, contents, attempts, first_request } = database::open(dir)?;
         let request_ids = RequestIds::new(Arc::clone(&ids), first_request);
         let [_, requests, _] = &contents;
         let counters = Counters::load(&db, &requests.timeline)?;
-        let shared =
-            Arc::new(Shared::new(dir.into(), options, store, ids, Loaded { db, contents, counters }, request_ids));
+        let loaded = Loaded { db, blocks, contents, counters };
+        let shared = Arc::new(Shared::new(dir.into(), options, store, ids, loaded, request_ids));
         let writer = Writer::new(Arc::clone(&shared), attempts)?;
         let thread = thread::Builder::new().name("log-writer".into()).spawn(|| writer.run()).map_err(Error::Thread)?;
         shared.set_writer(thread.thread().clone());
@@ -97,7 +97,8 @@ impl Handle {
         let db = self.shared.db.write().take();
         let saved = db.as_ref().map_or(Ok(()), |db| self.shared.counters.save(db));
         if let (Ok(()), Ok(()), Some(db)) = (&ended, &saved, &db) {
-            database::write_out(db);
+            let written = database::write_out(db);
+            written.unwrap_or_else(|error| tracing::error!(%error, "the logs are not written out"));
         }
         ended.and(saved)
     }

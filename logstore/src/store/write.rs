@@ -104,6 +104,11 @@ impl Store {
         self.handle.shared.writable() && !self.handle.shared.closing()
     }
 
+    /// Why entries cannot be written, for the operator; none while they can.
+    pub fn unwritable(&self) -> Option<String> {
+        (!self.writable()).then(|| self.handle.shared.unavailable().cause)
+    }
+
     /// Makes the ids of requests: none comes twice, and each costs the store about a byte.
     pub fn request_ids(&self) -> RequestIds {
         self.handle.shared.request_ids.clone()

@@ -23,6 +23,7 @@ use self::source::Source;
 use self::statement::Statements;
 use crate::anchor::Chain;
 use crate::checkpoint;
+use crate::database::read_anew;
 use crate::entry::Log;
 use crate::error::Error;
 use crate::note::PublicKey;
@@ -136,6 +137,8 @@ pub fn store(
     let _reads = shared.readers.read();
     let slot = shared.db.read();
     let db = slot.as_ref().ok_or(Error::Damaged { what: "the log store is not open" })?;
+    // What is in memory may be better than what is on disk.
+    read_anew(&mut shared.blocks.lock());
     // The audit log comes last: it says what was done to the others before it is done.
     let extent = extent.into();
     let [access, requests, audit] = Log::ALL.map(|log| Source::of_store(shared, db, log, extent));

@@ -6,7 +6,7 @@ use super::piece::check;
 use super::source::Source;
 use super::{Extent, Finding};
 use crate::column::Column;
-use crate::database::column;
+use crate::database::{column, read_anew};
 use crate::entry::Log;
 use crate::error::Error;
 use crate::store::Store;
@@ -59,6 +59,7 @@ pub fn scrub(store: &Store, from: Place) -> Result<Option<Scrubbed>, Error> {
         Some((log, pieces.get(at)?.clone()))
     });
     let Some((log, piece)) = next else { return Ok(None) };
+    read_anew(&mut shared.blocks.lock());
     let source = Source::of_piece(shared, db, log, &piece, Extent::from(1))?;
     let findings = check(&source, &piece).findings;
     Ok(Some(Scrubbed { log, first: piece.first, last: piece.end() - 1, findings }))

@@ -3,14 +3,16 @@
 //! Whoever waits is told at once, and until a write has succeeded again everyone who wants to wait is. Entries that
 //! nobody waits for are kept and written later. Nothing is acknowledged that a sync did not confirm, and positions
 //! stay dense: those of a batch that was not applied are given again, those of one that was applied stay.
+//!
+//! Where RocksDB finds a file damaged, nothing is tried until the program is started again: the database could be opened
+//! and written to, until it comes by the same place, and so on for ever. What is stored can be read meanwhile.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{BATCH, Places, Writer};
 use crate::block::Block;
-use crate::column::Column;
-use crate::database::{self, Opened, column};
+use crate::database::{self, Opened};
 use crate::entry::Log;
 use crate::error::{Error, Unavailable};
 use crate::hot;
@@ -24,25 +26,42 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// the database still does not for this many tries, it is opened again: writing goes on within seconds either way.
 const TRIES_BEFORE_REOPEN: u32 = 2;
 
+/// What is done until writing succeeds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Remedy {
+    /// Trying, and opening the database again if that does not help.
+    Try,
+    /// Opening it again first.
+    Reopen,
+    /// Nothing: somebody has to mend a file.
+    Nothing,
+}
+
 impl Writer {
-    pub(super) fn write_failed(&mut self, places: &Places, cause: &str) {
+    pub(super) fn write_failed(&mut self, places: &Places, error: &Error) {
+        let cause = chain(error);
         if self.applied(places) {
             // In the database in spite of the error: the positions are used. Nobody is told that it is on disk.
             self.publish(places);
         } else {
-            self.keep_what_nobody_waits_for(cause);
+            self.keep_what_nobody_waits_for(&cause);
         }
-        self.recover(cause, false);
+        self.recover(cause, remedy(error));
     }
 
     /// After a failed fsync the system may have forgotten what it did not write, and the next fsync would succeed all
     /// the same. Opening the database again writes everything that can be read into new files.
-    pub(super) fn sync_failed(&mut self, cause: &str) {
-        self.recover(cause, true);
+    pub(super) fn sync_failed(&mut self, cause: String) {
+        self.recover(cause, Remedy::Reopen);
     }
 
-    pub(super) fn folder_failed(&mut self, cause: &str) {
-        self.recover(cause, false);
+    pub(super) fn folder_failed(&mut self, cause: String) {
+        self.recover(cause, Remedy::Try);
+    }
+
+    /// Nothing was written: it failed beside us.
+    pub(super) fn database_failed(&mut self, error: &Error) {
+        self.recover(chain(error), remedy(error));
     }
 
     fn applied(&self, places: &Places) -> bool {
@@ -67,11 +86,10 @@ impl Writer {
     }
 
     /// Tries until a write was synced, or the store is closed.
-    fn recover(&mut self, cause: &str, distrusted: bool) {
-        tracing::error!(cause, "log cannot be written");
-        self.shared.set_unwritable(cause);
+    fn recover(&mut self, mut cause: String, remedy: Remedy) {
+        tracing::error!(cause, ?remedy, "log cannot be written");
+        self.shared.set_unwritable(&cause);
         let failed = Instant::now();
-        let mut cause = cause.to_owned();
         let mut pause = FIRST_PAUSE;
         let mut tries = 0;
         loop {
@@ -82,16 +100,16 @@ impl Writer {
             if self.shared.room.is_full(&cause) {
                 self.shared.room.drop_ballast(&self.shared.dir);
             }
-            match self.try_again(&mut tries, distrusted) {
-                Ok(()) => break,
-                Err(cause) if self.shared.closing() => {
-                    self.unwritten = Some(cause);
-                    return;
+            if remedy != Remedy::Nothing {
+                match self.try_again(&mut tries, remedy) {
+                    Ok(()) => break,
+                    Err(error) => cause = chain(&error),
                 }
-                Err(next) => {
-                    self.shared.set_unwritable(&next);
-                    cause = next;
-                }
+                self.shared.set_unwritable(&cause);
+            }
+            if self.shared.closing() {
+                self.unwritten = Some(cause);
+                return;
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
         }
@@ -112,17 +130,18 @@ impl Writer {
         self.keep_what_nobody_waits_for(cause);
     }
 
-    fn try_again(&mut self, tries: &mut u32, distrusted: bool) -> Result<(), String> {
-        self.shared.room.look(&self.shared.dir);
-        database::probe_folder(&self.shared.dir).map_err(|error| error.to_string())?;
+    fn try_again(&mut self, tries: &mut u32, remedy: Remedy) -> Result<(), Error> {
+        let dir = &self.shared.dir;
+        self.shared.room.look(dir);
+        database::probe_folder(dir).map_err(|source| Error::Unwritable { dir: dir.clone(), source })?;
         *tries += 1;
-        if (distrusted && *tries == 1) || *tries > TRIES_BEFORE_REOPEN || self.shared.db.read().is_none() {
-            self.reopen().map_err(|error| chain(&error))?;
+        let is_wanted = remedy == Remedy::Reopen && *tries == 1;
+        if is_wanted || *tries > TRIES_BEFORE_REOPEN || self.shared.db.read().is_none() {
+            self.reopen()?;
         }
         let slot = self.shared.db.read();
-        let db = slot.as_ref().ok_or("the log store is not open")?;
-        let probe = db.put_cf(&column(db, Column::Meta), "probe", tries.to_be_bytes());
-        probe.and_then(|()| db.flush_wal(true)).map_err(|error| error.to_string())
+        let db = slot.as_ref().ok_or(Error::Damaged { what: "the log store is not open" })?;
+        Ok(database::probe(db, *tries)?)
     }
 
     /// Closes the database and opens it again. Queries wait; if it does not open, they fail until it does.
@@ -130,7 +149,7 @@ impl Writer {
         let mut slot = self.shared.db.write();
         drop(slot.take());
         let opened = database::open(&self.shared.dir)?;
-        let Opened { db, store: _, ids: _, contents, attempts, first_request: _ } = opened;
+        let Opened { db, blocks, store: _, ids: _, contents, attempts, first_request: _ } = opened;
         for (log, found) in Log::ALL.into_iter().zip(contents) {
             let mut known = self.shared.contents(log).write();
             let end = found.timeline.end();
@@ -142,11 +161,16 @@ impl Writer {
         }
         self.shared.counters.reload(&db, &self.shared.contents(Log::Requests).read().timeline)?;
         self.shared.recent.clear();
+        *self.shared.blocks.lock() = blocks;
         *slot = Some(db);
         self.attempts = attempts;
         tracing::warn!("log store opened again");
         Ok(())
     }
+}
+
+const fn remedy(error: &Error) -> Remedy {
+    if matches!(error, Error::File(_)) { Remedy::Nothing } else { Remedy::Try }
 }
 
 fn chain(error: &dyn std::error::Error) -> String {

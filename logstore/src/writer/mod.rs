@@ -171,9 +171,9 @@ impl Writer {
         }
     }
 
-    fn put(&self, places: &Places) -> Result<(), String> {
+    fn put(&self, places: &Places) -> Result<(), Error> {
         let slot = self.shared.db.read();
-        let db = slot.as_ref().ok_or("the log store is not open")?;
+        let db = slot.as_ref().ok_or(Error::Damaged { what: "the log store is not open" })?;
         let hot = column(db, Column::Hot);
         // Growing while it is filled would copy all of it again and again.
         let mut rows = WriteBatch::with_capacity_bytes(self.batch.iter().map(Block::size).sum());
@@ -183,7 +183,7 @@ impl Writer {
             hot::encode(heads.iter().map(|head| head.end), start, bytes, &mut record);
             rows.put_cf(&hot, hot_key(log, places.take(log, heads.len())), &record);
         }
-        db.write(rows).map_err(|error| error.to_string())
+        Ok(db.write(rows)?)
     }
 
     /// The batch is readable; whoever waits is told after the sync.
@@ -271,14 +271,14 @@ impl Writer {
 
     fn sync_if_due(&mut self, closing: bool) {
         if let Some(Err(cause)) = self.syncer.outcome() {
-            return self.sync_failed(&cause);
+            return self.sync_failed(cause);
         }
         if self.is_sync_due(closing) {
             self.dirty = None;
             self.syncer.begin(std::mem::take(&mut self.waiters));
         }
         if closing && let Some(Err(cause)) = self.syncer.wait() {
-            self.sync_failed(&cause);
+            self.sync_failed(cause);
         }
     }
 
@@ -295,7 +295,8 @@ impl Writer {
         syncer::poll_every(self.shared.options.sync)
     }
 
-    /// A folder that takes no files lets RocksDB write until its next file only.
+    /// A folder that takes no files lets RocksDB write until its next file only; and when merging tables failed, nobody
+    /// hears of it before the next write.
     fn check_folder(&mut self) {
         if self.checked.elapsed() < FOLDER_CHECK {
             return;
@@ -303,7 +304,13 @@ impl Writer {
         self.checked = Instant::now();
         self.shared.room.look(&self.shared.dir);
         if let Err(error) = database::probe_folder(&self.shared.dir) {
-            self.folder_failed(&error.to_string());
+            return self.folder_failed(error.to_string());
+        }
+        let slot = self.shared.db.read();
+        let failed = slot.as_ref().filter(|db| database::has_failed_beside(db)).map(|db| database::probe(db, 0));
+        drop(slot);
+        if let Some(Err(error)) = failed {
+            self.database_failed(&error.into());
         }
     }
 

@@ -84,6 +84,7 @@ pub(super) async fn state(call: &Call) -> Result<Value, Problem> {
         "geo_ready": live.policy.geo_ready(),
         "store": {
             "writable": state.store.writable(),
+            "cause": state.store.unwritable(),
             "bytes": store.bytes,
             "entries": entries,
             "kept": kept,

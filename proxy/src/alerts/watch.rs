@@ -10,7 +10,8 @@ use crate::state::State;
 /// Cheap; every second.
 pub(super) fn look(state: &State) {
     if !state.store.writable() && !*state.stopping.borrow() {
-        raise(state, Occasion::Disk, "unwritable", json!({ "problem": "the logs cannot be written" }));
+        let details = json!({ "problem": "the logs cannot be written", "cause": state.store.unwritable() });
+        raise(state, Occasion::Disk, "unwritable", details);
     }
     disk(state);
     for broken in state.store.quarantined() {

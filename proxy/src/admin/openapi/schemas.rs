@@ -210,7 +210,10 @@ fn status() -> Value {
         ("circuits_enabled", number()),
         ("sessions", number()),
         ("geo_ready", truth()),
-        ("store", object([("writable", truth()), ("bytes", number()), ("entries", map(number()))])),
+        (
+            "store",
+            object([("writable", truth()), ("cause", maybe(text())), ("bytes", number()), ("entries", map(number()))]),
+        ),
         ("queue", number()),
         ("tree_heads", map(json!({}))),
         ("certificates", list(certificate())),

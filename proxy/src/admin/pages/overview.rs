@@ -78,8 +78,8 @@ fn warnings(call: &Call) -> Vec<String> {
     let state = &call.port.state;
     let store = state.store.figures();
     let mut warnings = Vec::new();
-    if !state.store.writable() {
-        warnings.push("The store cannot write: protected circuits answer 503.".to_owned());
+    if let Some(cause) = state.store.unwritable() {
+        warnings.push(format!("The store cannot write: protected circuits answer 503. {cause}"));
     }
     if store.quarantined > 0 {
         warnings.push(format!("{} parts of the logs cannot be read, see Integrity.", store.quarantined));
