@@ -106,6 +106,13 @@ fi
 { have pebble && have pebble-challtestsrv && have curl; } || apt_install pebble curl \
   || without acme_ "pebble, a test authority for certificates, cannot be installed"
 
+# acme2certifier, a test authority for certificates that says when it would like renewals.
+if from_pypi acme2certifier-0.46.3 python acme2certifier==0.46.3; then
+  export VESTIBULE_CERTIFIER="$VESTIBULE_CACHE/acme2certifier-0.46.3/bin/python"
+else
+  without acme_wishes_ "acme2certifier from PyPI cannot be had"
+fi
+
 # promtool, which checks and tries rules of Prometheus: out of its Debian package, without installing the server.
 provide_promtool() {
   local folder="$VESTIBULE_CACHE/promtool"

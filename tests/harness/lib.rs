@@ -10,6 +10,7 @@
 #![expect(clippy::indexing_slicing, reason = "answers of unexpected shape fail the test")]
 
 pub mod browser;
+pub mod certifier;
 pub mod chromium;
 pub mod client;
 pub mod gateway;
@@ -34,6 +35,7 @@ pub mod upstream;
 pub mod wait;
 
 pub use browser::{Browser, Window};
+pub use certifier::Certifier;
 pub use chromium::Chromium;
 pub use client::{Connection, Request, Response};
 pub use gateway::{Gateway, Setup, command};

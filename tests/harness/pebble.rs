@@ -109,8 +109,8 @@ impl Pebble {
     }
 }
 
-/// For its directory, from a root of its own.
-fn own_certificate(folder: &TempDir) {
+/// For its directory, `own.pem`, from a root of its own, `root.pem`, both with their keys.
+pub(crate) fn own_certificate(folder: &TempDir) {
     let write = |name: &str, text: String| fs::write(folder.path().join(name), text).unwrap();
     let mut root = CertificateParams::new(Vec::<String>::new()).unwrap();
     root.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -118,6 +118,7 @@ fn own_certificate(folder: &TempDir) {
     root.distinguished_name.push(DnType::CommonName, "root of the tests");
     let root_key = KeyPair::generate().unwrap();
     write("root.pem", root.self_signed(&root_key).unwrap().pem());
+    write("root.key", root_key.serialize_pem());
     let own = CertificateParams::new(["127.0.0.1".to_owned(), "localhost".to_owned()]).unwrap();
     let own_key = KeyPair::generate().unwrap();
     let own = own.signed_by(&own_key, &Issuer::new(root, root_key)).unwrap();

@@ -1,8 +1,9 @@
-//! Certificates that an authority makes, here Debian's pebble: ordered, kept, renewed, and told.
+//! Certificates that an authority makes, here Debian's pebble, and acme2certifier where it is about its wishes: ordered,
+//! kept, renewed, and told.
 
 use std::time::Duration;
 
-use harness::{Gateway, Pebble, Setup, Upstream, until};
+use harness::{Certifier, Gateway, Pebble, Setup, Upstream, certifier, until};
 use serde_json::Value;
 
 /// An order takes seconds on a machine that is busy with other tests.
@@ -18,13 +19,13 @@ fn gateway(validity: u64) -> (Gateway, Pebble, Upstream) {
 }
 
 /// Public circuits, each with one host.
-fn body(authority: &Pebble, upstream: &Upstream, hosts: &[&str]) -> String {
+fn body(acme: &str, upstream: &Upstream, hosts: &[&str]) -> String {
     let circuit = |host: &&str| {
         let name = host.replace('.', "-");
         let url = upstream.url();
         format!("[circuits.{name}]\nhosts = [\"{host}\"]\nupstream = \"{url}\"\naccess = \"public\"\n")
     };
-    authority.toml() + &hosts.iter().map(circuit).collect::<String>()
+    acme.to_owned() + &hosts.iter().map(circuit).collect::<String>()
 }
 
 /// A host's row in the status.
@@ -46,7 +47,7 @@ fn certificate(gateway: &Gateway, host: &str, but: &Value) -> Value {
 #[test]
 fn acme_orders_for_every_host_and_keeps_what_it_got_over_a_restart() {
     let (mut gateway, authority, upstream) = gateway(LONG);
-    gateway.rewrite(&body(&authority, &upstream, &["wiki.example.net", "status.example.net"]));
+    gateway.rewrite(&body(&authority.toml(), &upstream, &["wiki.example.net", "status.example.net"]));
     gateway.launch();
     let first = certificate(&gateway, "wiki.example.net", &Value::Null);
     certificate(&gateway, "status.example.net", &Value::Null);
@@ -78,7 +79,7 @@ fn acme_orders_for_every_host_and_keeps_what_it_got_over_a_restart() {
     gateway.launch();
     assert_eq!(told(&gateway, "wiki.example.net")["serial"], first["serial"]);
     // A host that a reload adds is ordered at once, and nothing else with it.
-    gateway.reconfigure(&body(&authority, &upstream, &["wiki.example.net", "new.example.net"]));
+    gateway.reconfigure(&body(&authority.toml(), &upstream, &["wiki.example.net", "new.example.net"]));
     certificate(&gateway, "new.example.net", &Value::Null);
     assert_eq!(authority.orders(), before + 1, "the account and the other certificates are kept");
     assert_eq!(told(&gateway, "status.example.net"), Value::Null);
@@ -87,7 +88,7 @@ fn acme_orders_for_every_host_and_keeps_what_it_got_over_a_restart() {
 #[test]
 fn acme_renews_in_time() {
     let (mut gateway, authority, upstream) = gateway(12);
-    gateway.rewrite(&body(&authority, &upstream, &["wiki.example.net"]));
+    gateway.rewrite(&body(&authority.toml(), &upstream, &["wiki.example.net"]));
     gateway.launch();
     let first = certificate(&gateway, "wiki.example.net", &Value::Null);
     let second = certificate(&gateway, "wiki.example.net", &first["serial"]);
@@ -95,11 +96,43 @@ fn acme_renews_in_time() {
     gateway.logs_when("audit", "action=certificate.renew&status=success", 1);
 }
 
+/// Seconds from now until its renewal.
+#[track_caller]
+fn renewal(gateway: &Gateway, host: &str) -> f64 {
+    gateway.metric("vestibule_certificate_renewal_seconds", &[host])
+}
+
+#[test]
+fn acme_wishes_of_the_authority_decide_when_a_certificate_is_renewed() {
+    const DAY: f64 = 86_400.0;
+    let host = "wiki.example.net";
+    let mut authority = Certifier::start("renewalthreshold_pctg: 20\nrenewal_window_duration: 1d");
+    let upstream = Upstream::start();
+    let mut gateway = Setup::new("").listener("tls = true").listener("redirect_to_https = true").prepare();
+    gateway.rewrite(&body(&authority.toml(), &upstream, &[host]));
+    gateway.launch();
+    let first = certificate(&gateway, host, &Value::Null);
+    // Without a wish it would be after two thirds of its life.
+    let wished = f64::from(certifier::DAYS) * 0.2 * DAY;
+    let told = until(ORDERED, "the authority's wish", || {
+        Some(renewal(&gateway, host)).filter(|seconds| *seconds < wished + DAY)
+    });
+    assert!(told > wished - 60.0, "{told}");
+
+    gateway.stop();
+    authority.wishes("renewal_force: True");
+    gateway.launch();
+    certificate(&gateway, host, &first["serial"]);
+    gateway.logs_when("audit", "action=certificate.renew&status=success", 1);
+    let output = gateway.output();
+    assert!(output.contains("ordering without naming the certificate that is replaced"), "at once: {output}");
+}
+
 #[test]
 fn acme_tells_why_there_is_no_certificate_and_waits_before_it_asks_again() {
     let (mut gateway, authority, upstream) = gateway(LONG);
     authority.lose("lost.example.net");
-    gateway.rewrite(&body(&authority, &upstream, &["lost.example.net", "wiki.example.net"]));
+    gateway.rewrite(&body(&authority.toml(), &upstream, &["lost.example.net", "wiki.example.net"]));
     gateway.launch();
     certificate(&gateway, "wiki.example.net", &Value::Null);
     let row = until(ORDERED, "the failure", || {
@@ -116,14 +149,15 @@ fn acme_tells_why_there_is_no_certificate_and_waits_before_it_asks_again() {
     let next = gateway.metric("vestibule_certificate_renewal_seconds", &["lost.example.net"]);
     assert!(next > 500.0 && next <= 750.0, "{next}");
     let before = authority.orders();
-    gateway.reconfigure(&(body(&authority, &upstream, &["lost.example.net", "wiki.example.net"]) + "# changed\n"));
+    gateway
+        .reconfigure(&(body(&authority.toml(), &upstream, &["lost.example.net", "wiki.example.net"]) + "# changed\n"));
     assert_eq!(authority.orders(), before);
 }
 
 #[test]
 fn acme_questions_that_nobody_awaits_are_the_circuits() {
     let (mut gateway, authority, upstream) = gateway(LONG);
-    gateway.rewrite(&body(&authority, &upstream, &["wiki.example.net"]));
+    gateway.rewrite(&body(&authority.toml(), &upstream, &["wiki.example.net"]));
     gateway.launch();
     certificate(&gateway, "wiki.example.net", &Value::Null);
     let answer = gateway.get("wiki.example.net", "/.well-known/acme-challenge/token").send();

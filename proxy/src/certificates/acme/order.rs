@@ -24,13 +24,7 @@ pub(super) async fn place(
     replaces: Option<&AuthorityId>,
     challenges: &Challenges,
 ) -> Result<Zeroizing<String>, Error> {
-    let identifiers = [Identifier::Dns(host.to_owned())];
-    let new = NewOrder::new(&identifiers);
-    let new = match replaces {
-        Some(id) => new.replaces(identifier(id)),
-        None => new,
-    };
-    let mut order = account.new_order(&new).await?;
+    let mut order = begin(account, host, replaces).await?;
     let awaited = answer(&mut order, challenges).await?;
     if order.poll_ready(&PATIENCE).await? != OrderStatus::Ready {
         return Err(why_not(&mut order).await);
@@ -44,6 +38,28 @@ pub(super) async fn place(
     let chain = order.poll_certificate(&PATIENCE).await?;
     let key = Zeroizing::new(key.serialize_pem());
     Ok(Zeroizing::new(format!("{}{chain}", *key)))
+}
+
+/// Asks for the order, naming what it replaces where the authority takes that: one that refuses it, or does not say it
+/// again in its answer as RFC 9773 wants, is asked once more without.
+async fn begin(account: &Account, host: &str, replaces: Option<&AuthorityId>) -> Result<Order, Error> {
+    let identifiers = [Identifier::Dns(host.to_owned())];
+    if let Some(id) = replaces {
+        match account.new_order(&NewOrder::new(&identifiers).replaces(identifier(id))).await {
+            Err(error) if is_about_replaces(&error) => {
+                tracing::warn!(host, %error, "ordering without naming the certificate that is replaced");
+            }
+            answer => return answer,
+        }
+    }
+    account.new_order(&NewOrder::new(&identifiers)).await
+}
+
+/// `Other` is the library's own word for an answer that does not repeat what was named.
+fn is_about_replaces(error: &Error) -> bool {
+    let Error::Api(problem) = error else { return matches!(error, Error::Other(_)) };
+    let kind = problem.r#type.as_deref().and_then(|kind| kind.rsplit(':').next());
+    matches!(kind, Some("alreadyReplaced" | "malformed"))
 }
 
 /// How a certificate is called at its authority.
