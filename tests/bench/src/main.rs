@@ -15,6 +15,9 @@ mod wrk;
 
 /// What to measure, and for how long.
 struct Plan {
+    /// How often every contender is started.
+    starts: usize,
+    /// Rounds of each start.
     rounds: usize,
     seconds: u64,
     memory_minutes: u64,
@@ -23,19 +26,22 @@ struct Plan {
 }
 
 fn main() {
-    let mut plan = Plan { rounds: 6, seconds: 5, memory_minutes: 5, reading_entries: 0 };
+    let mut plan = Plan { starts: 4, rounds: 5, seconds: 3, memory_minutes: 5, reading_entries: 0 };
     let mut arguments = std::env::args().skip(1);
     while let Some(flag) = arguments.next() {
         let mut number = || arguments.next().and_then(|text| text.parse().ok()).expect("a number after the flag");
         match flag.as_str() {
             // None of something leaves its part out.
+            "--starts" => plan.starts = usize::try_from(number()).unwrap(),
             "--rounds" => plan.rounds = usize::try_from(number()).unwrap(),
             "--seconds" => plan.seconds = number(),
             "--memory-minutes" => plan.memory_minutes = number(),
             "--reading" => plan.reading_entries = number(),
-            "--smoke" => plan = Plan { rounds: 1, seconds: 1, memory_minutes: 0, reading_entries: 0 },
+            "--smoke" => plan = Plan { starts: 1, rounds: 1, seconds: 1, memory_minutes: 0, reading_entries: 0 },
             _ => {
-                panic!("unknown flag {flag}; known: --rounds N, --seconds N, --memory-minutes N, --reading N, --smoke")
+                panic!(
+                    "unknown flag {flag}; known: --starts N, --rounds N, --seconds N, --memory-minutes N, --reading N, --smoke"
+                )
             }
         }
     }
