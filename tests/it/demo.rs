@@ -1,22 +1,35 @@
-//! `vestibule demo` does what it prints.
+//! `vestibule demo` does what it prints, and on its gateway the rows hold that a newcomer would try there.
+
+mod addresses;
+mod circuits;
+mod logs;
+mod people;
 
 use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
 use harness::gateway::command;
-use harness::port;
+use harness::{Request, Response, port, until};
+use serde_json::Value;
+
+/// Everybody's password there.
+const WORDS: &str = "a long walk at dusk";
 
 struct Demo {
     child: Child,
     introduction: String,
     folder: tempfile::TempDir,
+    proxy: SocketAddr,
+    admin: SocketAddr,
 }
 
 impl Demo {
     fn start() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let (port, admin) = (port::free().to_string(), port::free().to_string());
-        let mut child = command(&["demo", "--port", &port, "--admin-port", &admin])
+        let [proxy, admin] = [port::free(), port::free()];
+        let mut child = command(&["demo", "--port", &proxy.to_string(), "--admin-port", &admin.to_string()])
             .env("TMPDIR", folder.path())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -27,12 +40,112 @@ impl Demo {
         while !introduction.contains("198.51.100.7") && out.read_line(&mut introduction).unwrap() > 0 {}
         // The rest of the text, if any, must not block the program.
         std::thread::spawn(move || drop(out.read_to_end(&mut Vec::new())));
-        Self { child, introduction, folder }
+        let [proxy, admin] = [proxy, admin].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        Self { child, introduction, folder, proxy, admin }
     }
 
     fn lines(&self) -> Vec<String> {
         self.introduction.lines().map(str::trim).filter(|line| line.starts_with("curl ")).map(str::to_owned).collect()
     }
+
+    /// The word after `label` in the introduction.
+    fn told(&self, label: &str) -> &str {
+        let (_, rest) = self.introduction.split_once(label).unwrap_or_else(|| panic!("{}", self.introduction));
+        rest.split_whitespace().next().unwrap().trim_end_matches(',')
+    }
+
+    fn get(&self, host: &str, target: &str) -> Request {
+        Request::new(self.proxy, "GET", host, target)
+    }
+
+    fn sign_in(&self, host: &str, fields: &[(&str, &str)]) -> Request {
+        Request::new(self.proxy, "POST", host, "/.vestibule/login").form(fields)
+    }
+
+    /// The cookie of a person who gives the password there, from an address of its own.
+    #[track_caller]
+    fn session(&self, host: &str, person: &str, address: &str) -> String {
+        let answer = self.sign_in(host, &[("email", person), ("password", WORDS)]).from(address).send();
+        assert_eq!(answer.status, 303, "{}", answer.text());
+        answer.session().unwrap()
+    }
+
+    fn admin(&self, method: &str, target: &str) -> Request {
+        Request::new(self.admin, method, &self.admin.to_string(), target).bearer(self.told("token "))
+    }
+
+    #[track_caller]
+    fn logs(&self, log: &str, query: &str) -> Vec<Value> {
+        let answer = self.admin("GET", &format!("/api/v1/logs/{log}?limit=1000&{query}")).send();
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        answer.json()["data"].as_array().cloned().unwrap()
+    }
+
+    #[track_caller]
+    fn logs_when(&self, log: &str, query: &str, count: usize) -> Vec<Value> {
+        until(Duration::from_secs(3), &format!("{count} entries of {log}?{query}"), || {
+            Some(self.logs(log, query)).filter(|entries| entries.len() >= count)
+        })
+    }
+
+    /// The request entry of an answer.
+    #[track_caller]
+    fn entry_of(&self, answer: &Response) -> Value {
+        let id = answer.header("x-request-id").unwrap_or_else(|| panic!("{answer:?}"));
+        self.logs_when("requests", &format!("request_id={id}"), 1).remove(0)
+    }
+
+    /// Edits the file that the introduction names, as a person would, and returns the answer to a reload.
+    #[track_caller]
+    fn edit(&self, from: &str, to: &str) -> Response {
+        let file = self.told("configuration ");
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(text.contains(from), "{from}");
+        std::fs::write(file, text.replacen(from, to, 1)).unwrap();
+        self.admin("POST", "/api/v1/config/reload").send()
+    }
+
+    /// The same with a change that is good.
+    #[track_caller]
+    fn change(&self, from: &str, to: &str) {
+        let answer = self.edit(from, to);
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+
+    /// Adds lines to a circuit.
+    #[track_caller]
+    fn give(&self, circuit: &str, lines: &str) {
+        let head = format!("[circuits.{circuit}]\n");
+        self.change(&head, &format!("{head}{lines}\n"));
+    }
+
+    /// The line that names the public circuit's upstream.
+    fn upstream_line(&self) -> String {
+        let text = std::fs::read_to_string(self.told("configuration ")).unwrap();
+        text.lines().find(|line| line.starts_with("upstream ")).unwrap().to_owned()
+    }
+
+    /// How many requests have reached the upstream, the one that asks among them.
+    #[track_caller]
+    fn reached(&self) -> u64 {
+        let answer = self.get("pw.localhost", "/").cookie(&self.shared()).send();
+        answer.json()["count"].as_u64().unwrap_or_else(|| panic!("{}", answer.text()))
+    }
+
+    /// A session of the shared password, from an address that no test counts.
+    #[track_caller]
+    fn shared(&self) -> String {
+        let answer = self.sign_in("pw.localhost", &[("password", "s3cret")]).from("2001:db8::1").send();
+        answer.session().unwrap_or_else(|| panic!("{}", answer.text()))
+    }
+}
+
+/// What the upstream says it received under a name.
+fn received(answer: &Response, name: &str) -> Option<String> {
+    let body = answer.json();
+    let fields = body["headers"].as_array()?.clone();
+    let field = fields.iter().find(|field| field[0].as_str() == Some(name))?;
+    field[1].as_str().map(str::to_owned)
 }
 
 impl Drop for Demo {
@@ -65,7 +178,7 @@ fn demo_curl_lines_work_as_printed() {
     assert_eq!(std::fs::read_dir(demo.folder.path()).unwrap().count(), 1, "one folder while it runs");
     let id = demo.child.id();
     assert!(Command::new("sh").arg("-c").arg(format!("kill -TERM {id}")).status().unwrap().success());
-    let status = harness::until(std::time::Duration::from_secs(10), "its end", || demo.child.try_wait().unwrap());
+    let status = until(Duration::from_secs(10), "its end", || demo.child.try_wait().unwrap());
     assert!(status.success(), "{status}");
     assert_eq!(std::fs::read_dir(demo.folder.path()).unwrap().count(), 0, "nothing stays behind");
 }
