@@ -85,6 +85,18 @@ pub enum AllowEntry {
     Token(Name),
 }
 
+/// As the list spells it.
+impl fmt::Display for AllowEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Email(email) => write!(f, "{email}"),
+            Self::Domain(domain) => write!(f, "domain:{domain}"),
+            Self::Group(group) => write!(f, "group:{group}"),
+            Self::Token(token) => write!(f, "token:{token}"),
+        }
+    }
+}
+
 impl Ways {
     /// As `login` spells them: providers, what a person types, then what is sent to them.
     pub fn names(&self) -> Vec<String> {

@@ -133,7 +133,7 @@ pub(crate) fn is_secret(key: &str) -> bool {
         SECRET_WORDS.contains(&word)
             || word.starts_with("pass")
             || word.contains("pwd")
-            || strsim::damerau_levenshtein(word, "password") <= 2
+            || (6..=10).contains(&word.len()) && strsim::damerau_levenshtein(word, "password") <= 2
     })
 }
 

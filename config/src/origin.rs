@@ -7,7 +7,10 @@ use crate::tree::{Entry, Node, Value};
 
 /// From a key's path, such as `server.data_dir`, to `vestibule.toml:12`.
 #[derive(Debug, Clone, Default)]
-pub struct Origins(BTreeMap<Vec<String>, String>);
+pub struct Origins(BTreeMap<String, String>);
+
+/// Between the keys of a path; no key that is looked for has one.
+const BETWEEN: &str = "\n";
 
 impl Origins {
     pub(crate) fn of(entries: &[Entry], texts: &Texts) -> Self {
@@ -18,8 +21,7 @@ impl Origins {
 
     /// `vestibule.toml:12` for the value at this path; absent where it has its default.
     pub fn at(&self, path: &[&str]) -> Option<&str> {
-        let path: Vec<String> = path.iter().map(ToString::to_string).collect();
-        self.0.get(&path).map(String::as_str)
+        self.0.get(&path.join(BETWEEN)).map(String::as_str)
     }
 
     fn add(&mut self, path: &mut Vec<String>, entries: &[Entry], texts: &Texts) {
@@ -28,7 +30,7 @@ impl Origins {
             let person = path.len() == 1 && path.iter().any(|key| key == "users");
             path.push(if person { entry.key.to_ascii_lowercase() } else { entry.key.clone() });
             if let Some(place) = texts.place(entry.span) {
-                self.0.insert(path.clone(), format!("{}:{}", place.file, place.line));
+                self.0.insert(path.join(BETWEEN), format!("{}:{}", place.file, place.line));
             }
             match &entry.node.value {
                 Value::Table(below) => self.add(path, below, texts),

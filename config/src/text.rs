@@ -64,8 +64,9 @@ impl Texts {
         let text = self.0.get(span.file)?;
         let line = text.line_starts.partition_point(|start| *start <= span.start);
         let start = text.line_starts.get(line.checked_sub(1)?)?;
-        let surplus: usize =
-            text.wide.iter().filter(|(at, _)| (*start..span.start).contains(at)).map(|(_, extra)| extra).sum();
+        let before = |byte: usize| text.wide.partition_point(|(at, _)| *at < byte);
+        let wide = text.wide.get(before(*start)..before(span.start)).unwrap_or_default();
+        let surplus: usize = wide.iter().map(|(_, extra)| extra).sum();
         Some(crate::problem::Place {
             file: text.name.clone(),
             line,

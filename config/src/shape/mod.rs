@@ -144,6 +144,40 @@ pub(crate) fn visit_key<T: Shape>(path: &str, name: &str, stage: Stage, visit: &
 
 /// A key as a file writes it, in quotes only where it needs them.
 pub(crate) fn quoted_key(key: &str) -> String {
-    let bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || "_-".contains(c));
-    if bare { key.to_owned() } else { format!("{key:?}") }
+    let bare = !key.is_empty() && key.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-');
+    if bare { key.to_owned() } else { quoted(key) }
+}
+
+/// A string as TOML writes it on one line; what cannot be seen is spelled out.
+pub(crate) fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            seen if seen == '\'' || seen.is_ascii_graphic() || seen.escape_debug().len() == 1 => quoted.push(seen),
+            unseen => quoted.push_str(&format!("\\U{:08X}", u32::from(unseen))),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_read_back_as_themselves() {
+        let all = (0..0x1000).filter_map(char::from_u32).chain(['\u{200b}', '\u{feff}', '\u{1f600}', '\u{10ffff}']);
+        for key in all.map(|character| format!("a{character}")).chain([String::new(), "a.b".to_owned()]) {
+            let file: toml::Table = format!("{} = 1", quoted_key(&key)).parse().unwrap_or_else(|_| panic!("{key:?}"));
+            assert!(file.contains_key(&key), "{key:?}");
+        }
+        let written =
+            [("wiki-1", "wiki-1"), ("a\"b\\", r#""a\"b\\""#), ("it's", "\"it's\""), ("\u{200b}", r#""\U0000200B""#)];
+        for (key, expected) in written {
+            assert_eq!(quoted_key(key), expected);
+        }
+    }
 }

@@ -132,7 +132,7 @@ fn policy(access: &Access) -> Value {
     };
     json!({
         "access": name,
-        "allow": allow.map(|allow| allow.iter().map(allowed).collect::<Vec<_>>()),
+        "allow": allow.map(|allow| allow.iter().map(AllowEntry::to_string).collect::<Vec<_>>()),
         "login": ways.map(Ways::names),
         "shared": ways.map(shared),
         "header_auth": ways.map(|ways| ways.header_auth.iter().map(|key| key.header.as_str()).collect::<Vec<_>>()),
@@ -151,15 +151,6 @@ pub(super) fn state(circuit: &Circuit, now: Timestamp) -> &'static str {
         (false, _) => "disabled",
         (true, Some(expires)) if expires <= now => "expired",
         (true, _) => "active",
-    }
-}
-
-fn allowed(entry: &AllowEntry) -> String {
-    match entry {
-        AllowEntry::Email(email) => email.to_string(),
-        AllowEntry::Domain(domain) => format!("domain:{domain}"),
-        AllowEntry::Group(group) => format!("group:{group}"),
-        AllowEntry::Token(token) => format!("token:{token}"),
     }
 }
 

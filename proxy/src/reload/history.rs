@@ -64,8 +64,7 @@ impl History {
     pub(crate) fn keep(&self, revision: &Revision) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(&self.0)?;
         let known = self.files()?;
-        let latest = known.last().and_then(read);
-        if latest.is_some_and(|latest| latest.revision == revision.revision) {
+        if known.last().is_some_and(|latest| is_of(latest, &revision.revision)) {
             return Ok(());
         }
         let mut file = NamedTempFile::new_in(&self.0)?;
@@ -87,10 +86,7 @@ impl History {
 
     /// The latest of this revision.
     pub(crate) fn find(&self, revision: &str) -> Option<Revision> {
-        let end = format!("-{revision}.json");
-        let named =
-            |file: &&PathBuf| file.file_name().and_then(|name| name.to_str()).is_some_and(|name| name.ends_with(&end));
-        self.files().ok()?.iter().rev().find(named).and_then(read)
+        self.files().ok()?.iter().rev().find(|file| is_of(file, revision)).and_then(read)
     }
 
     /// The oldest first.
@@ -107,6 +103,12 @@ impl History {
 fn number(file: &Path) -> Option<u64> {
     let name = file.file_name()?.to_str()?.strip_suffix(".json")?;
     name.split_once('-')?.0.parse().ok()
+}
+
+/// Whether a file is of this revision.
+fn is_of(file: &Path, revision: &str) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str()).and_then(|name| name.strip_suffix(".json"));
+    name.and_then(|name| name.split_once('-')).is_some_and(|(_, named)| named == revision)
 }
 
 fn read(file: &PathBuf) -> Option<Revision> {
