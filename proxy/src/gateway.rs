@@ -1,5 +1,8 @@
 //! Pingora's phases, one short method each.
 
+mod end;
+mod steps;
+
 use std::any::Any;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
@@ -7,31 +10,26 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode, Version};
+use http::{HeaderMap, StatusCode};
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::modules::http::HttpModules;
 use pingora::protocols::Digest;
 use pingora::proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use pingora::upstreams::peer::HttpPeer;
-use pingora::{Error, ErrorSource, ErrorType, Result};
-use vestibule_auth::Reason;
+use pingora::{Error, ErrorType, Result};
 use vestibule_config::logs::OnFull;
 
-use crate::admit::{Step, admit, fail, redirect};
-use crate::answer::{self, Unread};
-use crate::classify::{Client, classify};
-use crate::context::{Context, Ending, Request, authority};
+use crate::admit::Step;
+use crate::answer;
+use crate::context::Context;
 use crate::edge::Tls;
 use crate::failure;
 use crate::forward::{self, Told};
 use crate::hsts;
-use crate::login::{self, Answer};
 use crate::pace;
 use crate::record;
-use crate::reply::Reply;
 use crate::state::State;
-use crate::tunnel::{self, Place};
-use crate::visit::Visit;
+use end::{fail_to_proxy, final_status, is_final, is_silence, note_failed_answer};
 
 /// The rest of a body before the connection serves another request.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
@@ -52,99 +50,6 @@ impl Gateway {
     /// Leads to https.
     pub(crate) fn redirecting(state: Arc<State>) -> Self {
         Self { state, redirects: true }
-    }
-
-    async fn step(&self, request: &mut Request, fields: &HeaderMap) -> Step {
-        // Behind a trusted proxy that speaks TLS the client came by https already: led there, it would come back.
-        if self.redirects && !request.client.secure {
-            Step::Answer(redirect(&self.state, request, fields))
-        } else {
-            admit(&self.state, request, fields).await
-        }
-    }
-
-    /// What the authority that makes certificates asks by plain HTTP, whatever the circuit says: it knows the question.
-    fn challenged(&self, request: &Request) -> Option<Reply> {
-        let challenges = &self.state.certificates.acme.challenges;
-        challenges.answer(&request.head.method, request.head.uri.path()).filter(|_| request.tls.is_none())
-    }
-
-    async fn own_page(&self, session: &mut Session, request: &mut Request, fields: &HeaderMap) -> Reply {
-        let body = match answer::read_own_body(session).await {
-            Ok(body) => body,
-            Err(unread) => return fail(request, fields, reason_unread(&unread)),
-        };
-        let answer = self.visit(request, fields, body).await;
-        let Answer { reply, reason, session, method } = answer;
-        // Why a page of ours stands in for what was asked is known already.
-        request.ending.reason = reason.or(request.ending.reason);
-        request.tried = Some(method);
-        request.session = session;
-        reply
-    }
-
-    fn know<'a>(&self, request: &'a mut Request, fields: &HeaderMap) -> Result<&'a Place> {
-        let place = self.state.lasting.enter(request.remembered(fields));
-        request.lasting = place;
-        let full = || Error::explain(ErrorType::HTTPStatus(503), "too many requests that last");
-        request.lasting.as_ref().ok_or_else(full)
-    }
-
-    /// Pingora has no time for a body of HTTP/2. What lasts is looked at from time to time, and such a request with it.
-    /// Calls of gRPC may be silent: their body is a stream.
-    fn await_body(&self, session: &mut Session, request: &mut Request, fields: &HeaderMap) -> Result<()> {
-        if request.head.version != Version::HTTP_2 || session.is_body_empty() || classify(fields) == Client::Grpc {
-            return Ok(());
-        }
-        let until = self.state.clock.elapsed() + pace::first(&request.live.settings.server.limits);
-        self.know(request, fields)?.expect_body(Some(until));
-        Ok(())
-    }
-
-    /// What lasts is known from now on, and ends here if it may not go on. `answer` is the head of the upstream's answer,
-    /// when it comes; `now` is on the clock that never goes back.
-    fn go_on(
-        &self,
-        request: &mut Request,
-        fields: &HeaderMap,
-        answer: Option<&HeaderMap>,
-        now: Duration,
-    ) -> Result<()> {
-        let Some(place) = &request.lasting else {
-            let taken = now.saturating_sub(request.started);
-            if request.forward.is_none() || !tunnel::lasts(taken, answer) {
-                return Ok(());
-            }
-            return self.know(request, fields).map(drop);
-        };
-        match place.over() {
-            Some(_) => Error::e_explain(ErrorType::HTTPStatus(403), "not let in any more"),
-            None => Ok(()),
-        }
-    }
-
-    async fn visit(&self, request: &Request, fields: &HeaderMap, body: Bytes) -> Answer {
-        let (Some(site), Some(route), Some(location)) = (&request.site, &request.route, &request.location) else {
-            unreachable!("a page of ours is served after its circuit's front rules");
-        };
-        let visit = Visit {
-            state: &self.state,
-            live: &request.live,
-            site,
-            gate: &route.gate,
-            wanted: None,
-            request: request.view(fields),
-            query: request.head.uri.query(),
-            secure: request.client.secure,
-            authority: authority(fields),
-            request_id: request.request_id(),
-            time_us: request.time_us,
-            location,
-            session: request.session.as_ref(),
-            identity: request.identity.as_ref(),
-            budget: request.budget.as_ref(),
-        };
-        login::handle(&visit, body).await
     }
 }
 
@@ -391,56 +296,6 @@ impl ProxyHttp for Gateway {
     fn request_summary(&self, _session: &Session, context: &Context) -> String {
         // The default one prints the query.
         context.request.as_ref().map_or_else(String::new, |request| request.request_id().to_owned())
-    }
-}
-
-async fn fail_to_proxy(session: &mut Session, error: &Error, request: &mut Request, fields: &HeaderMap) {
-    let reason = failure::reason(error);
-    if *error.esource() == ErrorSource::Upstream {
-        let circuit = request.route.as_ref().map(|route| &*route.name);
-        let request_id = request.request_id();
-        tracing::warn!(circuit, request_id, reason = reason.code(), cause = error.etype().as_str(), "upstream failed");
-    }
-    if final_status(session) > 0 || reason == Reason::ClientClosed {
-        // Nothing more can be said; the connection is closed.
-        request.ending.reason.get_or_insert(reason);
-        return;
-    }
-    let reply = fail(request, fields, reason);
-    // Pingora keeps no connection on which something failed: the answer must not say that it does.
-    session.set_keepalive(None);
-    // A client that is gone by now is no news: the entry says how it ended.
-    let _ = answer::write(session, request, reply).await;
-}
-
-/// A tunnel in which nothing moved for long ends without blame.
-fn is_silence(session: &Session, error: &Error) -> bool {
-    session.was_upgraded() && *error.etype() == ErrorType::ReadTimedout
-}
-
-/// What is refused for such answers is none of them.
-fn note_failed_answer(request: &Request) {
-    let Ending { status, mark, reason, .. } = request.ending;
-    if matches!(status, 401 | 403 | 404) && reason != Some(Reason::FailedAnswers) {
-        request.live.policy.note_failed_answer(request.client.address, mark.is_none());
-    }
-}
-
-/// Of the answer that was begun; 0 where nothing but interim answers was sent.
-fn final_status(session: &Session) -> u16 {
-    let status = session.response_written().map(|head| head.status);
-    status.filter(|status| is_final(*status)).map_or(0, |status| status.as_u16())
-}
-
-fn is_final(status: StatusCode) -> bool {
-    !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS
-}
-
-fn reason_unread(unread: &Unread) -> Reason {
-    match unread {
-        Unread::TooLong => Reason::BodyTooLarge,
-        Unread::TooSlow => Reason::HeadTimeout,
-        Unread::Gone => Reason::ClientClosed,
     }
 }
 

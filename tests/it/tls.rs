@@ -1,12 +1,15 @@
 //! TLS, HTTP/2, PROXY headers, and the way to https.
 
+mod frames;
+mod proxy_header;
+
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use harness::client::encode;
-use harness::h2::{self, GOAWAY, HEADERS, RST_STREAM};
+use harness::h2::{self, GOAWAY, HEADERS};
 use harness::house::{MAYA, plan};
 use harness::secrets::PASSWORD;
 use harness::{Authority, Gateway, House, Setup, Upstream, until};
@@ -156,121 +159,6 @@ fn a_connection_for_one_circuit_is_not_for_another() {
     assert_eq!(secure.authority.send(secure.tls(), "pub.localhost", &unknown).unwrap().status, 404);
 }
 
-/// Names and values.
-type Fields<'a> = &'a [(&'a str, &'a [u8])];
-
-#[test]
-fn streams_that_are_no_requests_reach_nobody_and_have_an_entry_each() {
-    let secure = Secure::start();
-    let long = "x".repeat(17 << 10);
-    let many: Vec<(String, &[u8])> = (0..101).map(|number| (format!("x-{number}"), b"1".as_slice())).collect();
-    let many: Vec<_> = many.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    let target = format!("/{}", "x".repeat(9000));
-    let cases: [(&str, &str, &str, Fields<'_>); 10] = [
-        ("malformed_request", "pub.localhost", "x", &[]),
-        ("malformed_request", "pub.localhost", "*", &[]),
-        ("malformed_request", "pub.localhost", "https://mem.localhost/", &[]),
-        ("malformed_request", "pub.localhost", "/", &[("host", b"mem.localhost")]),
-        ("malformed_request", "a,b", "/", &[]),
-        ("malformed_request", "pub.localhost", "/", &[("content-length", b"0"), ("content-length", b"0")]),
-        ("malformed_request", "pub.localhost", "/", &[("content-length", b"+0")]),
-        ("head_too_large", "pub.localhost", "/", &[("x-long", long.as_bytes())]),
-        ("head_too_large", "pub.localhost", "/", &many),
-        ("head_too_large", "pub.localhost", &target, &[]),
-    ];
-    let mut told = Vec::new();
-    for (number, (reason, host, path, more)) in cases.iter().enumerate() {
-        let mut connection = secure.h2("pub.localhost");
-        connection.write(&h2::get(1, host, path, more)).unwrap();
-        // The library ends what it does not understand; all else is answered, and told in an entry.
-        let Ok(answer) = h2::read_one_of(&mut connection, &[HEADERS, RST_STREAM, GOAWAY]) else { continue };
-        if answer.kind == HEADERS {
-            assert_ne!(h2::status(&answer), 200, "case {number}");
-            told.push(*reason);
-            let wanted = told.iter().filter(|one| *one == reason).count();
-            let entries = secure.gateway().logs_when("requests", &format!("reason={reason}&protocol=HTTP/2"), wanted);
-            assert_eq!(entries.len(), wanted, "case {number}");
-            connection.write(&h2::get(3, "nowhere.localhost", "/", &[])).unwrap();
-            let next = h2::read_one_of(&mut connection, &[HEADERS]).unwrap();
-            assert_eq!(h2::status(&next), 404, "case {number}: the connection goes on");
-        }
-    }
-    assert!(told.len() > 5, "{told:?}");
-    // What the library refuses by itself.
-    let by_library: [Fields<'_>; 7] = [
-        &[("Upper", b"x")],
-        &[("connection", b"close")],
-        &[("transfer-encoding", b"chunked")],
-        &[("te", b"gzip")],
-        &[("x-break", b"a\r\nx-evil: 1")],
-        &[("x-null", b"a\0b")],
-        &[(":path", b"/again")],
-    ];
-    for more in by_library {
-        let mut connection = secure.h2("pub.localhost");
-        connection.write(&h2::get(1, "pub.localhost", "/", more)).unwrap();
-        let answer = h2::read_one_of(&mut connection, &[HEADERS, RST_STREAM, GOAWAY]);
-        assert!(answer.as_ref().map_or(true, |frame| h2::status(frame) != 200), "{more:?}: {answer:?}");
-    }
-    for method in ["CONNECT", "TRACE"] {
-        let line: [(&str, &[u8]); 4] =
-            [(":method", method.as_bytes()), (":scheme", b"https"), (":authority", b"pub.localhost"), (":path", b"/")];
-        let mut connection = secure.h2("pub.localhost");
-        let flags = h2::END_HEADERS | h2::END_STREAM;
-        connection.write(&h2::frame(HEADERS, flags, 1, &h2::fields(&line))).unwrap();
-        let answer = h2::read_one_of(&mut connection, &[HEADERS, RST_STREAM, GOAWAY]).unwrap();
-        assert_ne!(h2::status(&answer), 200, "{method}");
-    }
-    assert_eq!(secure.house.upstream.count(), 0);
-}
-
-#[test]
-fn what_is_no_request_over_tls_is_told_so() {
-    let secure = Secure::with("hsts = \"1y\"", &["tls = true"]);
-    for (head, status) in [
-        ("GET / HTTP/1.1\r\nHost: pub.localhost\r\nHost: pub.localhost\r\n\r\n", "400"),
-        ("POST / HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: 5, 5\r\n\r\nhello", "400"),
-        ("GET / HTTP/1.1\nHost: pub.localhost\n\n", "400"),
-        ("TRACE / HTTP/1.1\r\nHost: pub.localhost\r\n\r\n", "405"),
-    ] {
-        let mut connection = secure.authority.connect(secure.tls(), "pub.localhost", &["http/1.1"]).unwrap();
-        connection.write(head.as_bytes()).unwrap();
-        let answer = connection.read_to_end();
-        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{head:?}: {answer}");
-        assert!(answer.to_lowercase().contains("strict-transport-security: max-age=31536000"), "{answer}");
-    }
-    let entries = secure.gateway().logs_when("requests", "reason=malformed_request", 4);
-    assert!(entries.iter().all(|entry| entry["tls"].as_str().is_some_and(|tls| tls.starts_with("TLSv1.3"))));
-    assert_eq!(secure.house.upstream.count(), 0);
-}
-
-#[test]
-fn floods_of_frames_end_the_connection_and_nothing_else() {
-    let secure = Secure::start();
-    let resets: Vec<u8> = (0..1000)
-        .flat_map(|number| {
-            let stream = number * 2 + 1;
-            [h2::get(stream, "pub.localhost", "/", &[("x", &[0; 1])]), h2::frame(RST_STREAM, 0, stream, &[0, 0, 0, 8])]
-                .concat()
-        })
-        .collect();
-    let line: [(&str, &[u8]); 1] = [(":method", b"GET")];
-    let mut continued = h2::frame(HEADERS, h2::END_STREAM, 1, &h2::fields(&line));
-    for number in 0..20_000 {
-        continued.extend(h2::frame(h2::CONTINUATION, 0, 1, &h2::fields(&[(&format!("x-{number}"), &[b'x'; 64])])));
-    }
-    let empty: Vec<u8> = (0..50_000).flat_map(|_| h2::frame(h2::CONTINUATION, 0, 1, &[])).collect();
-    let empty = [h2::frame(HEADERS, h2::END_STREAM, 1, &h2::fields(&line)), empty].concat();
-    for (what, flood) in [("resets", resets), ("continuations", continued), ("empty continuations", empty)] {
-        let mut connection = secure.h2("pub.localhost");
-        // The other side ends it while we still write.
-        drop(connection.write(&flood));
-        let end = h2::read_one_of(&mut connection, &[GOAWAY]);
-        assert!(end.as_ref().map_or(true, |frame| frame.kind == GOAWAY), "{what}: {end:?}");
-    }
-    assert_eq!(secure.get("pub.localhost", "/").status, 200);
-}
-
 #[test]
 fn a_plain_listener_leads_to_https_and_nowhere_else() {
     let secure = Secure::with("trusted_proxies = []", &["tls = true", "redirect_to_https = true"]);
@@ -310,64 +198,6 @@ fn who_came_by_https_through_a_trusted_proxy_is_led_nowhere() {
     let secure = Secure::with("trusted_proxies = [\"10.0.0.0/8\"]", &["tls = true", "redirect_to_https = true"]);
     let forged = harness::Request::new(secure.gateway().listener(1), "GET", "pub.localhost", "/x");
     assert_eq!(forged.header("X-Forwarded-Proto", "https").send().status, 308);
-    assert_eq!(secure.house.upstream.count(), 0);
-}
-
-/// Sends bytes as they are; what came back until the other side closed.
-fn raw(to: SocketAddr, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
-    drop(stream.write_all(bytes));
-    let mut answer = Vec::new();
-    drop(stream.read_to_end(&mut answer));
-    String::from_utf8_lossy(&answer).into_owned()
-}
-
-const CLOSING: &[u8] = b"GET /named HTTP/1.1\r\nHost: pub.localhost\r\nConnection: close\r\n\r\n";
-
-#[test]
-fn a_proxy_header_names_the_client_in_clear_and_before_tls() {
-    let secure = Secure::with(
-        "trusted_proxies = [\"127.0.0.1\"]",
-        &["tls = true, proxy_protocol = true", "proxy_protocol = true"],
-    );
-    let plain = secure.gateway().listener(1);
-    let v1 = b"PROXY TCP4 203.0.113.7 10.0.0.1 4660 443\r\n".as_slice();
-    let v2 = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x0c\xcb\0\x71\x08\x0a\0\0\x01\x12\x34\x01\xbb".as_slice();
-    let local = b"\r\n\r\n\0\r\nQUIT\n\x20\0\0\0".as_slice();
-    for (header, client) in [(v1, "203.0.113.7"), (v2, "203.0.113.8"), (local, "127.0.0.1")] {
-        let answer = raw(plain, &[header, CLOSING].concat());
-        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-        assert_eq!(secure.house.upstream.last().header("x-forwarded-for"), Some(client));
-
-        let mut stream = TcpStream::connect(secure.tls()).unwrap();
-        stream.write_all(header).unwrap();
-        let mut connection = secure.authority.shake_hands(stream, "pub.localhost", &[]).unwrap();
-        assert_eq!(connection.send(&secure.house.get("pub.localhost", "/")).unwrap().status, 200);
-        assert_eq!(secure.house.upstream.last().header("x-real-ip"), Some(client));
-    }
-    // Whom the header names is no trusted proxy: what it says of itself is not believed.
-    let forged = b"GET /named HTTP/1.1\r\nHost: pub.localhost\r\nX-Forwarded-For: 6.6.6.6\r\nConnection: close\r\n\r\n";
-    raw(plain, &[v1, forged].concat());
-    assert_eq!(secure.house.upstream.last().header("x-forwarded-for"), Some("203.0.113.7"));
-    let entries = secure.gateway().logs_when("requests", "path=/named&source_ip=203.0.113.7", 2);
-    assert_eq!(entries.len(), 2);
-    let printed = secure.curl(&["--haproxy-protocol", "-o", "/dev/null", "-w", "%{http_code}"], "pub.localhost", "/");
-    assert_eq!(printed, "200");
-
-    let before = secure.house.upstream.count();
-    assert_eq!(raw(plain, CLOSING), "");
-    assert_eq!(raw(secure.tls(), b"PROXY TCP4 nobody\r\n"), "");
-    assert_eq!(secure.gateway().logs_when("requests", "reason=malformed_request", 2)[0]["status_code"], 0);
-    assert_eq!(secure.house.upstream.count(), before);
-}
-
-#[test]
-fn nobody_but_a_trusted_proxy_may_name_a_client() {
-    let secure = Secure::with("trusted_proxies = [\"10.0.0.0/8\"]", &["proxy_protocol = true"]);
-    assert_eq!(raw(secure.tls(), &[b"PROXY TCP4 203.0.113.7 10.0.0.1 4660 443\r\n", CLOSING].concat()), "");
-    let entry = &secure.gateway().logs_when("requests", "reason=ip_restricted", 1)[0];
-    assert_eq!((&entry["source_ip"], &entry["origin"]), (&"127.0.0.1".into(), &"rule".into()));
     assert_eq!(secure.house.upstream.count(), 0);
 }
 
