@@ -138,6 +138,32 @@ impl Chromium {
         self.tell("/actions", &actions);
     }
 
+    /// Presses keys one after the other while another one is held down.
+    #[track_caller]
+    pub fn type_keys_with(&self, held: &str, keys: &[&str]) {
+        let press = |kind: &str, key: &str| json!({ "type": kind, "value": key });
+        let pressed = keys.iter().flat_map(|key| ["keyDown", "keyUp"].map(|kind| press(kind, key)));
+        let all: Vec<_> =
+            std::iter::once(press("keyDown", held)).chain(pressed).chain([press("keyUp", held)]).collect();
+        self.tell("/actions", &json!({ "actions": [{ "type": "key", "id": "keys", "actions": all }] }));
+    }
+
+    /// Gives an element the focus.
+    #[track_caller]
+    pub fn focus(&self, css: &str) {
+        self.element(css);
+        let script = "document.querySelector(arguments[0]).focus()";
+        self.tell("/execute/sync", &json!({ "script": script, "args": [css] }));
+    }
+
+    /// An attribute of what has the focus.
+    #[track_caller]
+    pub fn focused(&self, name: &str) -> Option<String> {
+        let script = "return document.activeElement.getAttribute(arguments[0])";
+        let told = self.tell("/execute/sync", &json!({ "script": script, "args": [name] }));
+        told.as_str().map(str::to_owned)
+    }
+
     /// The window's title.
     #[track_caller]
     pub fn title(&self) -> String {

@@ -123,6 +123,55 @@ fn chromium_pages_are_read_sorted_followed_and_change_things() {
     picture(&browser, "sign-in");
 }
 
+/// Keys, as WebDriver spells them.
+const ENTER: &str = "\u{e007}";
+const SHIFT: &str = "\u{e008}";
+const LEFT: &str = "\u{e012}";
+const HOME: &str = "\u{e011}";
+const TAB: &str = "\u{e004}";
+
+/// Whoever has no mouse takes a stretch of time from the chart, as dragging over it does.
+#[test]
+#[ignore = "needs Chromium and chromedriver; tests/run.sh installs them"]
+fn chromium_pages_take_a_time_from_the_chart_by_keys() {
+    let house = House::start();
+    house.get("pub.localhost", "/one").send();
+    house.gateway.logs_when("requests", "", 1);
+    let browser = Chromium::start(true);
+    sign_in(&house, &browser);
+    browser.open(&at(&house, "/logs/requests?range=1h&circuit=pub"));
+    let hint = "Arrow keys go from bar to bar, with Shift they take several; Enter shows their time.";
+    browser.reads("[data-brushed]", hint);
+    // From what stands before the chart: it is one stop, and its last bar has the focus.
+    browser.focus(".filters li:last-child a");
+    browser.type_keys(TAB);
+    let last = "svg[data-brush] a:last-of-type";
+    assert_eq!(browser.focused("data-until"), browser.attribute(last, "data-until"));
+    browser.type_keys(TAB);
+    assert_eq!(browser.focused("data-until"), None, "one stop");
+    browser.focus(last);
+    browser.type_keys(LEFT);
+    let until = browser.focused("data-until").unwrap();
+    assert_ne!(Some(&until), browser.attribute(last, "data-until").as_ref());
+    browser.type_keys_with(SHIFT, &[LEFT, LEFT]);
+    let since = browser.focused("data-since").unwrap();
+    let shown = |time: &str| time.replace('T', " ").chars().take(19).collect::<String>();
+    browser.reads("[data-brushed]", &format!("{} to {}: Enter shows it.", shown(&since), shown(&until)));
+    picture(&browser, "chart-by-keys");
+    browser.type_keys("\u{e00c}");
+    browser.reads("[data-brushed]", hint);
+    let last_of_all = browser.focused("data-until").unwrap();
+    browser.type_keys_with(SHIFT, &[HOME]);
+    let first = browser.focused("data-since").unwrap();
+    browser.type_keys(ENTER);
+    browser.arrives_at(&at(&house, "/logs/requests?circuit=pub&since="));
+    let url = browser.url();
+    for time in [&first, &last_of_all] {
+        assert!(url.contains(&harness::client::encode(time)), "{time}: {url}");
+    }
+    is_harmless(&browser);
+}
+
 #[test]
 #[ignore = "needs Chromium and chromedriver; tests/run.sh installs them"]
 fn chromium_pages_run_nothing_of_what_strangers_send() {

@@ -1,5 +1,5 @@
 'use strict';
-// What HTML lacks: keys, a live tail, a time chosen by the mouse, a button that copies. Every page works without it.
+// What HTML lacks: keys, a live tail, a time chosen on a chart, a button that copies. Every page works without it.
 (() => {
   const one = (css) => document.querySelector(css);
   const table = one('table[data-rows]');
@@ -70,33 +70,58 @@
     value.addEventListener('input', () => { clearTimeout(waits); waits = setTimeout(complete, 200); });
   }
 
+  // A time is chosen by dragging over bars, or by keys: one bar has the focus, arrows move it, with Shift they take several.
   const chart = one('svg[data-brush]');
-  if (chart) {
-    const bars = [...chart.querySelectorAll('a[data-since]')];
+  const bars = chart ? [...chart.querySelectorAll('a[data-since]')] : [];
+  if (bars.length) {
+    const said = one('[data-brushed]');
+    const hint = said.textContent;
+    let here = bars.length - 1;
     let from = -1;
-    let to = -1;
-    const barAt = (event) => {
-      const box = chart.getBoundingClientRect();
-      const at = Math.floor(((event.clientX - box.left) / box.width) * bars.length);
-      return Math.max(0, Math.min(bars.length - 1, at));
+    let dragging = false;
+    const near = (at) => Math.max(0, Math.min(bars.length - 1, at));
+    const ends = () => [bars[Math.min(from, here)], bars[Math.max(from, here)]];
+    const move = (at) => { bars[here].tabIndex = -1; here = at; bars[here].tabIndex = 0; };
+    const show = () => {
+      const [first, last] = from < 0 ? [] : ends();
+      bars.forEach((bar, at) => bar.classList.toggle('picked', from >= 0 && at >= Math.min(from, here) && at <= Math.max(from, here)));
+      const shown = (time) => time.replace('T', ' ').slice(0, 19);
+      said.textContent = first && first !== last ? shown(first.dataset.since) + ' to ' + shown(last.dataset.until) + ': Enter shows it.' : hint;
     };
-    const show = () => bars.forEach((bar, at) => bar.classList.toggle('picked', from >= 0 && at >= Math.min(from, to) && at <= Math.max(from, to)));
-    chart.addEventListener('pointerdown', (event) => { if (event.button === 0) { from = to = barAt(event); show(); } });
-    chart.addEventListener('pointermove', (event) => { if (from >= 0) { to = barAt(event); show(); } });
-    chart.addEventListener('dragstart', (event) => event.preventDefault());
-    addEventListener('pointerup', () => {
-      if (from < 0) return;
-      const [first, last] = [bars[Math.min(from, to)], bars[Math.max(from, to)]];
-      const moved = from !== to;
-      from = -1;
-      show();
-      if (!moved) return;
+    const forget = () => { from = -1; dragging = false; show(); };
+    const choose = () => {
+      const [first, last] = ends();
+      forget();
+      if (first === last) return;
       const url = new URL(first.getAttribute('href'), location.href);
       url.searchParams.set('since', first.dataset.since);
       url.searchParams.set('until', last.dataset.until);
       location.assign(url);
+    };
+    move(here);
+    said.hidden = false;
+    // On the figure: browsers let a drawing that listens to its focus have it.
+    chart.parentElement.addEventListener('focusin', (event) => { const at = bars.indexOf(event.target.closest('a')); if (at >= 0) move(at); });
+    const steps = { ArrowLeft: -1, ArrowRight: 1, Home: -bars.length, End: bars.length };
+    chart.parentElement.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape') forget();
+      if (event.key === 'Enter' && from >= 0 && from !== here) { event.preventDefault(); choose(); }
+      if (!(event.key in steps) || event.ctrlKey || event.altKey || event.metaKey) return;
+      event.preventDefault();
+      if (!event.shiftKey) from = -1; else if (from < 0) from = here;
+      move(near(here + steps[event.key]));
+      bars[here].focus();
+      show();
     });
-    chart.addEventListener('pointercancel', () => { from = -1; show(); });
+    const barAt = (event) => {
+      const box = chart.getBoundingClientRect();
+      return near(Math.floor(((event.clientX - box.left) / box.width) * bars.length));
+    };
+    chart.addEventListener('pointerdown', (event) => { if (event.button === 0) { dragging = true; move(barAt(event)); from = here; show(); } });
+    chart.addEventListener('pointermove', (event) => { if (dragging) { move(barAt(event)); show(); } });
+    chart.addEventListener('dragstart', (event) => event.preventDefault());
+    addEventListener('pointerup', () => { if (dragging) choose(); });
+    chart.addEventListener('pointercancel', forget);
   }
 
   if (table && table.dataset.tail) {
