@@ -100,6 +100,8 @@ mod pages;
 mod pages_chromium;
 // Changes of the configuration on the pages.
 mod pages_config;
+// One entry on its page.
+mod pages_entry;
 // Operators who sign in to the pages at a provider.
 mod operators;
 // What entries tell about people.
@@ -118,6 +120,8 @@ mod rules;
 mod sessions;
 // Why a request is let in or not, and what the file expects.
 mod why;
+// Completion, in the real shells.
+mod shells;
 // Stopping.
 mod shutdown;
 // Terminals, shells and pipes.

@@ -12,7 +12,7 @@ use serde_json::Value;
 use crate::cli::{ask, finish, run};
 
 /// A program that finds `vestibule`, the configuration, the server and a token in its environment.
-fn with_vestibule(house: &House, name: &str, arguments: &[&str]) -> Command {
+pub(crate) fn with_vestibule(house: &House, name: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(name);
     let path = format!("{}:{}", program().parent().unwrap().display(), std::env::var("PATH").unwrap());
     command.args(arguments).env("PATH", path).env_remove("NO_COLOR").env_remove("CLICOLOR_FORCE");
