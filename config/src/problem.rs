@@ -70,6 +70,21 @@ impl Report {
         crate::render::render(&self.problems, &self.texts, color)
     }
 
+    /// Problems that [`Report::brief`] shows; of more it says how many. `vestibule check` shows all of them.
+    pub const BRIEF_MAX: usize = 50;
+
+    /// For logs, answers and pages: what refuses the files before warnings, at most [`Report::BRIEF_MAX`] of both.
+    pub fn brief(&self) -> String {
+        let (errors, warnings): (Vec<_>, Vec<_>) =
+            self.problems.iter().partition(|problem| problem.severity == Severity::Error);
+        let shown = errors.into_iter().chain(warnings).take(Self::BRIEF_MAX);
+        let shown = crate::render::render(shown, &self.texts, false);
+        match self.problems.len().saturating_sub(Self::BRIEF_MAX) {
+            0 => shown,
+            rest => format!("{shown}\nand {rest} more; vestibule check shows all\n"),
+        }
+    }
+
     /// As for programs: `{"valid": bool, "problems": […]}`; valid where nothing but warnings was found.
     pub fn to_json(&self) -> serde_json::Value {
         serde_json::json!({ "valid": self.errors() == 0, "problems": self.problems })
@@ -88,3 +103,39 @@ impl std::fmt::Display for Report {
 }
 
 impl std::error::Error for Report {}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+
+    use super::*;
+
+    /// Paths that say nothing are a warning each.
+    fn file(paths: usize, more: &str) -> String {
+        let paths: String = (0..paths).map(|at| format!("[[circuits.a.paths]]\nprefix = \"/{at}\"\n")).collect();
+        format!(
+            "[server]\ndata_dir = \"data\"\nlisten = [{{ address = \"127.0.0.1:8080\" }}]\n[admin.tokens.ops]\n\
+             role = \"admin\"\nhash = \"sha256:{}\"\n[circuits.a]\nhosts = [\"a.test\"]\nupstream = \"http://127.0.0.1:9\"\n\
+             access = \"public\"\n{paths}{more}",
+            "ab".repeat(32)
+        )
+    }
+
+    #[test]
+    fn what_is_shown_in_brief_is_bounded_says_what_it_leaves_out_and_begins_with_what_refuses() {
+        let settings = |paths| crate::load_text(&file(paths, ""), Timestamp::UNIX_EPOCH).unwrap();
+        let count = |shown: &str, word: &str| shown.lines().filter(|line| line.starts_with(word)).count();
+        let few = settings(Report::BRIEF_MAX).report();
+        assert_eq!((few.brief(), count(&few.brief(), "warning")), (few.render(false), Report::BRIEF_MAX));
+        let many = settings(Report::BRIEF_MAX + 7).report();
+        assert_eq!(count(&many.brief(), "warning"), Report::BRIEF_MAX);
+        assert!(many.brief().ends_with("\n\nand 7 more; vestibule check shows all\n"), "{}", many.brief());
+        assert_eq!(count(&many.render(false), "warning"), Report::BRIEF_MAX + 7);
+
+        let refused = file(Report::BRIEF_MAX, "[circuits.b]\nhosts = []\n");
+        let refused = crate::load_text(&refused, Timestamp::UNIX_EPOCH).unwrap_err();
+        let brief = refused.brief();
+        assert!(brief.starts_with("error") && count(&brief, "error") == refused.errors(), "{brief}");
+        assert_eq!(count(&brief, "error") + count(&brief, "warning"), Report::BRIEF_MAX);
+    }
+}

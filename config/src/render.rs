@@ -9,10 +9,10 @@ use crate::text::Texts;
 const WIDTH: usize = 120;
 
 /// Every problem in its order, with an empty line between two; empty where there is none.
-pub(crate) fn render(problems: &[Problem], texts: &Texts, color: bool) -> String {
+pub(crate) fn render<'a>(problems: impl IntoIterator<Item = &'a Problem>, texts: &Texts, color: bool) -> String {
     let renderer = if color { Renderer::styled() } else { Renderer::plain() }.term_width(WIDTH);
     let rendered: Vec<String> =
-        problems.iter().map(|problem| renderer.render(&[group(problem, texts)]) + "\n").collect();
+        problems.into_iter().map(|problem| renderer.render(&[group(problem, texts)]) + "\n").collect();
     rendered.join("\n")
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn serve(config_path: &Path) -> anyhow::Result<()> {
     let source = FileSource::new(|name| std::env::var(name).ok(), clock.now());
     let settings = vestibule_config::load(config_path, &source).map_err(anyhow::Error::new)?;
     if !settings.warnings.is_empty() {
-        tracing::warn!("the configuration has warnings\n{}", settings.report());
+        tracing::warn!("the configuration has warnings\n{}", settings.report().brief());
     }
     let listeners = bind_all(&settings.server.listen)?;
     let admin_listener = bind(settings.admin.listen)?;

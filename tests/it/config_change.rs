@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use harness::house::{MAYA, NOOR};
 use harness::secrets::{ADMIN_TOKEN, PASSWORD_HASH};
-use harness::{Gateway, House, Request, Response};
+use harness::{Authority, Gateway, House, Request, Response};
 use serde_json::{Value, json};
 
 use crate::cli::ask;
@@ -162,6 +162,9 @@ fn a_bad_put_changes_nothing_and_is_a_failed_entry() {
     assert_eq!(call(gateway, "PUT", "").body("application/toml", before.clone()).send().status, 428);
     let moved = put(gateway, "0123456789abcdef", &opened(&before));
     assert_eq!((moved.status, moved.json()["revision"].as_str()), (412, Some(&*first)));
+    let entry = gateway.logs_when("audit", "action=config.change&http_status=412", 1).remove(0);
+    assert_eq!((&entry["status"], &entry["actor"], &entry["after"]), (&json!("failed"), &json!("ops"), &Value::Null));
+    assert_eq!((&entry["before"]["revision"], &entry["details"]["of"]), (&json!(first), &json!("0123456789abcdef")));
     let other = call(gateway, "PUT", "?file=other.toml").header("if-match", "*").body("application/toml", "").send();
     assert_eq!((other.status, other.json()["parameter"].as_str()), (400, Some("file")));
     assert_eq!((text(gateway), revision(gateway)), (before, first));
@@ -226,6 +229,36 @@ fn no_secret_is_in_an_entry_and_its_change_is() {
     assert!(!entry.to_string().contains("argon2id"), "{entry}");
     let shown = call(&house.gateway, "GET", "").send().text();
     assert!(!shown.contains("argon2id") && shown.contains("[hidden]"), "{shown}");
+}
+
+/// Files whose path stays the same: that they changed is told, not what they hold.
+#[test]
+fn what_a_named_file_holds_is_part_of_the_difference() {
+    let (one, other) = (Authority::new(), Authority::new());
+    let files = tempfile::tempdir().unwrap();
+    let at = |name: &str| files.path().join(name).display().to_string();
+    let write = |authority: &Authority, networks: &str| {
+        std::fs::copy(authority.file(), at("ca.pem")).unwrap();
+        std::fs::write(at("abuse.netset"), networks).unwrap();
+    };
+    write(&one, "192.0.2.0/24\n");
+    let house = House::with(&format!(
+        "[ip_sets]\nabuse = {{ file = {:?} }}\n[circuits.far]\nhosts = [\"far.localhost\"]\naccess = \"public\"\n\
+         upstream = {{ url = \"https://127.0.0.1:9\", ca = {ca:?} }}\n",
+        at("abuse.netset"),
+        ca = at("ca.pem")
+    ));
+    let first = revision(&house.gateway);
+    write(&other, "192.0.2.0/24\n198.51.100.0/24\n");
+    let entry = house.gateway.logs_when("audit", "action=config.reload&status=success", 1).remove(0);
+    assert_ne!(revision(&house.gateway), first);
+    let told = |when: &str, key: &str| entry[when]["settings"][key].as_str().unwrap_or_default().to_owned();
+    let key = "circuits.far.upstream.ca";
+    let path = format!("{:?}", at("ca.pem"));
+    assert_eq!((told("before", key), told("after", key)), (path.clone(), format!("{path} # changed")), "{entry}");
+    let lists = ["before", "after"].map(|when| told(when, "ip_sets.abuse"));
+    assert_eq!(lists, ["[\"192.0.2.0/24\"]", "[\"192.0.2.0/24\", \"198.51.100.0/24\"]"], "{entry}");
+    assert!(!entry.to_string().contains("sha256"), "{entry}");
 }
 
 #[test]

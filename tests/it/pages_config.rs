@@ -46,24 +46,33 @@ fn config_is_changed_only_after_it_was_seen_who_gains_access() {
     assert_eq!(checked.status, 200, "{}", checked.text());
     assert!(checked.text().contains("<li>mem opens to: everybody</li>"), "{}", checked.text());
     assert_eq!(text_of(&checked.text()).trim(), wider.trim(), "nothing of what was typed is lost");
-    let kept = sent(&wider, &[], "/config/apply");
+    let looked = checked.text();
+    let to = ("to", hidden(&looked, "to"));
+    let kept = sent(&wider, &[to], "/config/apply");
     assert!(kept.status == 200 && kept.text().contains("agree to the wider access first"), "{}", kept.text());
     assert_eq!((revision(&house), house.get("mem.localhost", "/").send().status), (of.clone(), 401));
 
     let broken = sent(&text.replacen("access = \"members\"", "access = \"membres\"", 1), &[], "/config/apply");
     assert!(broken.text().contains("did you mean") && revision(&house) == of, "{}", broken.text());
 
-    let applied = sent(&wider, &[("widens", "1")], "/config/apply");
+    let more = wider.replacen("name = \"Noor\"", "name = \"Noor N.\"", 1);
+    let unseen = sent(&more, &[to, ("widens", "1")], "/config/apply");
+    assert!(unseen.status == 412 && unseen.text().contains("than what you looked at"), "{}", unseen.text());
+    let failed = house.gateway.logs_when("audit", "action=config.change&http_status=412&status=failed", 1);
+    assert_eq!((failed.len(), failed[0]["before"]["revision"].as_str()), (1, Some(of.as_str())), "{failed:?}");
+    assert_eq!(revision(&house), of);
+    let applied = sent(&wider, &[to, ("widens", "1")], "/config/apply");
     assert_eq!(applied.header("location"), Some("/config?done=applied"), "{}", applied.text());
     assert_eq!(house.get("mem.localhost", "/").send().status, 200);
     let written = std::fs::read_to_string(&file).unwrap();
     assert!(written.contains(PASSWORD_HASH) && !written.contains("[hidden]") && !written.contains('\r'), "{written}");
-    let entry = house.gateway.logs_when("audit", "action=config.change", 1).remove(0);
+    let entry = house.gateway.logs_when("audit", "action=config.change&status=success", 1).remove(0);
     assert_eq!((entry["actor"].as_str(), entry["details"]["widens"].as_bool()), (Some("ops"), Some(true)));
     house.session("list.localhost", MAYA);
 
-    let late = sent(&text, &[], "/config/apply");
-    assert!(late.status == 412 && late.text().contains("another revision"), "{} {}", late.status, late.text());
+    let late = sent(&text, &[("to", of.as_str())], "/config/apply");
+    assert!(late.status == 412 && late.text().contains("mem closes to: everybody"), "{} {}", late.status, late.text());
+    assert_eq!(house.get("mem.localhost", "/").send().status, 200, "somebody else's change stays");
 }
 
 #[test]
@@ -83,11 +92,14 @@ fn config_goes_back_by_a_button() {
         let fields = [("revision", revision), ("of", of)];
         admin.send("/config/rollback", &fields.iter().chain(more).copied().collect::<Vec<_>>())
     };
-    assert_eq!(back(&first, &first, &[("widens", "1")]).status, 412, "it was looked at from another revision");
-    let answer = back(&first, &wide, &[("widens", "1")]);
+    let to = ("to", first.as_str());
+    assert_eq!(hidden(&page, "to"), first, "with nothing else read, a revision comes back as itself");
+    assert_eq!(back(&first, &first, &[to]).status, 412, "it was looked at from another revision");
+    assert_eq!(back(&first, &wide, &[]).status, 412, "nothing was looked at");
+    let answer = back(&first, &wide, &[to]);
     assert_eq!(answer.header("location"), Some("/config?done=restored"), "{}", answer.text());
     assert_eq!((revision(&house), house.get("mem.localhost", "/").send().status), (first.clone(), 401));
-    let answer = back(&wide, &first, &[]);
+    let answer = back(&wide, &first, &[("to", &wide)]);
     assert!(answer.status == 200 && answer.text().contains("agree to the wider access first"), "{}", answer.text());
     assert_eq!(revision(&house), first);
     let entries = house.gateway.logs_when("audit", "action=config.rollback", 1);

@@ -77,7 +77,7 @@ pub(super) async fn validate(call: Call) -> Result<Response, Problem> {
             "valid": false,
             "before": &*before,
             "problems": reload::problems(&report),
-            "report": report.render(false),
+            "report": report.brief(),
         }),
         Ok(Preview { settings, needs_restart, difference }) => {
             let mut body = json!({
@@ -88,7 +88,7 @@ pub(super) async fn validate(call: Call) -> Result<Response, Problem> {
                 "needs_restart": needs_restart,
                 "warnings": settings.warnings.len(),
                 "problems": [],
-                "report": settings.report().render(false),
+                "report": settings.report().brief(),
             });
             body.as_object_mut().into_iter().for_each(|body| body.extend(difference.to_json()));
             body
@@ -107,7 +107,7 @@ pub(super) async fn put(call: Call) -> Result<Response, Problem> {
     })?;
     let texts = texts(&call, file.as_deref())?;
     // Whoever does not care which one it is says so.
-    let wanted = Wanted { texts, of: (of != "*").then_some(of) };
+    let wanted = Wanted { texts, of: (of != "*").then_some(of), to: None };
     told(reload::apply(&call.port.state, Cause::Put, &call.actor, wanted).await)
 }
 
@@ -128,7 +128,7 @@ pub(super) async fn rollback(call: Call) -> Result<Response, Problem> {
     if texts.is_empty() {
         return Err(Problem::bad_parameter("file", "the revision has no such file"));
     }
-    let wanted = Wanted { texts, of: None };
+    let wanted = Wanted { texts, ..Wanted::default() };
     told(reload::apply(&call.port.state, Cause::Rollback, &call.actor, wanted).await)
 }
 
@@ -174,7 +174,7 @@ pub(super) fn told(outcome: Outcome) -> Result<Response, Problem> {
             let detail = "the files have problems; the old configuration stays in force";
             Err(Problem::new(reload::REFUSED, "config_invalid", detail)
                 .with("problems", reload::problems(&report).into())
-                .with("report", report.render(false).into()))
+                .with("report", report.brief().into()))
         }
         Outcome::Unrecorded(unavailable) => Err(unavailable.into()),
         Outcome::Unwritable(Unwritable { file, why }) => {
@@ -183,8 +183,7 @@ pub(super) fn told(outcome: Outcome) -> Result<Response, Problem> {
         }
         Outcome::Moved { revision } => {
             let detail = "another revision is in force, or stands in the files; look at it first";
-            Err(Problem::new(StatusCode::PRECONDITION_FAILED, "config_moved", detail)
-                .with("revision", Value::from(&*revision)))
+            Err(Problem::new(reload::MOVED, "config_moved", detail).with("revision", Value::from(&*revision)))
         }
     }
 }

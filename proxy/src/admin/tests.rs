@@ -10,6 +10,7 @@ use vestibule_logstore::Log;
 use super::*;
 use crate::rig::{Rig, example};
 
+mod config;
 mod streams;
 
 /// One answer, read to its end.
@@ -33,7 +34,12 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let rig = Rig::new(&example());
+        Self::of(&example())
+    }
+
+    /// On this file.
+    fn of(text: &str) -> Self {
+        let rig = Rig::new(text);
         let port = Arc::new(Port::new(rig.state.clone()));
         Self { rig, port, peer: Ipv4Addr::LOCALHOST }
     }

@@ -8,6 +8,7 @@ mod difference;
 mod files;
 mod fixed;
 mod history;
+mod record;
 mod shift;
 mod tokens;
 mod watch;
@@ -19,11 +20,11 @@ use std::sync::Arc;
 use http::StatusCode;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use serde_json::{Value, json};
-use vestibule_config::{Report, Settings, Severity};
+use serde_json::json;
+use vestibule_config::{Report, Settings};
 use vestibule_logstore::Unavailable;
 
-use crate::audit::{Act, Actor};
+use crate::audit::Actor;
 use crate::explain;
 use crate::housekeeping;
 use crate::overlay::Texts;
@@ -32,6 +33,8 @@ use crate::state::{Live, State};
 pub(crate) use difference::{Difference, some};
 use files::{Loaded, Reading};
 pub(crate) use history::{History, Kept, Revision};
+pub(crate) use record::{moved, problems};
+use record::{record, refuse, refuse_unwritable};
 pub(crate) use shift::Shift;
 pub(crate) use watch::start;
 pub(crate) use write::{Unwritable, file_of};
@@ -110,6 +113,8 @@ const APPLIED: StatusCode = StatusCode::OK;
 pub(crate) const REFUSED: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 /// A file takes no text.
 pub(crate) const UNWRITABLE: StatusCode = StatusCode::CONFLICT;
+/// Something else is in force, or in the files, than what was looked at.
+pub(crate) const MOVED: StatusCode = StatusCode::PRECONDITION_FAILED;
 
 /// What became of a reload.
 #[derive(Debug, Clone)]
@@ -135,12 +140,22 @@ pub(crate) enum Outcome {
     Moved { revision: Arc<str> },
 }
 
-/// New texts of files, that are written where what they come to is good.
+/// New texts of files, that are written where what they come to is good; without any the files as they are.
 #[derive(Debug, Default)]
 pub(crate) struct Wanted {
     pub(crate) texts: Texts,
     /// The revision that is to be changed; absent: whichever is in force.
     pub(crate) of: Option<String>,
+    /// The revision that it must come to, because somebody looked at that one; absent: whatever is read.
+    pub(crate) to: Option<String>,
+}
+
+impl Wanted {
+    /// Whether it was thought of for something else than a change from the first revision to the second.
+    fn is_another(&self, of: &str, to: &str) -> bool {
+        let differs = |wanted: Option<&String>, is: &str| wanted.is_some_and(|wanted| wanted != is);
+        differs(self.of.as_ref(), of) || differs(self.to.as_ref(), to)
+    }
 }
 
 impl Outcome {
@@ -162,15 +177,22 @@ pub(crate) async fn reload(state: &Arc<State>, cause: Cause, actor: &Actor) -> O
 pub(crate) async fn apply(state: &Arc<State>, cause: Cause, actor: &Actor, wanted: Wanted) -> Outcome {
     let mut turn = state.reloads.turn.lock().await;
     let writes = !wanted.texts.is_empty();
-    if let Some(outcome) = moved(state, turn.as_ref(), &wanted, actor.started).await {
-        return outcome;
+    let in_force = state.live.load().settings.revision.clone();
+    // Nobody's change is lost: neither one that is in force, nor one that stands in the files only.
+    let is_late = wanted.of.as_ref().is_some_and(|of| **of != *in_force);
+    if writes && (is_late || !is_current(turn.as_ref(), actor.started).await) {
+        return moved(state, cause, actor, wanted.of.as_deref(), wanted.to.as_deref()).await;
     }
     let Loaded { settings, reading, files } = read(state, actor.started, wanted.texts.clone()).await;
     let outcome = match settings {
         Err(report) => refuse(state, cause, actor, report).await,
-        Ok(settings) if settings.revision == state.live.load().settings.revision => {
+        Ok(settings) if settings.revision == in_force => {
             tracing::info!(cause = cause.code(), revision = %settings.revision, "configuration unchanged");
             Outcome::Unchanged { revision: settings.revision }
+        }
+        // What was read is not remembered: whoever watches the files has yet to see it.
+        Ok(settings) if wanted.is_another(&in_force, &settings.revision) => {
+            return moved(state, cause, actor, wanted.of.as_deref(), wanted.to.as_deref()).await;
         }
         Ok(settings) => put_in_force(state, cause, actor, settings, wanted.texts).await,
     };
@@ -187,17 +209,11 @@ pub(crate) async fn apply(state: &Arc<State>, cause: Cause, actor: &Actor, wante
     outcome
 }
 
-/// Nobody's change is lost: neither one that is in force, nor one that stands in the files only.
-async fn moved(state: &Arc<State>, reading: Option<&Reading>, wanted: &Wanted, now: Timestamp) -> Option<Outcome> {
-    if wanted.texts.is_empty() {
-        return None;
-    }
-    let revision = state.live.load().settings.revision.clone();
+/// Whether the files say what they said when they were read.
+async fn is_current(reading: Option<&Reading>, now: Timestamp) -> bool {
     let reading = reading.cloned();
     let look = move || reading.is_none_or(|reading| reading.is_current(now));
-    let is_current = tokio::task::spawn_blocking(look).await.unwrap_or(false);
-    let is_same = wanted.of.as_ref().is_none_or(|of| **of == *revision);
-    (!is_same || !is_current).then_some(Outcome::Moved { revision })
+    tokio::task::spawn_blocking(look).await.unwrap_or(false)
 }
 
 /// What the files, or these texts in place of theirs, would come to: the new revision, the keys that wait for a restart,
@@ -239,7 +255,7 @@ async fn put_in_force(
     let (before, after) = (old.settings.revision.clone(), settings.revision.clone());
     let warnings = settings.warnings.len();
     if warnings > 0 {
-        tracing::warn!(warnings, "configuration has warnings\n{}", settings.report());
+        tracing::warn!(warnings, "configuration has warnings\n{}", settings.report().brief());
     }
     let (live, difference) = match build(state, settings, actor.started).await {
         Ok((live, difference)) => (live, Arc::new(difference)),
@@ -326,70 +342,6 @@ async fn take_certificates(state: &Arc<State>) {
     let taken = tokio::task::spawn_blocking(move || state.certificates.refresh(&state.live));
     taken.await.expect("reading certificates does not panic");
 }
-
-async fn refuse(state: &Arc<State>, cause: Cause, actor: &Actor, report: Report) -> Outcome {
-    tracing::error!(
-        cause = cause.code(),
-        problems = report.problems.len(),
-        "configuration refused; the old one stays in force\n{}",
-        report
-    );
-    let details = json!({ "cause": cause.code(), "problems": problems(&report) });
-    record_failure(state, (cause, actor), REFUSED, &details).await;
-    Outcome::Refused(report)
-}
-
-async fn refuse_unwritable(state: &Arc<State>, cause: Cause, actor: &Actor, unwritable: Unwritable) -> Outcome {
-    let Unwritable { file, why } = &unwritable;
-    tracing::error!(cause = cause.code(), file = %file.display(), why, "configuration kept: a file cannot be written");
-    let details = json!({ "cause": cause.code(), "file": file.display().to_string(), "why": why });
-    record_failure(state, (cause, actor), UNWRITABLE, &details).await;
-    Outcome::Unwritable(unwritable)
-}
-
-/// What failed changes nothing, so it stands also when it cannot be recorded.
-async fn record_failure(state: &Arc<State>, asked: (Cause, &Actor), answer: StatusCode, details: &Value) {
-    let before = json!({ "revision": &*state.live.load().settings.revision });
-    if let Err(error) = record(state, asked, answer, &before, None, details).await {
-        tracing::error!(%error, "the refused reload cannot be recorded");
-    }
-}
-
-async fn record(
-    state: &State,
-    (cause, actor): (Cause, &Actor),
-    answer: StatusCode,
-    before: &Value,
-    after: Option<&Value>,
-    details: &Value,
-) -> Result<(), Unavailable> {
-    let (before, after, details) = (before.to_string(), after.map(Value::to_string), details.to_string());
-    let file = state.config_path.display().to_string();
-    let act = Act {
-        actor,
-        action_type: "policy",
-        action: cause.action(),
-        resource_type: "config",
-        resource: Some(&file),
-        status: if answer.is_success() { "success" } else { "failed" },
-        http_status: cause.http_status(answer),
-        before: Some(&before),
-        after: after.as_deref(),
-        details: Some(&details),
-        count: 1,
-    };
-    act.commit(state).await.map(|_| ())
-}
-
-/// What refuses the files, as JSON, the same in audit entries, in the status and in answers. At most
-/// [`PROBLEMS_SHOWN`].
-pub(crate) fn problems(report: &Report) -> Vec<Value> {
-    let errors = report.problems.iter().filter(|problem| problem.severity == Severity::Error);
-    errors.take(PROBLEMS_SHOWN).map(|problem| json!(problem)).collect()
-}
-
-/// A file can hold any number of mistakes; an audit entry holds so many of them.
-const PROBLEMS_SHOWN: usize = 50;
 
 #[cfg(test)]
 mod tests;

@@ -5,8 +5,9 @@ use axum::response::Response;
 use serde_json::Value;
 
 use super::address::Address;
+use super::parts::{Asked, Parts};
 use super::table::{Button, Cell, Line, Table};
-use super::{Frame, deed, html, required, sent, without_parameters};
+use super::{Frame, deed, html, required, sent};
 use crate::admin::bans::{self, LOCK, Wanted};
 use crate::admin::door::Call;
 use crate::admin::problem::Problem;
@@ -16,18 +17,19 @@ use crate::admin::problem::Problem;
 struct BansPage {
     frame: Frame,
     table: Table,
+    parts: Parts,
 }
 
 /// `GET /bans`.
 pub(in crate::admin) fn page(call: &Call) -> Result<Response, Problem> {
-    without_parameters(call)?;
+    let (bans, parts) = Asked::of(call, &[])?.rows(bans::rows(call));
     let table = Table {
         caption: "Bans and locks",
         heads: vec!["Who", "Kind", "Since", "Until", "By", "Note"],
-        rows: bans::rows(call).iter().map(line).collect(),
+        rows: bans.iter().map(line).collect(),
         empty: "Nobody is kept out.",
     };
-    Ok(html(&BansPage { frame: Frame::of(call, "Bans"), table }))
+    Ok(html(&BansPage { frame: Frame::of(call, "Bans"), table, parts }))
 }
 
 fn line(row: &Value) -> Line {

@@ -1,5 +1,5 @@
 //! The web pages: written whole on the server, with the same questions as the API. Every view has its state in its
-//! address and works without script; ours only adds keys, a live tail and the choice of a time by the mouse.
+//! address and works without script; ours only adds keys, a live tail and the choice of a time on a chart.
 //!
 //! Every value in a template is escaped by askama; no template switches that off.
 
@@ -17,6 +17,7 @@ pub(super) mod integrity;
 pub(super) mod log;
 mod map;
 pub(super) mod overview;
+mod parts;
 pub(super) mod people;
 mod question;
 pub(super) mod sessions;

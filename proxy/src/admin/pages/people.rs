@@ -7,8 +7,9 @@ use jiff::{Timestamp, ToSpan as _, civil::Date};
 use vestibule_logstore::seen::Person;
 
 use super::address::Address;
+use super::parts::{Asked, Parts};
 use super::table::{Cell, Line, Table};
-use super::{Frame, html, parameters, value};
+use super::{Frame, html, value};
 use crate::admin::door::Call;
 use crate::admin::problem::Problem;
 use crate::admin::seen;
@@ -24,28 +25,32 @@ struct PeoplePage {
     count: String,
     complete: bool,
     table: Table,
+    parts: Parts,
 }
 
 /// `GET /people`: `month`.
 pub(in crate::admin) async fn page(call: Call) -> Result<Response, Problem> {
-    let asked: Vec<_> = parameters(&call).into_iter().filter(|(_, value)| !value.is_empty()).collect();
-    let seen = seen::find(&call, &asked).await?;
+    let asked = Asked::of(&call, &["month", "since", "until"])?;
+    let seen = seen::find(&call, &asked.others()).await?;
     let now = call.actor.started.to_zoned(TimeZone::UTC).date().first_of_month();
-    let month = asked.iter().find(|(name, _)| name == "month").and_then(|(_, month)| first_day(month)).unwrap_or(now);
+    let month = asked.get("month").and_then(first_day).unwrap_or(now);
     let to = |month: Date| Address::new("/people", &[("month", &name(month))]).to_string();
+    let count = value::count(seen.people.len() as u64);
+    let (people, parts) = asked.rows(seen.people);
     let page = PeoplePage {
         frame: Frame::of(&call, "People"),
         month: name(month),
         earlier: month.checked_sub(1.month()).map(to).unwrap_or_default(),
         later: month.checked_add(1.month()).ok().filter(|next| *next <= now).map(to).unwrap_or_default(),
-        count: value::count(seen.people.len() as u64),
+        count,
         complete: seen.complete,
         table: Table {
             caption: "People who signed in",
             heads: vec!["E-mail", "Sign-ins", "First", "Last", "Last address", "Country"],
-            rows: seen.people.iter().map(|person| line(person, month)).collect(),
+            rows: people.iter().map(|person| line(person, month)).collect(),
             empty: "Nobody signed in in this month.",
         },
+        parts,
     };
     Ok(html(&page))
 }

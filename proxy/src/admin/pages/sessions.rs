@@ -7,8 +7,9 @@ use vestibule_auth::SessionFilter;
 use vestibule_auth::session::{Listed, State};
 
 use super::address::Address;
+use super::parts::{Asked, Parts};
 use super::table::{Button, Cell, Line, Table};
-use super::{Frame, deed, html, parameters, required, sent, value};
+use super::{Frame, deed, html, required, sent, value};
 use crate::admin::door::Call;
 use crate::admin::problem::Problem;
 use crate::admin::sessions::{self, LIST_MAX};
@@ -21,25 +22,29 @@ struct SessionsPage {
     circuit: String,
     complete: bool,
     table: Table,
+    parts: Parts,
 }
 
 /// `GET /sessions`: `user`, `circuit`.
 pub(in crate::admin) async fn page(call: Call) -> Result<Response, Problem> {
-    let asked: Vec<_> = parameters(&call).into_iter().filter(|(_, value)| !value.is_empty()).collect();
-    let (filter, _all) = sessions::filter(&asked)?;
+    let asked = Asked::of(&call, &["user", "circuit"])?;
+    let (filter, _all) = sessions::filter(&asked.others())?;
     let (user, circuit) = (filter.email.clone(), filter.circuit.clone());
     let listed = sessions::read(&call, filter).await?;
+    let complete = listed.len() < LIST_MAX;
+    let (listed, parts) = asked.rows(listed);
     let page = SessionsPage {
         frame: Frame::of(&call, "Sessions"),
         user: user.unwrap_or_default(),
         circuit: circuit.unwrap_or_default(),
-        complete: listed.len() < LIST_MAX,
+        complete,
         table: Table {
             caption: "Sessions",
             heads: vec!["Who", "Circuit", "State", "Method", "Began", "Last used", "Ends", "Address", "Browser"],
             rows: listed.iter().map(line).collect(),
             empty: "No session.",
         },
+        parts,
     };
     Ok(html(&page))
 }

@@ -1,7 +1,7 @@
 use super::frame::DEEDS;
 use super::*;
 
-const TEMPLATES: [(&str, &str); 23] = [
+const TEMPLATES: [(&str, &str); 24] = [
     ("admin", include_str!("admin.html")),
     ("admin_sign_in", include_str!("admin_sign_in.html")),
     ("bans", include_str!("bans.html")),
@@ -9,6 +9,7 @@ const TEMPLATES: [(&str, &str); 23] = [
     ("entry", include_str!("entry.html")),
     ("log", include_str!("log.html")),
     ("overview", include_str!("overview.html")),
+    ("parts", include_str!("parts.html")),
     ("people", include_str!("people.html")),
     ("problem", include_str!("problem.html")),
     ("circuit", include_str!("circuit.html")),

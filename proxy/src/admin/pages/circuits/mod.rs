@@ -14,6 +14,7 @@ use vestibule_logstore::stats::{By, Range};
 
 use super::address::Address;
 use super::chart::Chart;
+use super::parts::{Asked as AskedPart, Parts};
 use super::table::{Cell, Line, Table};
 use super::{Frame, html, overview, reads, value, without_parameters};
 use crate::admin::circuits;
@@ -26,20 +27,32 @@ use crate::admin::stats::{Asked, percents};
 struct CircuitsPage {
     frame: Frame,
     table: Table,
+    parts: Parts,
+    /// Of all circuits, how many are found.
+    found: usize,
+    count: usize,
 }
 
-/// `GET /circuits`.
+/// Members in which text is looked for.
+const SEARCHED: [&str; 8] = ["name", "project", "hosts", "upstream", "state", "access", "allow", "login"];
+
+/// `GET /circuits`: a `part` of them, and of those alone that say what to `find`.
 pub(in crate::admin) async fn page(call: Call) -> Result<Response, Problem> {
-    without_parameters(&call)?;
+    let asked = AskedPart::of(&call, &["find"])?;
     let counts = counts(&call).await?;
     let live = call.port.state.live.load_full();
+    let mut circuits = circuits::rows(&call, &live);
+    let (count, wanted) = (circuits.len(), asked.find.to_lowercase());
+    circuits.retain(|circuit| SEARCHED.iter().any(|name| member(circuit, name).to_lowercase().contains(&wanted)));
+    let found = circuits.len();
+    let (circuits, parts) = asked.rows(circuits);
     let table = Table {
         caption: "Circuits",
         heads: vec!["Circuit", "State", "Hosts", "Access", "Sign in with", "Health", "Certificate", "Requests in 24 h"],
-        rows: circuits::rows(&call, &live).iter().map(|circuit| line(circuit, &counts, call.actor.started)).collect(),
-        empty: "The configuration has no circuit.",
+        rows: circuits.iter().map(|circuit| line(circuit, &counts, call.actor.started)).collect(),
+        empty: if count == 0 { "The configuration has no circuit." } else { "Look for something else." },
     };
-    Ok(html(&CircuitsPage { frame: Frame::of(&call, "Circuits"), table }))
+    Ok(html(&CircuitsPage { frame: Frame::of(&call, "Circuits"), table, parts, found, count }))
 }
 
 /// Requests of a day by circuit; the counters name the busiest hundred.
@@ -53,7 +66,7 @@ async fn counts(call: &Call) -> Result<HashMap<String, u64>, Problem> {
 }
 
 fn line(circuit: &Value, counts: &HashMap<String, u64>, now: Timestamp) -> Line {
-    let text = |name: &str| shown(circuit.get(name).unwrap_or(&Value::Null));
+    let text = |name: &str| member(circuit, name);
     let name = text("name");
     let count = counts.get(&name).map(|count| value::count(*count)).unwrap_or_default();
     Line::of(vec![
@@ -66,6 +79,10 @@ fn line(circuit: &Value, counts: &HashMap<String, u64>, now: Timestamp) -> Line 
         condition::certificate(circuit, now),
         Cell::number(count),
     ])
+}
+
+fn member(circuit: &Value, name: &str) -> String {
+    shown(circuit.get(name).unwrap_or(&Value::Null))
 }
 
 fn address(circuit: &str) -> Address {

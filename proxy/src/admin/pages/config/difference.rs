@@ -5,7 +5,9 @@ use crate::reload::{Difference, Preview, Shift, some};
 
 /// A change that could be put in force.
 pub(super) struct DifferenceView {
-    /// Whether it would be another revision than that in force.
+    /// The revision that it would be.
+    pub(super) revision: String,
+    /// Whether that is another one than that in force.
     pub(super) is_another: bool,
     /// Who may enter who may not now, one sentence each; empty: nobody.
     pub(super) widened: Vec<String>,
@@ -39,12 +41,13 @@ impl DifferenceView {
             notes.extend((count > 0).then(|| format!("{count} more {what} are not shown.")));
         }
         Self {
+            revision: settings.revision.to_string(),
             is_another: *settings.revision != *in_force,
             widened,
             narrowed,
             keys,
             notes,
-            warnings: if settings.warnings.is_empty() { String::new() } else { settings.report().render(false) },
+            warnings: if settings.warnings.is_empty() { String::new() } else { settings.report().brief() },
         }
     }
 }
