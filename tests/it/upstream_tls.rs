@@ -13,6 +13,13 @@ fn nginx(authority: &Authority, names: &[&str], listen: &str, lines: &str) -> Ng
     Nginx::start(listen, &format!("{TLS}\n{lines}"), &[("cert.pem", &cert), ("key.pem", &key), ("ca.pem", &ca)])
 }
 
+/// nginx with a certificate that it signed itself, and the certificate.
+fn self_signed() -> (Nginx, String) {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let own = rcgen::CertificateParams::new(["127.0.0.1".to_owned()]).unwrap().self_signed(&key).unwrap().pem();
+    (Nginx::start("ssl", TLS, &[("cert.pem", &own), ("key.pem", &key.serialize_pem())]), own)
+}
+
 /// Circuits of these names, each with the upstream table that follows.
 fn circuits(all: &[(&str, &str)]) -> String {
     let one = |(name, upstream): &(&str, &str)| {
@@ -79,6 +86,24 @@ fn nginx_is_reached_only_with_a_certificate_that_is_good_for_it() {
         (gateway.get("ca.localhost", "/").send().status == 200).then_some(())
     });
     gateway.stop();
+}
+
+#[test]
+fn nginx_that_signed_its_own_certificate_is_reached_when_that_is_named_or_nothing_is_asked() {
+    let (behind, own) = self_signed();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("own.pem");
+    std::fs::write(&file, own).unwrap();
+    let url = format!("url = \"https://127.0.0.1:{}\"", behind.port());
+    let gateway = Gateway::start(&circuits(&[
+        ("verified", &url),
+        ("insecure", &format!("{url}, insecure = true")),
+        ("named", &format!("{url}, ca = {file:?}")),
+    ]));
+    for (circuit, status) in [("verified", 502), ("insecure", 200), ("named", 200)] {
+        let answer = gateway.get(&format!("{circuit}.localhost"), "/").send();
+        assert_eq!(answer.status, status, "{circuit}: {}", answer.text());
+    }
 }
 
 #[test]
