@@ -91,7 +91,8 @@ impl<T: Take> Making<T> {
         self.columns.push(Column { number, shape });
     }
 
-    /// As they stand in entries. An entry without a time is of 1970, and is found there.
+    /// As they stand in entries. An entry without a time is of 1970, and is found there; one that says 1970-01-01 to the
+    /// microsecond comes back without. Those of a log are of the clock's time.
     pub(super) fn times(&mut self, rows: Vec<u64>, some_absent: bool) {
         let times: Vec<u64> = rows.iter().map(|time| time ^ TIME_SIGN).collect();
         self.times = rows.into_iter().map(u64::cast_signed).collect();
