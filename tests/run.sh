@@ -151,7 +151,7 @@ if [ "$#" = 0 ]; then
   if tests/bench/streams.sh --fetch; then
     tests/bench/streams.sh --smoke || status=1
   else
-    skipped+=("streams.sh --smoke: kosoku and websockets from PyPI cannot be had")
+    skipped+=("streams.sh --smoke: kosoku and websockets from PyPI, nginx or wrk cannot be had")
   fi
   if (have nginx || apt_install nginx-light) && (have wrk || apt_install wrk); then
     tests/bench/bench.sh --smoke || status=1

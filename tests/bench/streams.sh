@@ -15,6 +15,8 @@ if [ ! -x "$folder/bin/kosoku" ]; then
   "$folder/bin/pip" install -q --disable-pip-version-check 'kosoku==0.1.0' 'websockets==17.4' >&2 ||
     fail "kosoku and websockets cannot be had from PyPI"
 fi
+have nginx || apt_install nginx-light || fail "nginx is missing"
+have wrk || apt_install wrk || fail "wrk is missing"
 [ "${1:-}" != --fetch ] || exit 0
 cargo build --release --locked -p vestibule-proxy --bin vestibule
 exec "$folder/bin/python" tests/bench/streams.py "$CARGO_TARGET_DIR/release/vestibule" "$@"
