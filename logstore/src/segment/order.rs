@@ -9,6 +9,9 @@ const STEP: usize = 8;
 
 /// Fewer texts are compared as they are.
 const FEW: usize = 12;
+/// So are texts that are alike for longer than any that is stored, see [`crate::codec::JSON_MAX`]: each step takes some of
+/// the stack, and rows that are verified may be anybody's.
+const ALIKE_MAX: usize = 16 << 10;
 
 /// A text among those that are sorted.
 #[derive(Debug, Clone, Copy)]
@@ -29,7 +32,7 @@ pub(super) fn sorted<'a>(texts: impl Iterator<Item = &'a [u8]>) -> Vec<Sorted<'a
 
 /// Sorts texts that are equal up to a byte, and longer.
 fn sort_from(all: &mut [Sorted<'_>], from: usize) {
-    if all.len() <= FEW {
+    if all.len() <= FEW || from >= ALIKE_MAX {
         return all.sort_unstable_by_key(|sorted| sorted.text.get(from..).unwrap_or_default());
     }
     all.iter_mut().for_each(|sorted| sorted.step = step(sorted.text.get(from..).unwrap_or_default()));
@@ -69,6 +72,14 @@ mod tests {
             b"\0\0\0\0\0\0\0\0\0",
         ]);
         (begins, bytes()).prop_map(|(begin, end)| [begin, &end].concat())
+    }
+
+    #[test]
+    fn texts_that_are_alike_for_a_megabyte_take_no_more_of_the_stack() {
+        let texts: Vec<Vec<u8>> =
+            (0..=FEW as u8).rev().map(|last| [vec![b'a'; 1 << 20], vec![last]].concat()).collect();
+        let places: Vec<u16> = sorted(texts.iter().map(Vec::as_slice)).iter().map(|sorted| sorted.place).collect();
+        assert_eq!(places, (0..=FEW as u16).rev().collect::<Vec<_>>());
     }
 
     proptest! {
