@@ -226,6 +226,21 @@ async def slow(gateway, idle, bound):
         writer.close()
 
 
+# For wrk, which pauses every connection before each request by what `delay` says in ms: the next place in one schedule
+# for all of them, however long answers take. Its Lua has no clock but the system's.
+PACE = """
+local ffi = require("ffi")
+ffi.cdef("typedef struct { long seconds, nanos; } instant; int clock_gettime(int, instant *);")
+local instant, begun, sent = ffi.new("instant"), nil, 0
+function delay()
+  ffi.C.clock_gettime(1, instant)
+  local now = tonumber(instant.seconds) + tonumber(instant.nanos) * 1e-9
+  begun, sent = begun or now, sent + 1
+  return math.max(0, (begun + sent / %.1f - now) * 1000)
+end
+"""
+
+
 async def wrk(port, seconds, script=None):
     """Requests a second that were answered, on 128 connections."""
     pace = ["-s", script] if script else []
@@ -240,7 +255,7 @@ async def soak(gateway, folder, seconds):
     """Tunnels, and plain requests at 70 % of what is possible, for so long; memory and descriptors stay flat."""
     most = await wrk(gateway.port, max(1, seconds // 120))
     script = folder / "pace.lua"
-    script.write_text(f"function delay() return {128 * 1000 / (0.7 * most):.0f} end\n")
+    script.write_text(PACE % (0.7 * most))
     end, samples = time.monotonic() + seconds, []
 
     async def tunnels():

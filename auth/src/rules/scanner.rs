@@ -1,5 +1,8 @@
 //! Programs that look for holes and say so in `User-Agent`. Who hides it is not found by this.
 
+use std::sync::LazyLock;
+
+use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use http::HeaderMap;
 use http::header::USER_AGENT;
 
@@ -48,11 +51,15 @@ const SIGNATURES: [&str; 40] = [
     "zmap",
 ];
 
+/// All of them in one pass over an agent: one after the other they cost a tenth of a request.
+static FINDER: LazyLock<AhoCorasick> = LazyLock::new(|| {
+    let mut builder = AhoCorasick::builder();
+    let built = builder.ascii_case_insensitive(true).kind(Some(AhoCorasickKind::DFA)).build(SIGNATURES);
+    built.expect("forty short signatures fit")
+});
+
 pub(super) fn is_scanner(headers: &HeaderMap) -> bool {
-    headers.get_all(USER_AGENT).iter().any(|agent| {
-        let agent = String::from_utf8_lossy(agent.as_bytes()).to_ascii_lowercase();
-        SIGNATURES.iter().any(|signature| agent.contains(signature))
-    })
+    headers.get_all(USER_AGENT).iter().any(|agent| FINDER.is_match(agent.as_bytes()))
 }
 
 #[cfg(test)]
