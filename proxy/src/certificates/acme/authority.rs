@@ -98,11 +98,18 @@ pub(super) fn told(error: &Error) -> String {
 }
 
 fn refused(problem: &Problem) -> String {
-    let kind = problem.r#type.as_deref().unwrap_or_default();
-    let kind = kind.rsplit(':').next().unwrap_or_default();
-    let details = problem.subproblems.iter().filter_map(|part| part.detail.as_deref());
-    let details: Vec<_> = problem.detail.as_deref().into_iter().chain(details).collect();
-    format!("the authority refuses ({kind}): {}", details.join("; "))
+    format!("the authority refuses ({}): {}", kind(problem), details(problem).collect::<Vec<_>>().join("; "))
+}
+
+/// `malformed`.
+pub(super) fn kind(problem: &Problem) -> &str {
+    problem.r#type.as_deref().and_then(|kind| kind.rsplit(':').next()).unwrap_or_default()
+}
+
+/// What it says for people, of the whole and of its parts.
+pub(super) fn details(problem: &Problem) -> impl Iterator<Item = &str> {
+    let parts = problem.subproblems.iter().filter_map(|part| part.detail.as_deref());
+    problem.detail.as_deref().into_iter().chain(parts)
 }
 
 fn other(error: anyhow::Error) -> Error {

@@ -11,6 +11,7 @@ use rustls::pki_types::Der;
 use vestibule_config::certificate::AuthorityId;
 use zeroize::Zeroizing;
 
+use super::authority::{details, kind};
 use super::challenges::{Awaited, Challenges};
 
 /// How the authority is asked whether it is done; it may name other times in `Retry-After`, within the last.
@@ -40,8 +41,8 @@ pub(super) async fn place(
     Ok(Zeroizing::new(format!("{}{chain}", *key)))
 }
 
-/// Asks for the order, naming what it replaces where the authority takes that: one that refuses it, or does not say it
-/// again in its answer as RFC 9773 wants, is asked once more without.
+/// Asks for the order, naming what it replaces where the authority takes that: one that refuses it for that, or does not
+/// say it again in its answer as RFC 9773 wants, is asked once more without.
 async fn begin(account: &Account, host: &str, replaces: Option<&AuthorityId>) -> Result<Order, Error> {
     let identifiers = [Identifier::Dns(host.to_owned())];
     if let Some(id) = replaces {
@@ -55,11 +56,13 @@ async fn begin(account: &Account, host: &str, replaces: Option<&AuthorityId>) ->
     account.new_order(&NewOrder::new(&identifiers)).await
 }
 
-/// `Other` is the library's own word for an answer that does not repeat what was named.
+/// Whether it failed for what the order says that it replaces, and not for anything else.
 fn is_about_replaces(error: &Error) -> bool {
-    let Error::Api(problem) = error else { return matches!(error, Error::Other(_)) };
-    let kind = problem.r#type.as_deref().and_then(|kind| kind.rsplit(':').next());
-    matches!(kind, Some("alreadyReplaced" | "malformed"))
+    if let Error::Api(problem) = error {
+        return kind(problem) == "alreadyReplaced" || details(problem).any(|detail| detail.contains("replace"));
+    }
+    // The library's word for an answer that does not repeat it, beside which it calls much else `Other`.
+    matches!(error, Error::Other(cause) if cause.to_string().starts_with("replaces field"))
 }
 
 /// How a certificate is called at its authority.
@@ -96,3 +99,6 @@ async fn why_not(order: &mut Order) -> Error {
     }
     Error::Other("the authority gives up the order and does not say why".into())
 }
+
+#[cfg(test)]
+mod tests;
