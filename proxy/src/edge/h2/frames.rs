@@ -248,6 +248,19 @@ mod tests {
     }
 
     #[test]
+    fn the_bit_before_a_streams_number_is_not_of_it() {
+        const RESERVED: u32 = 1 << 31;
+        for [of_head, of_reset] in [[RESERVED, 0], [0, RESERVED]] {
+            let mut frames = begun();
+            let first = (0..1000).map(|number| number * 2 + 1).find(|stream| {
+                assert_eq!(frames.came(&frame(HEADERS, 5, stream | of_head, 20), Duration::ZERO), None);
+                frames.came(&frame(RST_STREAM, 0, stream | of_reset, 4), Duration::ZERO).is_some()
+            });
+            assert_eq!(first.map(|stream| u64::from(stream / 2)), Some(YOUNG_RESETS_MAX));
+        }
+    }
+
+    #[test]
     fn resets_may_be_half_of_all_streams() {
         let mut frames = begun();
         for number in 0..2000 {

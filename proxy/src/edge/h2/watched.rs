@@ -80,3 +80,39 @@ impl Between for Watched {
         self.frames.answered(bytes);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use vestibule_auth::SystemClock;
+
+    use super::*;
+    use crate::edge::around::Around;
+
+    const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+    const PING: [u8; 17] = [0, 0, 8, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+
+    #[tokio::test]
+    async fn nothing_of_a_flood_is_passed_on_nor_of_what_comes_after_it() {
+        let (mut client, server) = tokio::io::duplex(1 << 20);
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let (watched, alarm) = Watched::new(&clock);
+        let mut server = Around::new(Box::new(server), watched);
+        let sound = [PREFACE.as_slice(), &PING].concat();
+        client.write_all(&sound).await.unwrap();
+        let mut read = vec![0; sound.len()];
+        server.read_exact(&mut read).await.unwrap();
+        assert_eq!(read, sound, "what is no flood passes as it is");
+
+        let mut memory = vec![0; 1 << 20];
+        let mut into = ReadBuf::new(&mut memory);
+        for part in [PING.repeat(20_000), PREFACE.to_vec()] {
+            client.write_all(&part).await.unwrap();
+            let polled = poll_fn(|cx| Poll::Ready(Pin::new(&mut server).poll_read(cx, &mut into).is_ready()));
+            assert_eq!((polled.await, into.filled().len()), (false, 0));
+        }
+        assert_eq!(alarm.raised().await, Flood::Control);
+    }
+}
