@@ -22,7 +22,7 @@ use crate::pending::Pending;
 use crate::pool::Pool;
 use crate::session::{Sessions, Store};
 use crate::sso::{BackChannel, Directories, Starts, UsedLogouts};
-use crate::state::State;
+use crate::state::{State, Table};
 use crate::steps::{self, Turns};
 use crate::totp;
 use crate::uses::Uses;
@@ -73,6 +73,10 @@ impl Core {
         let failures = Failures::open(state.clone(), clock.clone())?;
         let history = Arc::new(History::new(failures, keyed.clone()));
         store.shared_addresses(|circuit, address| history.welcome(circuit, address))?;
+        // What nobody reads whole here: a damaged one refuses the start, rather than the first who needs it.
+        for table in [Table::ById, Table::ByPerson, Table::Used, Table::SecondFactor] {
+            state.scan(table, &[], &[], |_, _| true)?;
+        }
         let core = Self {
             limits: Registry::new(clock.clone()),
             uses: Arc::new(Uses::open(state.clone())?),
@@ -103,10 +107,11 @@ impl Core {
 
     fn write_behind(&self) -> Result<(), Error> {
         let (closing, store, history) = (self.closing.clone(), self.sessions.store.clone(), self.history.clone());
-        let uses = self.uses.clone();
+        let (uses, state) = (self.uses.clone(), self.state.clone());
         let run = move || {
             while !closing.wait() {
                 let written = history.failures.flush().and_then(|()| store.flush(false)).and_then(|()| uses.flush());
+                let written = written.and_then(|()| state.look());
                 if let Err(error) = written {
                     tracing::error!(error = &error as &dyn std::error::Error, "state cannot be written");
                 }

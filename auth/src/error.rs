@@ -28,7 +28,8 @@ pub enum Error {
     /// A file of the state database is not what was written into it, or is gone. RocksDB's text names the file.
     #[error(
         "a file of the state database is damaged: {0}; put that file back as it was and start again, or move the data \
-         folder away and restore a backup into an empty one: vestibule backup restore FOLDER"
+         folder away and restore a backup into an empty one: vestibule backup restore FOLDER; without a backup move its \
+         folder state away: everybody signs in again, and bans and grants have to be made again"
     )]
     File(rocksdb::Error),
     /// A stored row is not what this version writes.

@@ -160,6 +160,7 @@ impl Auth {
         let [wanted_sign_ins, hand_over_codes, counted_returns] = core.hand_overs.counts();
         let keys = |limiter: &Arc<limit::Limiter>| (limiter.name.to_string(), limiter.keys() as u64);
         Figures {
+            damaged: core.state.whole().is_err(),
             sessions: core.sessions.store.live_count(),
             cached_sessions: core.sessions.store.cached_count(),
             cached_locations: core.located(),
@@ -189,6 +190,12 @@ impl Auth {
         self.core.sweep()
     }
 
+    /// Which file of the state database is not what was written, and what to do, for the operator. From then on no
+    /// session opens anything, until the program is started on whole files.
+    pub fn damage(&self) -> Option<String> {
+        self.core.state.whole().err().map(|error| error.to_string())
+    }
+
     /// A copy of the state database as it is now, in a folder that is not there yet; the latest uses of sessions, which
     /// are in memory, are not in it. Blocks.
     ///
@@ -211,6 +218,8 @@ impl Auth {
 /// Numbers for the metrics page.
 #[derive(Debug, Clone, Default)]
 pub struct Figures {
+    /// See [`Auth::damage`].
+    pub damaged: bool,
     /// Live sessions; those whose time is over count until a request or a sweep finds them.
     pub sessions: u64,
     /// Sessions in memory; the others cost a read of the database.

@@ -129,19 +129,24 @@ impl Failures {
     pub(crate) fn flush(&self) -> Result<(), Error> {
         let _turn = self.flushing.lock();
         let mut batch = WriteBatch::default();
-        {
+        let dirty = {
             let offset = wall_offset(&*self.clock);
             let mut table = self.table.lock();
             let dirty = std::mem::take(&mut table.dirty);
-            for key in dirty {
-                let row = Table::Failure.key(&key);
-                match table.entries.get(&key) {
+            for key in &dirty {
+                let row = Table::Failure.key(key);
+                match table.entries.get(key) {
                     Some(entry) => batch.put(row, serde_json::to_vec(&entry.stored(offset))?),
                     None => batch.delete(row),
                 }
             }
+            dirty
+        };
+        if batch.is_empty() {
+            return Ok(());
         }
-        if batch.is_empty() { Ok(()) } else { self.state.write(batch) }
+        // What could not be written is written by the next call.
+        self.state.write(batch).inspect_err(|_| self.table.lock().dirty.extend(dirty))
     }
 
     /// Forgets the failures of all keys that begin like this. How many of them were locked.

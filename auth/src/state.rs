@@ -2,13 +2,13 @@
 
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::RwLock;
 use rocksdb::checkpoint::Checkpoint;
 use rocksdb::{
     BlockBasedOptions, BottommostLevelCompaction, Cache, CompactOptions, DB, Direction, ErrorKind, IteratorMode,
-    Options, WriteBatch,
+    Options, ReadOptions, WriteBatch,
 };
 
 use crate::error::Error;
@@ -54,6 +54,9 @@ impl Table {
 pub(crate) struct State {
     dir: PathBuf,
     db: RwLock<Option<DB>>,
+    /// The first of its files that was found not to be what was written. It stays so although what is in memory still
+    /// reads well.
+    damage: OnceLock<rocksdb::Error>,
 }
 
 impl State {
@@ -61,7 +64,7 @@ impl State {
         let dir = data_dir.join("state");
         make_private(&dir).map_err(|source| Error::Folder { dir: dir.clone(), source })?;
         let db = DB::open(&options(), &dir).map_err(|error| refused(&dir, error))?;
-        let state = Self { dir, db: RwLock::new(Some(db)) };
+        let state = Self { dir, db: RwLock::new(Some(db)), damage: OnceLock::new() };
         state.close_files_to_others();
         Ok(Arc::new(state))
     }
@@ -89,9 +92,12 @@ impl State {
         start: &[u8],
         mut take: impl FnMut(&[u8], &[u8]) -> bool,
     ) -> Result<(), Error> {
+        let mut options = ReadOptions::default();
+        // A whole table would drive out of memory what requests ask for.
+        options.fill_cache(!prefix.is_empty());
         let (prefix, start) = (table.key(prefix), table.key(start));
         self.with(|db| {
-            for row in db.iterator(IteratorMode::From(&start, Direction::Forward)) {
+            for row in db.iterator_opt(IteratorMode::From(&start, Direction::Forward), options) {
                 let (key, value) = row?;
                 if !key.starts_with(&prefix) || !take(key.get(1..).unwrap_or_default(), &value) {
                     break;
@@ -119,7 +125,8 @@ impl State {
             let mut whole = CompactOptions::default();
             whole.set_bottommost_level_compaction(BottommostLevelCompaction::Force);
             db.compact_range_opt(None::<&[u8]>, None::<&[u8]>, &whole);
-            Ok(())
+            // It does not say how that went.
+            ask_how_it_goes(db)
         })?;
         self.close_files_to_others();
         Ok(())
@@ -142,11 +149,36 @@ impl State {
         synced.map_err(Error::State)
     }
 
+    /// Whether RocksDB goes on with what it does beside us.
+    pub(crate) fn look(&self) -> Result<(), Error> {
+        self.with(ask_how_it_goes)
+    }
+
+    /// An error once a file is damaged, until the program ends: whom what is stored would let in, or keep out, is in
+    /// doubt.
+    pub(crate) fn whole(&self) -> Result<(), Error> {
+        self.damage.get().map_or(Ok(()), |error| Err(Error::File(error.clone())))
+    }
+
     fn with<T>(&self, work: impl FnOnce(&DB) -> Result<T, rocksdb::Error>) -> Result<T, Error> {
         let guard = self.db.read();
         let db = guard.as_ref().ok_or(Error::Closed)?;
-        Ok(work(db)?)
+        let done = work(db);
+        if let Err(error) = &done
+            && error.kind() == ErrorKind::Corruption
+            && self.damage.set(error.clone()).is_ok()
+        {
+            let error = Error::File(error.clone());
+            tracing::error!(%error, "protected circuits are closed until the program is started on whole files");
+        }
+        Ok(done?)
     }
+}
+
+/// What RocksDB failed at beside us, such as merging tables, it tells whoever writes next.
+fn ask_how_it_goes(db: &DB) -> Result<(), rocksdb::Error> {
+    let failures = db.property_int_value("rocksdb.background-errors")?;
+    if failures.is_some_and(|failures| failures > 0) { db.put(Table::Meta.key(b"probe"), []) } else { Ok(()) }
 }
 
 fn refused(dir: &Path, source: rocksdb::Error) -> Error {
@@ -175,4 +207,32 @@ fn options() -> Options {
     options.set_max_total_wal_size(32 << 20);
     options.set_keep_log_file_num(2);
     options
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::FileExt as _;
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_written_anew_is_told_and_nothing_is_believed_after_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for row in [1, 2] {
+            let state = State::open(folder.path()).unwrap();
+            let mut batch = WriteBatch::default();
+            batch.put(Table::Session.key(&[row; 32]), [row; 4000]);
+            state.write(batch).unwrap();
+            state.close().unwrap();
+        }
+        let state = State::open(folder.path()).unwrap();
+        let files = std::fs::read_dir(folder.path().join("state")).unwrap().flatten().map(|file| file.path());
+        for table in files.filter(|file| file.extension().is_some_and(|kind| kind == "sst")) {
+            let turned: Vec<u8> = std::fs::read(&table).unwrap().into_iter().map(|byte| byte ^ 1).collect();
+            std::fs::File::options().write(true).open(table).unwrap().write_all_at(&turned, 0).unwrap();
+        }
+        assert!(state.whole().is_ok());
+        assert!(matches!(state.write_anew(), Err(Error::File(_))));
+        assert!(matches!(state.whole(), Err(Error::File(_))));
+    }
 }

@@ -31,7 +31,8 @@ pub enum Error {
     /// A file of the store is not what was written into it, or is gone. RocksDB's text names the file.
     #[error(
         "a file of the log store is damaged: {0}; put that file back as it was and start again, or move the data folder \
-         away and restore a backup into an empty one: vestibule backup restore FOLDER"
+         away and restore a backup into an empty one: vestibule backup restore FOLDER; without a backup move its folder \
+         logs away and keep that: the next start begins empty logs"
     )]
     File(rocksdb::Error),
     /// What is stored contradicts itself.

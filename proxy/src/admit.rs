@@ -56,7 +56,7 @@ pub(crate) async fn admit(state: &Arc<State>, request: &mut Request, headers: &H
         return Step::Answer(fail(request, headers, Reason::MalformedRequest));
     };
     request.route = Some(route.clone());
-    if route.is_protected() && !state.store.writable() {
+    if route.is_protected() && (!state.store.writable() || state.auth.damage().is_some()) {
         return Step::Answer(fail(request, headers, Reason::LogUnavailable));
     }
     // Nothing is behind the login host.

@@ -1,5 +1,7 @@
 //! Files of the logs that are not what was written: found, told, and never taken for something else.
 
+mod state;
+
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -188,4 +190,25 @@ fn a_bit_that_flips_where_a_start_reads_refuses_the_start_and_names_the_file() {
     }
     house.gateway.launch();
     assert_eq!(house.gateway.logs("access", "status=success").len(), 1);
+}
+
+#[test]
+fn without_a_backup_damaged_logs_are_kept_elsewhere_and_empty_ones_begun() {
+    let mut house = House::start();
+    let session = house.session("mem.localhost", MAYA);
+    house.gateway.stop();
+    let damaged = table(&house.gateway, "hot");
+    let mut bytes = fs::read(&damaged).unwrap();
+    bytes[20] ^= 1;
+    fs::write(&damaged, bytes).unwrap();
+    let output = command(&["run", "-c"]).arg(house.gateway.config()).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(text.contains("without a backup move its folder logs away"), "{text}");
+    fs::rename(logs(&house.gateway), house.gateway.folder().join("kept")).unwrap();
+    house.gateway.launch();
+    assert_eq!(house.get("mem.localhost", "/").cookie(&session).send().status, 200, "people go on");
+    assert_eq!(sign_in(&house.gateway).status, 303);
+    assert_eq!(house.gateway.logs("access", "status=success").len(), 1);
+    let verified = house.gateway.as_admin("POST", "/api/v1/integrity/verify").send();
+    assert!(verified.text().contains("\"valid\":true"), "{}", verified.text());
 }

@@ -111,6 +111,17 @@ fn counts_and_locks_survive_a_restart() {
 }
 
 #[test]
+fn what_could_not_be_written_is_written_by_the_next_flush() {
+    let (bench, failures) = Bench::new();
+    assert_eq!(fail(&failures, LIMITS), Ok(false));
+    bench.state.close().unwrap();
+    for _ in 0..2 {
+        assert!(failures.flush().is_err());
+        assert!(failures.table.lock().dirty.contains(&KEY));
+    }
+}
+
+#[test]
 fn a_full_table_shares_one_budget_among_the_new() {
     let (bench, failures) = Bench::new();
     let key = |number: usize| {

@@ -25,6 +25,7 @@ const CHILD: &[u8] = b"c";
 impl Store {
     /// On disk when this returns.
     pub(crate) fn create(&self, draft: Draft, replaces: Option<&Session>) -> Result<SessionCookie, Error> {
+        self.database.whole()?;
         let row = self.new_row(&draft);
         let hash = sha256(draft.cookie.as_bytes());
         let mut batch = WriteBatch::default();

@@ -125,6 +125,9 @@ impl Store {
         if cookie.len() != COOKIE_CHARS {
             return Found::Missing;
         }
+        if self.database.whole().is_err() {
+            return Found::Unreadable;
+        }
         let hash = sha256(cookie.as_bytes());
         let live = match self.live(&hash) {
             Ok(Some(live)) if *live.session.circuit == *circuit => live,

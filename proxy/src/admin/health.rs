@@ -15,14 +15,15 @@ pub(super) fn live(_port: &Port) -> Response {
     text(StatusCode::OK, "live\n".to_owned())
 }
 
-/// 503 while starting, while stopping, and while the store cannot write; degraded is still 200, because traffic is served as before.
+/// 503 while starting, while stopping, and while protected circuits are closed: the store cannot write, or a file of the
+/// state is damaged. Degraded is still 200, because traffic is served as before.
 pub(super) fn ready(port: &Port) -> Response {
     let state = &port.state;
     let running = state.serving.load(Ordering::Acquire) && !*state.stopping.borrow();
-    let writable = state.store.writable();
+    let (writable, whole) = (state.store.writable(), state.auth.damage().is_none());
     let configured = state.reloads.last().is_none_or(|last| last.outcome.successful());
     let located = state.live.load().policy.geo_ready();
-    let (status, word) = match (running && writable, configured && located) {
+    let (status, word) = match (running && writable && whole, configured && located) {
         (false, _) => (StatusCode::SERVICE_UNAVAILABLE, "not ready"),
         (true, false) => (StatusCode::OK, "degraded"),
         (true, true) => (StatusCode::OK, "ready"),
@@ -31,6 +32,7 @@ pub(super) fn ready(port: &Port) -> Response {
     let checks = [
         ("process", running, if *state.stopping.borrow() { "stopping" } else { "starting" }),
         ("store", writable, "cannot write"),
+        ("state", whole, "a file is damaged"),
         ("config", configured, "last reload failed"),
         ("geo", located, "database cannot be read"),
     ];

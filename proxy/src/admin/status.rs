@@ -82,6 +82,7 @@ pub(super) async fn state(call: &Call) -> Result<Value, Problem> {
         "circuits_enabled": circuits.values().filter(|circuit| circuit.enabled).count(),
         "sessions": auth.sessions,
         "geo_ready": live.policy.geo_ready(),
+        "state": { "sound": state.auth.damage().is_none(), "cause": state.auth.damage() },
         "store": {
             "writable": state.store.writable(),
             "cause": state.store.unwritable(),

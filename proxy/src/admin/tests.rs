@@ -412,7 +412,7 @@ async fn readiness_says_what_is_wrong() {
     let ready = bench.ask("GET", "/readyz", None).await;
     assert_eq!(
         (ready.status.as_u16(), ready.body.as_str()),
-        (200, "ready\nprocess: ok\nstore: ok\nconfig: ok\ngeo: ok\n")
+        (200, "ready\nprocess: ok\nstore: ok\nstate: ok\nconfig: ok\ngeo: ok\n")
     );
 
     bench.rig.write("access = ");

@@ -13,6 +13,10 @@ pub(super) fn look(state: &State) {
         let details = json!({ "problem": "the logs cannot be written", "cause": state.store.unwritable() });
         raise(state, Occasion::Disk, "unwritable", details);
     }
+    if let Some(cause) = state.auth.damage() {
+        let details = json!({ "problem": "a file of the state database is damaged", "cause": cause });
+        raise(state, Occasion::Disk, "state", details);
+    }
     disk(state);
     for broken in state.store.quarantined() {
         let details = json!({

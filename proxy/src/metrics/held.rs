@@ -85,6 +85,7 @@ fn of_store(to: &mut Registry, store: &vestibule_logstore::Figures) {
 }
 
 fn of_auth(to: &mut Registry, auth: &vestibule_auth::Figures) {
+    gauge(to, "state_damaged", "1 once a file of the state database is found damaged", u64::from(auth.damaged));
     counter(to, "limiter_evictions", "Keys dropped from full limiters", auth.limiter_evictions);
     gauge(to, "hash_queue", "Credentials waiting to be checked", auth.hash_queue);
     counter(to, "hash_queue_full", "Credentials turned away", auth.hash_queue_full);

@@ -210,6 +210,7 @@ fn status() -> Value {
         ("circuits_enabled", number()),
         ("sessions", number()),
         ("geo_ready", truth()),
+        ("state", object([("sound", truth()), ("cause", maybe(text()))])),
         (
             "store",
             object([("writable", truth()), ("cause", maybe(text())), ("bytes", number()), ("entries", map(number()))]),

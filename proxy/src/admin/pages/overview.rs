@@ -81,6 +81,9 @@ fn warnings(call: &Call) -> Vec<String> {
     if let Some(cause) = state.store.unwritable() {
         warnings.push(format!("The store cannot write: protected circuits answer 503. {cause}"));
     }
+    if let Some(cause) = state.auth.damage() {
+        warnings.push(format!("Protected circuits answer 503: {cause}."));
+    }
     if store.quarantined > 0 {
         warnings.push(format!("{} parts of the logs cannot be read, see Integrity.", store.quarantined));
     }
