@@ -35,7 +35,7 @@ have curl || without demo_curl_ features::curl_ "curl is not installed"
 { have nginx || apt_install nginx-light; } || without upstream_tls::nginx_ "nginx is not installed and cannot be had"
 { [ -n "$(faketime_library)" ] || apt_install faketime; } || without clocks::faketime_ "faketime cannot be installed"
 export VESTIBULE_FAKETIME="$(faketime_library)"
-can_mount || without errors::disk:: "needs root to mount a small tmpfs"
+can_mount || without mounted_ "needs root to mount a small tmpfs"
 
 # oidc-provider, a certified identity provider, into the build cache. Its node must be of version 20 or later.
 oidc_provider() {

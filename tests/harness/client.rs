@@ -234,6 +234,16 @@ impl Response {
     }
 }
 
+/// Sends bytes as they are; what comes back until the other side closes, or is silent.
+pub fn raw(to: SocketAddr, bytes: &[u8]) -> String {
+    let mut connection = Connection::open(to).unwrap();
+    // It may be closed before all is written.
+    drop(connection.write(bytes));
+    let mut answer = Vec::new();
+    drop(connection.stream().read_to_end(&mut answer));
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
 /// Percent-encodes all but unreserved characters.
 pub fn encode(text: &str) -> String {
     text.bytes()

@@ -2,15 +2,15 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::ops::Deref;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
-use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::client::{Request, Response};
+use crate::ports::Ports;
 use crate::tls::Pair;
 use crate::{geo, port, secrets, until};
 
@@ -39,6 +39,13 @@ pub fn command(arguments: &[&str]) -> Command {
     }
     command.env("RUST_BACKTRACE", "0");
     command
+}
+
+/// Sends a signal to a process by name: `TERM`, `HUP`.
+#[track_caller]
+pub fn signal(process: u32, name: &str) {
+    let line = format!("kill -{name} {process}");
+    assert!(Command::new("sh").arg("-c").arg(&line).status().unwrap().success(), "{line}");
 }
 
 /// What a gateway is started with.
@@ -113,7 +120,8 @@ impl Setup {
         let admin = SocketAddr::from(([127, 0, 0, 1], port::free()));
         fs::write(folder.path().join("geo.mmdb"), geo::database(geo::PLACES)).unwrap();
         let listeners = self.listeners.iter().map(|_| SocketAddr::from(([127, 0, 0, 1], port::free()))).collect();
-        let gateway = Gateway { setup: self, folder, proxy, listeners, admin, child: None };
+        let ports = Ports::new(proxy, admin, secrets::ADMIN_TOKEN);
+        let gateway = Gateway { setup: self, folder, ports, listeners, child: None };
         gateway.write();
         gateway
     }
@@ -124,9 +132,8 @@ impl Setup {
 pub struct Gateway {
     setup: Setup,
     folder: TempDir,
-    proxy: SocketAddr,
+    ports: Ports,
     listeners: Vec<SocketAddr>,
-    admin: SocketAddr,
     child: Option<Child>,
 }
 
@@ -137,20 +144,10 @@ impl Gateway {
         Setup::new(body).start()
     }
 
-    /// Where circuits are served.
-    pub fn proxy(&self) -> SocketAddr {
-        self.proxy
-    }
-
     /// Where one of [`Setup::listener`] is, counted from 0.
     #[track_caller]
     pub fn listener(&self, number: usize) -> SocketAddr {
         self.listeners[number]
-    }
-
-    /// Where the admin API is.
-    pub fn admin_address(&self) -> SocketAddr {
-        self.admin
     }
 
     /// The folder of configuration, geo database, output and data.
@@ -187,69 +184,6 @@ impl Gateway {
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
     }
 
-    /// A request to a circuit.
-    pub fn request(&self, method: &str, host: &str, target: &str) -> Request {
-        Request::new(self.proxy, method, host, target)
-    }
-
-    /// `GET`.
-    pub fn get(&self, host: &str, target: &str) -> Request {
-        self.request("GET", host, target)
-    }
-
-    /// Posts the sign-in form as curl would.
-    pub fn sign_in(&self, host: &str, fields: &[(&str, &str)]) -> Request {
-        self.request("POST", host, "/.vestibule/login").form(fields)
-    }
-
-    /// A request to the admin port without a token.
-    pub fn admin_request(&self, method: &str, target: &str) -> Request {
-        Request::new(self.admin, method, &self.admin.to_string(), target)
-    }
-
-    /// A `GET` to the admin port with the admin's token.
-    #[track_caller]
-    pub fn admin(&self, target: &str) -> Response {
-        self.admin_request("GET", target).bearer(secrets::ADMIN_TOKEN).send()
-    }
-
-    /// Entries of a log, newest first, at most 1000: `logs("requests", "circuit=pub")`.
-    #[track_caller]
-    pub fn logs(&self, log: &str, query: &str) -> Vec<Value> {
-        let answer = self.admin(&format!("/api/v1/logs/{log}?limit=1000&{query}"));
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()["data"].as_array().cloned().unwrap()
-    }
-
-    /// As [`Self::logs`], once there are at least `count`; entries are readable within a second.
-    #[track_caller]
-    pub fn logs_when(&self, log: &str, query: &str, count: usize) -> Vec<Value> {
-        let what = format!("{count} entries of {log}?{query}");
-        until(Duration::from_secs(3), &what, || {
-            let entries = self.logs(log, query);
-            (entries.len() >= count).then_some(entries)
-        })
-    }
-
-    /// The request entry of an answer.
-    #[track_caller]
-    pub fn entry_of(&self, answer: &Response) -> Value {
-        let id = answer.header("x-request-id").unwrap_or_else(|| panic!("no X-Request-Id: {answer:?}"));
-        self.logs_when("requests", &format!("request_id={id}"), 1).remove(0)
-    }
-
-    /// A figure of the metrics page, summed over all lines that contain every one of `labels`.
-    #[track_caller]
-    pub fn metric(&self, name: &str, labels: &[&str]) -> f64 {
-        let page = self.admin("/metrics").text();
-        page.lines()
-            .filter(|line| {
-                line.split(['{', ' ']).next() == Some(name) && labels.iter().all(|label| line.contains(label))
-            })
-            .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-            .sum()
-    }
-
     /// Replaces the configuration's body; the running program has not read it yet.
     pub fn rewrite(&mut self, body: &str) {
         body.clone_into(&mut self.setup.body);
@@ -260,7 +194,7 @@ impl Gateway {
     #[track_caller]
     pub fn reconfigure(&mut self, body: &str) {
         self.rewrite(body);
-        let answer = self.admin_request("POST", "/api/v1/config/reload").bearer(secrets::ADMIN_TOKEN).send();
+        let answer = self.reload();
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
 
@@ -297,8 +231,7 @@ impl Gateway {
 
     /// Sends a signal by name: `TERM`, `HUP`.
     pub fn signal(&self, name: &str) {
-        let line = format!("kill -{name} {}", self.id());
-        assert!(Command::new("sh").arg("-c").arg(&line).status().unwrap().success(), "{line}");
+        signal(self.id(), name);
     }
 
     /// Waits for the program's own end.
@@ -325,7 +258,8 @@ impl Gateway {
     }
 
     fn write(&self) {
-        let Self { setup, folder, proxy, listeners, admin, child: _ } = self;
+        let Self { setup, folder, ports, listeners, child: _ } = self;
+        let (proxy, admin) = (ports.proxy(), ports.admin_address());
         let others = listeners.iter().zip(&setup.listeners);
         let others: String = others.map(|(address, with)| format!(", {{ address = \"{address}\", {with} }}")).collect();
         let folder = folder.path().display();
@@ -343,6 +277,15 @@ impl Gateway {
         fs::write(&next, text).unwrap();
         fs::set_permissions(&next, fs::Permissions::from_mode(0o600)).unwrap();
         fs::rename(next, self.config()).unwrap();
+    }
+}
+
+/// Tests ask a gateway what they ask its ports.
+impl Deref for Gateway {
+    type Target = Ports;
+
+    fn deref(&self) -> &Ports {
+        &self.ports
     }
 }
 

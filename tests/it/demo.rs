@@ -5,14 +5,17 @@ mod circuits;
 mod logs;
 mod people;
 
+use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::net::SocketAddr;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use harness::gateway::command;
-use harness::{Request, Response, port, until};
-use serde_json::Value;
+use harness::secrets::ADMIN_TOKENS;
+use harness::{Gateway, Ports, Response, Setup, port, until};
 
 /// Everybody's password there.
 const WORDS: &str = "a long walk at dusk";
@@ -20,17 +23,21 @@ const WORDS: &str = "a long walk at dusk";
 struct Demo {
     child: Child,
     introduction: String,
-    folder: tempfile::TempDir,
-    proxy: SocketAddr,
-    admin: SocketAddr,
+    ports: Ports,
+    /// The file that the introduction names.
+    config: PathBuf,
 }
 
 impl Demo {
     fn start() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::within(&std::env::temp_dir())
+    }
+
+    /// Its folder of files is made in this one.
+    fn within(folder: &Path) -> Self {
         let [proxy, admin] = [port::free(), port::free()];
         let mut child = command(&["demo", "--port", &proxy.to_string(), "--admin-port", &admin.to_string()])
-            .env("TMPDIR", folder.path())
+            .env("TMPDIR", folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
@@ -41,25 +48,13 @@ impl Demo {
         // The rest of the text, if any, must not block the program.
         std::thread::spawn(move || drop(out.read_to_end(&mut Vec::new())));
         let [proxy, admin] = [proxy, admin].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
-        Self { child, introduction, folder, proxy, admin }
+        let ports = Ports::new(proxy, admin, told(&introduction, "token "));
+        let config = told(&introduction, "configuration ").into();
+        Self { child, introduction, ports, config }
     }
 
     fn lines(&self) -> Vec<String> {
         self.introduction.lines().map(str::trim).filter(|line| line.starts_with("curl ")).map(str::to_owned).collect()
-    }
-
-    /// The word after `label` in the introduction.
-    fn told(&self, label: &str) -> &str {
-        let (_, rest) = self.introduction.split_once(label).unwrap_or_else(|| panic!("{}", self.introduction));
-        rest.split_whitespace().next().unwrap().trim_end_matches(',')
-    }
-
-    fn get(&self, host: &str, target: &str) -> Request {
-        Request::new(self.proxy, "GET", host, target)
-    }
-
-    fn sign_in(&self, host: &str, fields: &[(&str, &str)]) -> Request {
-        Request::new(self.proxy, "POST", host, "/.vestibule/login").form(fields)
     }
 
     /// The cookie of a person who gives the password there, from an address of its own.
@@ -70,39 +65,13 @@ impl Demo {
         answer.session().unwrap()
     }
 
-    fn admin(&self, method: &str, target: &str) -> Request {
-        Request::new(self.admin, method, &self.admin.to_string(), target).bearer(self.told("token "))
-    }
-
-    #[track_caller]
-    fn logs(&self, log: &str, query: &str) -> Vec<Value> {
-        let answer = self.admin("GET", &format!("/api/v1/logs/{log}?limit=1000&{query}")).send();
-        assert_eq!(answer.status, 200, "{}", answer.text());
-        answer.json()["data"].as_array().cloned().unwrap()
-    }
-
-    #[track_caller]
-    fn logs_when(&self, log: &str, query: &str, count: usize) -> Vec<Value> {
-        until(Duration::from_secs(3), &format!("{count} entries of {log}?{query}"), || {
-            Some(self.logs(log, query)).filter(|entries| entries.len() >= count)
-        })
-    }
-
-    /// The request entry of an answer.
-    #[track_caller]
-    fn entry_of(&self, answer: &Response) -> Value {
-        let id = answer.header("x-request-id").unwrap_or_else(|| panic!("{answer:?}"));
-        self.logs_when("requests", &format!("request_id={id}"), 1).remove(0)
-    }
-
     /// Edits the file that the introduction names, as a person would, and returns the answer to a reload.
     #[track_caller]
     fn edit(&self, from: &str, to: &str) -> Response {
-        let file = self.told("configuration ");
-        let text = std::fs::read_to_string(file).unwrap();
+        let text = fs::read_to_string(&self.config).unwrap();
         assert!(text.contains(from), "{from}");
-        std::fs::write(file, text.replacen(from, to, 1)).unwrap();
-        self.admin("POST", "/api/v1/config/reload").send()
+        fs::write(&self.config, text.replacen(from, to, 1)).unwrap();
+        self.reload()
     }
 
     /// The same with a change that is good.
@@ -121,8 +90,28 @@ impl Demo {
 
     /// The line that names the public circuit's upstream.
     fn upstream_line(&self) -> String {
-        let text = std::fs::read_to_string(self.told("configuration ")).unwrap();
+        let text = fs::read_to_string(&self.config).unwrap();
         text.lines().find(|line| line.starts_with("upstream ")).unwrap().to_owned()
+    }
+
+    /// Puts another upstream behind the public circuit.
+    #[track_caller]
+    fn lead_to(&self, url: &str) {
+        self.change(&self.upstream_line(), &format!("upstream = \"{url}\""));
+    }
+
+    /// Its files as they are now, copied before it stops and takes them away, on ports of their own.
+    fn copy(&self) -> Gateway {
+        let (gateway, places) = (Setup::new("").prepare(), "places.mmdb");
+        fs::copy(self.config.with_file_name(places), gateway.folder().join(places)).unwrap();
+        let mut text = fs::read_to_string(&self.config).unwrap();
+        for (from, to) in [(self.proxy(), gateway.proxy()), (self.admin_address(), gateway.admin_address())] {
+            text = text.replace(&from.to_string(), &to.to_string());
+        }
+        let (before, after) = text.split_once("[admin.tokens.demo]").unwrap();
+        let (_, after) = after.split_once("\n\n").unwrap();
+        fs::write(gateway.config(), format!("{before}{ADMIN_TOKENS}\n{after}")).unwrap();
+        gateway
     }
 
     /// How many requests have reached the upstream, the one that asks among them.
@@ -140,6 +129,20 @@ impl Demo {
     }
 }
 
+impl Deref for Demo {
+    type Target = Ports;
+
+    fn deref(&self) -> &Ports {
+        &self.ports
+    }
+}
+
+/// The word after `label` in an introduction.
+fn told<'a>(introduction: &'a str, label: &str) -> &'a str {
+    let (_, rest) = introduction.split_once(label).unwrap_or_else(|| panic!("{introduction}"));
+    rest.split_whitespace().next().unwrap().trim_end_matches(',')
+}
+
 /// What the upstream says it received under a name.
 fn received(answer: &Response, name: &str) -> Option<String> {
     let body = answer.json();
@@ -152,12 +155,15 @@ impl Drop for Demo {
     fn drop(&mut self) {
         drop(self.child.kill());
         drop(self.child.wait());
+        // Unless it was stopped in order, its folder is still there.
+        drop(self.config.parent().map(fs::remove_dir_all));
     }
 }
 
 #[test]
 fn demo_curl_lines_work_as_printed() {
-    let mut demo = Demo::start();
+    let folder = tempfile::tempdir().unwrap();
+    let mut demo = Demo::within(folder.path());
     let answers: Vec<_> = demo
         .lines()
         .iter()
@@ -175,12 +181,11 @@ fn demo_curl_lines_work_as_printed() {
     assert!(log.contains("\"status\":\"success\"") && log.contains("maya@example.net"), "{log}");
     assert!(abroad.starts_with("HTTP/1.1 403") && abroad.contains("country_restricted"), "{abroad}");
 
-    assert_eq!(std::fs::read_dir(demo.folder.path()).unwrap().count(), 1, "one folder while it runs");
-    let id = demo.child.id();
-    assert!(Command::new("sh").arg("-c").arg(format!("kill -TERM {id}")).status().unwrap().success());
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "one folder while it runs");
+    harness::gateway::signal(demo.child.id(), "TERM");
     let status = until(Duration::from_secs(10), "its end", || demo.child.try_wait().unwrap());
     assert!(status.success(), "{status}");
-    assert_eq!(std::fs::read_dir(demo.folder.path()).unwrap().count(), 0, "nothing stays behind");
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing stays behind");
 }
 
 #[test]

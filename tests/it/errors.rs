@@ -1,24 +1,12 @@
 //! Bad input gets a clear answer, and nothing is lost.
 
-mod disk;
+pub(crate) mod disk;
 mod start;
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
+use harness::client::raw;
 use harness::{Connection, Gateway, House, Upstream, until};
-
-/// Sends bytes as they are and reads until the other side closes or is silent.
-fn raw(gateway: &Gateway, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(gateway.proxy()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_millis(1500))).unwrap();
-    // The gateway may close before all is written.
-    drop(stream.write_all(bytes));
-    let mut answer = Vec::new();
-    drop(stream.read_to_end(&mut answer));
-    String::from_utf8_lossy(&answer).into_owned()
-}
 
 #[test]
 fn a_head_beyond_its_bound_is_431_and_has_an_entry() {
@@ -50,7 +38,7 @@ fn what_is_no_request_is_400_and_has_an_entry_each() {
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n",
     ];
     for (number, head) in heads.iter().enumerate() {
-        let answer = raw(&house.gateway, head);
+        let answer = raw(house.gateway.proxy(), head);
         let text = String::from_utf8_lossy(head);
         assert!(answer.starts_with("HTTP/1.1 400") || answer.starts_with("HTTP/1.0 400"), "{text:?}: {answer:?}");
         let count = number + 1;
@@ -64,11 +52,7 @@ fn what_is_no_request_is_400_and_has_an_entry_each() {
 #[test]
 fn a_head_that_comes_too_slowly_is_408() {
     let house = House::with_server("trusted_proxies = []\n[server.limits]\nheader_timeout = \"1s\"");
-    let mut stream = TcpStream::connect(house.gateway.proxy()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    stream.write_all(b"GET / HTTP/1.1\r\nHost: pub.loc").unwrap();
-    let mut answer = String::new();
-    drop(stream.read_to_string(&mut answer));
+    let answer = raw(house.gateway.proxy(), b"GET / HTTP/1.1\r\nHost: pub.loc");
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer:?}");
     assert_eq!(house.gateway.logs_when("requests", "reason=head_timeout", 1)[0]["status_code"], 408);
     assert_eq!(house.upstream.count(), 0);
@@ -80,7 +64,7 @@ fn methods_that_ask_the_proxy_itself_are_refused() {
     for method in ["CONNECT", "TRACE"] {
         let target = if method == "CONNECT" { "pub.localhost:443" } else { "/" };
         let answer =
-            raw(&house.gateway, format!("{method} {target} HTTP/1.1\r\nHost: pub.localhost\r\n\r\n").as_bytes());
+            raw(house.gateway.proxy(), format!("{method} {target} HTTP/1.1\r\nHost: pub.localhost\r\n\r\n").as_bytes());
         assert!(answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 501"), "{method}: {answer:?}");
     }
     assert_eq!(house.upstream.count(), 0);
@@ -90,7 +74,7 @@ fn methods_that_ask_the_proxy_itself_are_refused() {
 fn a_host_in_absolute_form_is_the_host() {
     let house = House::start();
     let answer = raw(
-        &house.gateway,
+        house.gateway.proxy(),
         b"GET http://pub.localhost/abs?q HTTP/1.1\r\nHost: pub.localhost\r\nConnection: close\r\n\r\n",
     );
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
@@ -107,7 +91,7 @@ fn smuggled_requests_do_not_reach_the_upstream() {
         b"POST / HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: 0x4\r\n\r\nabcd",
     ];
     for bytes in attempts {
-        let answer = raw(&house.gateway, bytes);
+        let answer = raw(house.gateway.proxy(), bytes);
         assert!(
             answer.starts_with("HTTP/1.1 4") || answer.starts_with("HTTP/1.1 501") || answer.is_empty(),
             "{answer:?}"

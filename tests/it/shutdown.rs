@@ -2,21 +2,26 @@
 
 use std::time::{Duration, Instant};
 
-use harness::{House, until};
+use harness::gateway::signal;
+use harness::{House, Ports, Response, Upstream, until};
+
+/// The answer to a request that runs while its gateway is told to stop; of `pub.localhost`, over this upstream.
+pub(crate) fn answer_of_a_stop(gateway: &Ports, process: u32, upstream: &Upstream) -> Response {
+    let (slow, before) = (gateway.get("pub.localhost", "/slow/3000"), upstream.count());
+    let running = std::thread::spawn(move || slow.send());
+    until(Duration::from_secs(2), "the request's start", || (upstream.count() > before).then_some(()));
+    signal(process, "TERM");
+    until(Duration::from_secs(1), "readyz 503", || {
+        let answer = gateway.admin_request("GET", "/readyz").try_send().ok()?;
+        (answer.status == 503).then_some(())
+    });
+    running.join().unwrap()
+}
 
 #[test]
 fn a_running_request_ends_well_and_its_entry_is_there_after_a_restart() {
     let mut house = House::start();
-    let slow = house.get("pub.localhost", "/slow/2000");
-    let running = std::thread::spawn(move || slow.send());
-    until(Duration::from_secs(2), "the request's start", || (house.upstream.count() == 1).then_some(()));
-
-    house.gateway.signal("TERM");
-    until(Duration::from_secs(1), "readyz 503", || {
-        let answer = house.gateway.admin_request("GET", "/readyz").try_send().ok()?;
-        (answer.status == 503).then_some(())
-    });
-    let answer = running.join().unwrap();
+    let answer = answer_of_a_stop(&house.gateway, house.gateway.id(), &house.upstream);
     assert_eq!((answer.status, answer.text().as_str()), (200, "at last"));
     assert!(house.gateway.wait().success());
 

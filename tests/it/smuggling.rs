@@ -2,12 +2,12 @@
 //! answer reaches another request than its own.
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use harness::client::Connection;
+use harness::client::{Connection, raw};
 use harness::house::plan;
 use harness::{Authority, House, Setup, Upstream, until};
 
@@ -47,15 +47,6 @@ impl Street {
         }
         assert_eq!(self.house.upstream.count(), 0, "{head:?}");
     }
-}
-
-fn raw(to: SocketAddr, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
-    drop(stream.write_all(bytes));
-    let mut answer = Vec::new();
-    drop(stream.read_to_end(&mut answer));
-    String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[test]

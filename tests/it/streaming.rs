@@ -1,19 +1,23 @@
 //! Bodies pass as they come, both ways, and are counted.
 
-use std::io::{BufRead, Read};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
-use harness::h2;
 use harness::tls::Authority;
 use harness::upstream::TICK;
-use harness::{Connection, House};
+use harness::{Connection, Gateway, House, Ports, h2, http, until};
 
 #[test]
 fn each_server_sent_event_arrives_when_it_is_sent() {
-    let house = House::start();
-    let mut connection = Connection::open(house.gateway.proxy()).unwrap();
+    events_arrive_when_they_are_sent(&House::start().gateway);
+}
+
+/// Of `pub.localhost`, over an upstream of the tests.
+pub(crate) fn events_arrive_when_they_are_sent(gateway: &Ports) {
+    let mut connection = Connection::open(gateway.proxy()).unwrap();
     let start = Instant::now();
-    connection.write(&house.get("pub.localhost", "/ticks/4").bytes()).unwrap();
+    connection.write(&gateway.get("pub.localhost", "/ticks/4").bytes()).unwrap();
     let (status, _) = connection.read_head().unwrap();
     assert_eq!(status, 200);
     let mut times = Vec::new();
@@ -29,6 +33,34 @@ fn each_server_sent_event_arrives_when_it_is_sent() {
         let sent = TICK * u32::try_from(number).unwrap();
         assert!(*time < sent + Duration::from_millis(190), "event {number} after {time:?}");
     }
+}
+
+#[test]
+fn half_an_upload_is_at_the_upstream_before_the_rest_is_sent() {
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", upstream.local_addr().unwrap());
+    let circuit = format!("[circuits.pub]\nhosts = [\"pub.localhost\"]\nupstream = \"{url}\"\naccess = \"public\"\n");
+    half_an_upload_is_there(&Gateway::start(&circuit), &upstream);
+}
+
+/// Of `pub.localhost`, in front of this listener, to which nobody has come yet.
+pub(crate) fn half_an_upload_is_there(gateway: &Ports, upstream: &TcpListener) {
+    let mut client = Connection::open(gateway.proxy()).unwrap();
+    client.write(b"POST /up HTTP/1.1\r\nHost: pub.localhost\r\nContent-Length: 10\r\n\r\nfirst").unwrap();
+    upstream.set_nonblocking(true).unwrap();
+    let (stream, _) = until(Duration::from_secs(5), "the request at the upstream", || upstream.accept().ok());
+    stream.set_nonblocking(false).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut stream = BufReader::new(stream);
+    http::read_head(&mut stream).unwrap();
+    let mut half = [0; 5];
+    stream.read_exact(&mut half).unwrap();
+    assert_eq!(&half, b"first");
+    client.write(b"other").unwrap();
+    stream.read_exact(&mut half).unwrap();
+    assert_eq!(&half, b"other");
+    stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n").unwrap();
+    assert_eq!(client.read(false).unwrap().status, 200);
 }
 
 #[test]
@@ -107,11 +139,10 @@ fn a_client_that_leaves_is_recorded_as_gone() {
     let house = House::start();
     let mut connection = Connection::open(house.gateway.proxy()).unwrap();
     connection.write(&house.get("pub.localhost", "/slow/2000").header("X-Request-Id", "gone-1").bytes()).unwrap();
-    harness::until(Duration::from_secs(2), "the upstream's request", || (house.upstream.count() == 1).then_some(()));
+    until(Duration::from_secs(2), "the upstream's request", || (house.upstream.count() == 1).then_some(()));
     drop(connection);
-    let entry = harness::until(Duration::from_secs(5), "its entry", || {
-        house.gateway.logs("requests", "request_id=gone-1").pop()
-    });
+    let entry =
+        until(Duration::from_secs(5), "its entry", || house.gateway.logs("requests", "request_id=gone-1").pop());
     assert_eq!((&entry["status_code"], &entry["reason"]), (&0.into(), &"client_closed".into()));
 }
 
@@ -136,7 +167,7 @@ fn a_body_beyond_its_bound_is_413() {
     drop(connection.stream().read_to_end(&mut answer));
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 413"), "{answer}");
-    harness::until(Duration::from_secs(3), "its entry", || {
+    until(Duration::from_secs(3), "its entry", || {
         house.gateway.logs("requests", "reason=body_too_large").get(1).cloned()
     });
 }
@@ -163,7 +194,7 @@ fn upload_slowly(house: &House, pause: Option<Duration>) -> (harness::Response, 
     if let Some(pause) = pause {
         let mut writer = connection.stream().get_ref().try_clone().unwrap();
         std::thread::spawn(move || {
-            while std::io::Write::write_all(&mut writer, b"b").is_ok() {
+            while writer.write_all(b"b").is_ok() {
                 std::thread::sleep(pause);
             }
         });

@@ -1,5 +1,8 @@
 //! Where a request comes from, and how much of it.
 
+use std::fs;
+
+use harness::Ports;
 use serde_json::json;
 
 use super::Demo;
@@ -53,6 +56,26 @@ fn lists_of_addresses_and_countries_refuse_in_their_order() {
     assert_eq!(demo.reached(), reached + 5, "B18: the four that were let in");
     let wrong = demo.edit("ip_block = [\"203.0.113.7\"]", "ip_block = [\"10.1.2.3/8\"]");
     assert!(wrong.status == 422 && wrong.text().contains("10.0.0.0/8"), "B8: {}", wrong.text());
+}
+
+#[test]
+fn without_a_geo_database_rules_about_countries_refuse_everybody() {
+    let demo = Demo::start();
+    let refused = |gateway: &Ports| {
+        let answer = gateway.get("rules.localhost", "/").from(BERLIN).send();
+        assert_eq!((answer.status, answer.reason()), (403, "geo_unavailable".to_owned()), "B11");
+        assert_eq!(gateway.get("pub.localhost", "/").from(BERLIN).send().status, 200, "B11: where none stands");
+        let health = gateway.admin_request("GET", "/readyz").send().text();
+        assert!(health.contains("degraded") && health.contains("geo: database cannot be read"), "B11: {health}");
+    };
+    let mut copy = demo.copy();
+    fs::remove_file(copy.folder().join("places.mmdb")).unwrap();
+    copy.launch();
+    refused(&copy);
+    // And while it runs.
+    fs::remove_file(demo.config.with_file_name("places.mmdb")).unwrap();
+    demo.give("pub", "enabled = true");
+    refused(&demo);
 }
 
 #[test]

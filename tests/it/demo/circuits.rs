@@ -1,8 +1,14 @@
 //! Circuits and what stands behind them.
 
+use std::net::TcpListener;
+use std::time::Duration;
+
+use harness::{Upstream, until};
 use serde_json::json;
 
 use super::{Demo, received};
+use crate::shutdown::answer_of_a_stop;
+use crate::streaming::{events_arrive_when_they_are_sent, half_an_upload_is_there};
 
 #[test]
 fn a_circuit_is_its_host_in_any_spelling_and_nothing_else_is() {
@@ -60,12 +66,41 @@ fn the_upstream_is_named_or_sees_the_clients_host_as_the_file_says() {
 #[test]
 fn an_upstream_that_is_gone_is_a_502_that_the_log_knows() {
     let demo = Demo::start();
-    demo.change(&demo.upstream_line(), &format!("upstream = \"http://127.0.0.1:{}\"", harness::port::free()));
+    demo.lead_to(&format!("http://127.0.0.1:{}", harness::port::free()));
     let answer = demo.get("pub.localhost", "/").send();
     assert_eq!((answer.status, answer.header("x-vestibule")), (502, Some("proxy_error")), "A16");
     let entry = demo.entry_of(&answer);
     assert_eq!(answer.json()["request_id"], entry["request_id"], "A16");
     assert_eq!((&entry["origin"], &entry["status_code"]), (&json!("proxy_error"), &json!(502)), "F4");
+}
+
+#[test]
+fn streams_pass_as_they_come_both_ways() {
+    let (demo, upstream) = (Demo::start(), Upstream::start());
+    demo.lead_to(&upstream.url());
+    // A19
+    events_arrive_when_they_are_sent(&demo);
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    demo.lead_to(&format!("http://{}", listener.local_addr().unwrap()));
+    half_an_upload_is_there(&demo, &listener);
+}
+
+#[test]
+fn a_stop_lets_what_runs_end_and_loses_no_entry() {
+    let (mut demo, upstream) = (Demo::start(), Upstream::start());
+    demo.lead_to(&upstream.url());
+    let mut copy = demo.copy();
+    let answer = answer_of_a_stop(&demo, demo.child.id(), &upstream);
+    assert_eq!((answer.status, answer.text().as_str()), (200, "at last"), "A22");
+    let end = until(Duration::from_secs(10), "its end", || demo.child.try_wait().unwrap());
+    assert!(end.success(), "A22: {end}");
+
+    // The demo takes its log away with it; what is started on a copy of its files does not.
+    copy.launch();
+    let answer = answer_of_a_stop(&copy, copy.id(), &upstream);
+    assert!(answer.status == 200 && copy.wait().success(), "A22");
+    copy.launch();
+    assert_eq!(copy.entry_of(&answer)["status_code"], 200, "A22");
 }
 
 #[test]

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use harness::SmallDisk;
 use serde_json::{Value, json};
 
 use super::{Demo, WORDS};
+use crate::errors::disk::{NO_MARKS, a_full_queue_is_counted_and_marked};
 
 const MAYA: &str = "maya@example.net";
 
@@ -44,7 +46,7 @@ fn attempts_are_recorded_once_and_at_once() {
 fn requests_say_who_answered_and_whom() {
     let demo = Demo::start();
     let cookie = demo.session("mem.localhost", MAYA, "203.0.113.7");
-    let upload = harness::Request::new(demo.proxy, "POST", "mem.localhost", "/up?token=abc").cookie(&cookie);
+    let upload = demo.request("POST", "mem.localhost", "/up?token=abc").cookie(&cookie);
     let sent = demo.entry_of(&upload.body("text/plain", vec![b'x'; 1 << 20]).send());
     assert_eq!(sent["bytes_in"], 1 << 20, "F9");
     assert_eq!((&sent["action"], &sent["origin"]), (&json!("allowed"), &json!("backend")), "F3, F4");
@@ -81,13 +83,13 @@ fn questions_are_answered_as_a_look_at_every_entry_would() {
     }
     let fields = demo.logs("access", "fields=id,email");
     assert_eq!(fields[0].as_object().unwrap().len(), 2, "E13");
-    let wrong = demo.admin("GET", "/api/v1/logs/access?result=maybe").send();
+    let wrong = demo.admin("/api/v1/logs/access?result=maybe");
     assert!(wrong.status == 400 && wrong.text().contains("result"), "E14");
     assert_eq!(demo.logs("access", "email=nobody@x").len(), 0, "E14");
-    let seen = demo.admin("GET", "/api/v1/users-seen").send().json();
+    let seen = demo.admin("/api/v1/users-seen").json();
     assert_eq!(seen["data"].as_array().unwrap().len(), 1, "E15: {seen}");
     let id = all[0]["id"].as_str().unwrap();
-    let one = demo.admin("GET", &format!("/api/v1/logs/access/{id}?include=related")).send();
+    let one = demo.admin(&format!("/api/v1/logs/access/{id}?include=related"));
     assert_eq!(one.status, 200, "E16: {}", one.text());
 }
 
@@ -98,13 +100,23 @@ fn changes_are_on_record_and_the_record_verifies() {
     let change = demo.logs_when("audit", "action=config.reload&status=success", 1).remove(0);
     assert!(change["before"] != change["after"] && change["after"].to_string().contains("CN"), "G1: {change}");
     assert_eq!(demo.logs("audit", "range=5m&action_type=policy&status=success").len(), 1, "G2, G3");
-    let crossed = demo.admin("GET", "/api/v1/logs/audit?since=2026-02-01T00:00:00Z&until=2026-01-01T00:00:00Z").send();
+    let crossed = demo.admin("/api/v1/logs/audit?since=2026-02-01T00:00:00Z&until=2026-01-01T00:00:00Z");
     assert_eq!(crossed.status, 400, "G3");
-    let checked = demo.admin("POST", "/api/v1/integrity/verify").send();
+    let checked = demo.as_admin("POST", "/api/v1/integrity/verify").send();
     assert!(checked.status == 200 && checked.text().contains("\"valid\":true"), "G6: {}", checked.text());
-    let export = demo.admin("GET", "/api/v1/logs/audit/export?format=csv").send();
+    let export = demo.admin("/api/v1/logs/audit/export?format=csv");
     assert!(export.header("content-disposition").is_some_and(|name| name.contains(".csv")), "G11");
     assert!(export.text().lines().count() > demo.logs("audit", "action=config.reload").len(), "G11");
     assert_eq!(demo.logs_when("audit", "action=log.export", 1)[0]["resource_type"], "log", "G12");
-    assert_eq!(demo.admin("DELETE", "/api/v1/logs/audit").send().status, 405, "G14");
+    assert_eq!(demo.as_admin("DELETE", "/api/v1/logs/audit").send().status, 405, "G14");
+}
+
+#[test]
+#[ignore = "needs root to mount a small tmpfs"]
+fn mounted_small_and_full_what_the_queue_cannot_hold_is_counted_and_marked() {
+    let disk = SmallDisk::mount("size=256m");
+    let demo = Demo::within(disk.path());
+    demo.change("[rate_limits.few]\n", &format!("{NO_MARKS}[rate_limits.few]\n"));
+    // F14
+    a_full_queue_is_counted_and_marked(&demo, &disk);
 }

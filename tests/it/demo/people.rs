@@ -27,7 +27,7 @@ fn shared_secrets_open_their_circuit_in_a_body_alone() {
     assert_eq!(asked.status, 401, "C6");
     let entry = demo.entry_of(&asked).to_string();
     assert!(!entry.contains("s3cret"), "C6, F11: {entry}");
-    let circuits = demo.admin("GET", "/api/v1/circuits").send();
+    let circuits = demo.admin("/api/v1/circuits");
     assert!(circuits.status == 200 && !circuits.text().contains("argon2"), "C4: {}", circuits.text());
 }
 
@@ -101,12 +101,12 @@ fn a_session_is_of_one_circuit_and_ends_by_logout_revocation_and_age() {
     assert_eq!(received(&answer, "x-vestibule-user").as_deref(), Some(MAYA), "C19");
     assert_eq!(received(&answer, "cookie"), None, "C27");
     assert_eq!(demo.get("list.localhost", "/").cookie(&cookie).send().status, 401, "C23");
-    harness::Request::new(demo.proxy, "POST", "mem.localhost", "/.vestibule/logout").cookie(&cookie).form(&[]).send();
+    demo.request("POST", "mem.localhost", "/.vestibule/logout").cookie(&cookie).form(&[]).send();
     assert_eq!(visit.send().status, 401, "C22");
     assert_eq!(demo.logs_when("access", "action=logout", 1)[0]["email"], MAYA, "C22");
 
     let second = demo.session("mem.localhost", MAYA, "192.0.2.2");
-    assert_eq!(demo.admin("DELETE", "/api/v1/sessions?user=maya@example.net").send().status, 200, "C26");
+    assert_eq!(demo.as_admin("DELETE", "/api/v1/sessions?user=maya@example.net").send().status, 200, "C26");
     assert_eq!(demo.get("mem.localhost", "/").cookie(&second).send().status, 401, "C26");
 
     demo.give("mem", "session = { max_age = \"2s\" }");

@@ -1,20 +1,11 @@
 //! PROXY headers: who may name a client.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::io::Write;
+use std::net::TcpStream;
+
+use harness::client::raw;
 
 use super::Secure;
-
-/// Sends bytes as they are; what came back until the other side closed.
-fn raw(to: SocketAddr, bytes: &[u8]) -> String {
-    let mut stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(8))).unwrap();
-    drop(stream.write_all(bytes));
-    let mut answer = Vec::new();
-    drop(stream.read_to_end(&mut answer));
-    String::from_utf8_lossy(&answer).into_owned()
-}
 
 const CLOSING: &[u8] = b"GET /named HTTP/1.1\r\nHost: pub.localhost\r\nConnection: close\r\n\r\n";
 
