@@ -246,7 +246,8 @@ fn every_list_is_lines_for_an_auditor_who_asks_for_them() {
         let lines = ask(AUDITOR_TOKEN, "application/x-ndjson");
         assert_eq!((lines.status, lines.header("content-type")), (200, Some("application/x-ndjson")), "{target}");
         let found: Vec<Value> = lines.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(found, rows, "{target}");
+        assert_eq!(found.len(), rows.len(), "{target}");
+        found.into_iter().zip(rows).for_each(|(line, row)| assert_same_row(target, line, row));
         assert_eq!(lines.header("x-complete"), None, "{target}");
 
         for accept in ["text/csv", "application/x-ndjson"] {
@@ -254,4 +255,14 @@ fn every_list_is_lines_for_an_auditor_who_asks_for_them() {
         }
         assert_eq!(ask("vsta_wrong", "text/csv").status, 401, "{target}");
     }
+}
+
+/// The questions of this test are uses of its tokens, of which one a second is noted.
+fn assert_same_row(target: &str, mut line: Value, mut row: Value) {
+    if target == "/api/v1/tokens" {
+        let [is, was] = [&mut line, &mut row].map(|row| row["last_used"].take());
+        let (is, was) = (is.as_str().unwrap().to_owned(), was.as_str().unwrap().to_owned());
+        assert!(was <= is && was.len() == is.len(), "{was} {is}: a later question");
+    }
+    assert_eq!(line, row, "{target}");
 }
