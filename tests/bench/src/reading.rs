@@ -60,8 +60,9 @@ pub(crate) fn measure(plan: &Plan) {
     );
 }
 
+/// A request log of so many entries of the last days.
 #[expect(clippy::disallowed_methods, reason = "entries that are too old for now would be removed at once")]
-fn fill(entries: u64, folder: &Path) {
+pub(crate) fn fill(entries: u64, folder: &Path) {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros() as i64;
     let span = Span { entries, start: now - i64::from(DAYS) * 86_400_000_000, days: DAYS, is_lean: false };
     let world = World::new(SEED);
