@@ -72,16 +72,28 @@ impl Report {
 
     /// Problems that [`Report::brief`] shows; of more it says how many. `vestibule check` shows all of them.
     pub const BRIEF_MAX: usize = 50;
+    /// How long it may be with them; one that is longer alone is cut.
+    pub const BRIEF_BYTES: usize = 20 << 10;
 
     /// For logs, answers and pages: what refuses the files before warnings, at most [`Report::BRIEF_MAX`] of both.
     pub fn brief(&self) -> String {
         let (errors, warnings): (Vec<_>, Vec<_>) =
             self.problems.iter().partition(|problem| problem.severity == Severity::Error);
-        let shown = errors.into_iter().chain(warnings).take(Self::BRIEF_MAX);
-        let shown = crate::render::render(shown, &self.texts, false);
-        match self.problems.len().saturating_sub(Self::BRIEF_MAX) {
-            0 => shown,
-            rest => format!("{shown}\nand {rest} more; vestibule check shows all\n"),
+        let (mut brief, mut left) = (String::new(), self.problems.len());
+        for problem in errors.into_iter().chain(warnings).take(Self::BRIEF_MAX) {
+            let shown = crate::render::render([problem], &self.texts, false);
+            if !brief.is_empty() {
+                if brief.len() + shown.len() > Self::BRIEF_BYTES {
+                    break;
+                }
+                brief.push('\n');
+            }
+            brief.push_str(&cut(shown));
+            left -= 1;
+        }
+        match left {
+            0 => brief,
+            rest => format!("{brief}\nand {rest} more; vestibule check shows all\n"),
         }
     }
 
@@ -94,6 +106,15 @@ impl Report {
     pub fn errors(&self) -> usize {
         self.problems.iter().filter(|problem| problem.severity == Severity::Error).count()
     }
+}
+
+fn cut(mut shown: String) -> String {
+    if shown.len() > Report::BRIEF_BYTES {
+        let end = (0..=Report::BRIEF_BYTES).rev().find(|at| shown.is_char_boundary(*at)).unwrap_or(0);
+        shown.truncate(end);
+        shown.push_str("…\n");
+    }
+    shown
 }
 
 impl std::fmt::Display for Report {
@@ -137,5 +158,27 @@ mod tests {
         let brief = refused.brief();
         assert!(brief.starts_with("error") && count(&brief, "error") == refused.errors(), "{brief}");
         assert_eq!(count(&brief, "error") + count(&brief, "warning"), Report::BRIEF_MAX);
+    }
+
+    #[test]
+    fn what_is_shown_in_brief_is_bounded_by_its_length_too() {
+        let bad_hosts = |count: usize, length: usize| {
+            let host = "ü ".repeat(length / 3);
+            let circuit = |n| {
+                format!(
+                    "[circuits.c{n}]\nhosts = [\"{host}\"]\nupstream = \"http://127.0.0.1:9\"\naccess = \"public\"\n"
+                )
+            };
+            let all: String = (0..count).map(circuit).collect();
+            crate::load_text(&file(0, &all), Timestamp::UNIX_EPOCH).unwrap_err()
+        };
+        let several = bad_hosts(10, 6000);
+        let (brief, told) = (several.brief(), |brief: &str| brief.matches("is not a host name").count());
+        assert!((2..10).contains(&told(&brief)) && brief.len() <= Report::BRIEF_BYTES + 50, "{brief}");
+        let shown = brief.lines().filter(|line| line.starts_with("error")).count();
+        let rest = several.problems.len() - shown;
+        assert!(brief.ends_with(&format!("\n\nand {rest} more; vestibule check shows all\n")), "{brief}");
+        let one = bad_hosts(1, 100_000).brief();
+        assert!(told(&one) == 0 && one.contains("…\n") && one.len() <= 2 * Report::BRIEF_BYTES, "{}", one.len());
     }
 }

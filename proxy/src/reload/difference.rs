@@ -11,8 +11,9 @@ use super::shift::{Shift, shifts};
 
 /// Keys that are told, and circuits; of more only how many.
 const SHOWN: usize = 100;
-/// Of those who gain or lose access to one circuit.
+/// Of those who gain or lose access to one circuit; together in so many bytes, and one in any case.
 const NAMED: usize = 50;
+const NAMED_BYTES: usize = 2 << 10;
 /// Of one value, in bytes.
 const VALUE_BYTES: usize = 1024;
 
@@ -25,7 +26,10 @@ pub(crate) struct Difference {
 
 impl Difference {
     pub(crate) fn between(before: &Settings, after: &Settings, now: Timestamp) -> Self {
-        Self { changes: changes(before, after), shifts: shifts(before, after, now) }
+        let mut shifts = shifts(before, after, now);
+        // What is left out where there are many widens nothing, as long as that can be.
+        shifts.sort_by_key(|shift| !shift.widens());
+        Self { changes: changes(before, after), shifts }
     }
 
     /// Keys that are told, each with its values cut; and how many are not.
@@ -90,10 +94,19 @@ impl Difference {
     }
 }
 
-/// At most [`NAMED`], and how many more.
+/// At most [`NAMED`] in [`NAMED_BYTES`], and how many more.
 pub(crate) fn some(names: &BTreeSet<String>) -> Vec<String> {
-    let rest = names.len().saturating_sub(NAMED);
-    names.iter().take(NAMED).cloned().chain((rest > 0).then(|| format!("and {rest} more"))).collect()
+    let mut left = NAMED_BYTES;
+    let fits = |(at, name): &(usize, &String)| {
+        let room = left.checked_sub(name.len());
+        left = room.unwrap_or(0);
+        *at == 0 || room.is_some()
+    };
+    let mut named: Vec<_> =
+        names.iter().take(NAMED).enumerate().take_while(fits).map(|(_, name)| name.clone()).collect();
+    let rest = names.len().saturating_sub(named.len());
+    named.extend((rest > 0).then(|| format!("and {rest} more")));
+    named
 }
 
 fn cut(text: &str) -> String {
@@ -102,4 +115,19 @@ fn cut(text: &str) -> String {
     }
     let end = (0..=VALUE_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
     format!("{}…", text.split_at(end).0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_bounded_by_their_number_and_by_their_length() {
+        let names = |count: usize, more: &str| (0..count).map(|n| format!("{n:03}{more}")).collect::<BTreeSet<_>>();
+        assert_eq!(some(&names(NAMED, "")).len(), NAMED);
+        assert_eq!(some(&names(NAMED + 7, "")).last().map(String::as_str), Some("and 7 more"));
+        let long = some(&names(40, &"x".repeat(125)));
+        assert_eq!((long.len(), long.last().map(String::as_str)), (17, Some("and 24 more")), "16 of 128 bytes");
+        assert_eq!(some(&names(1, &"x".repeat(NAMED_BYTES))).len(), 1, "one in any case");
+    }
 }

@@ -36,6 +36,7 @@ pub(crate) use history::{History, Kept, Revision};
 pub(crate) use record::{moved, problems};
 use record::{record, refuse, refuse_unwritable};
 pub(crate) use shift::Shift;
+pub(crate) use vestibule_config::diff::Change;
 pub(crate) use watch::start;
 pub(crate) use write::{Unwritable, file_of};
 

@@ -5,8 +5,8 @@ use super::parameters;
 use crate::admin::door::Call;
 use crate::admin::problem::Problem;
 
-/// Of a text on one page, in bytes before it is escaped.
-pub(super) const PART_BYTES: usize = 32 << 10;
+/// Of a text on one page, in bytes as they are sent.
+pub(super) const PART_BYTES: usize = 36 << 10;
 
 /// Of a list on one page, in rows.
 pub(super) const PART_ROWS: usize = 100;
@@ -100,11 +100,21 @@ fn bad_part(text: &str) -> Problem {
     Problem::bad_parameter("part", &format!("{text:?} is no part; write a number from 1 on"))
 }
 
+/// How long a text is on a page, where some characters are spelled out.
+pub(super) fn sent_bytes(text: &str) -> usize {
+    text.bytes().map(sent).sum()
+}
+
+/// As the templates do it: `"` is sent as `&#34;`.
+fn sent(byte: u8) -> usize {
+    if matches!(byte, b'"' | b'\'' | b'&' | b'<' | b'>') { "&#34;".len() } else { 1 }
+}
+
 /// A text of TOML in parts of at most [`PART_BYTES`]; at least one.
 pub(super) fn split(text: &str) -> Vec<&str> {
     let (mut parts, mut rest) = (Vec::new(), text);
-    while rest.len() > PART_BYTES {
-        let (part, more) = rest.split_at(end_of_part(rest));
+    while let Some(end) = end_of_part(rest) {
+        let (part, more) = rest.split_at(end);
         parts.push(part);
         rest = more;
     }
@@ -113,11 +123,18 @@ pub(super) fn split(text: &str) -> Vec<&str> {
 }
 
 /// Before the last table that begins in it; where none does, behind its last line; where that has no end, behind the
-/// last character that fits.
-fn end_of_part(text: &str) -> usize {
-    let most = (0..=PART_BYTES).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+/// last character that fits. Absent where all of it fits.
+fn end_of_part(text: &str) -> Option<usize> {
+    let mut left = PART_BYTES;
+    let is_over = |byte| {
+        let rest = left.checked_sub(sent(byte));
+        left = rest.unwrap_or(0);
+        rest.is_none()
+    };
+    let over = text.bytes().position(is_over)?;
+    let most = (0..=over).rev().find(|at| text.is_char_boundary(*at))?;
     let head = text.get(..most).unwrap_or_default();
-    head.rfind("\n[").or_else(|| head.rfind('\n')).map_or(most, |at| at + 1)
+    Some(head.rfind("\n[").or_else(|| head.rfind('\n')).map_or(most, |at| at + 1))
 }
 
 /// The text with another one in place of a part; the space around it stays, which forms do not keep.
@@ -145,8 +162,11 @@ mod tests {
     fn parts_begin_with_tables_are_no_longer_than_they_may_be_and_lose_nothing() {
         let text = long();
         let parts = split(&text);
-        assert!(parts.len() > 5 && parts.iter().all(|part| part.len() <= PART_BYTES && part.starts_with('[')));
+        assert!(parts.len() > 5 && parts.iter().all(|part| sent_bytes(part) <= PART_BYTES && part.starts_with('[')));
         assert_eq!(parts.concat(), text);
+        let quotes = "\"\n".repeat(PART_BYTES);
+        assert!(split(&quotes).iter().all(|part| sent_bytes(part) <= PART_BYTES), "as they are sent");
+        assert_eq!(split(&quotes).concat(), quotes);
         let line = "ü".repeat(PART_BYTES);
         assert_eq!(split(&line).concat(), line, "no table, no line");
         let lines = "x\n".repeat(PART_BYTES);

@@ -178,3 +178,39 @@ async fn many_warnings_are_told_in_brief() {
     let told = report.lines().filter(|line| line.starts_with("warning"));
     assert_eq!(told.count(), most, "{report}");
 }
+
+/// Of what changes as much is told as a page holds, however long names and values are; what widens access before
+/// everything else.
+#[tokio::test]
+async fn a_long_difference_is_bounded_by_its_length() {
+    const MOST: usize = 100_000;
+    let list =
+        |entry: &dyn Fn(usize) -> String| (0..60).map(|at| format!("{:?}", entry(at))).collect::<Vec<_>>().join(", ");
+    let people = |number: usize| list(&|at| format!("somebody-of-a-long-name-{number}-{at}@example.test"));
+    let networks = |number: usize| list(&|at| format!("198.51.{number}.{at}"));
+    let circuit = |number: usize, policy: &str, block: &str| {
+        format!(
+            "[circuits.{number:03}-{}]\nhosts = [\"n{number}.localhost\"]\nupstream = \"http://127.0.0.1:3000\"\n\
+             {policy}ip_block = [{block}]\n",
+            "x".repeat(60)
+        )
+    };
+    let listed = |list: &str| format!("access = \"allowlist\"\nlogin = [\"pin\"]\nallow = [{list}]\n");
+    let before: String = (0..99).map(|number| circuit(number, &listed(&people(number)), "")).collect();
+    // All of them close to sixty people, but for the last one, which opens.
+    let closed: String = (0..98).map(|number| circuit(number, &listed(""), &networks(number))).collect();
+    let bench = Bench::of(&(example() + &before));
+    let admin = Browser::of(&bench);
+    let of = bench.rig.state.live.load().settings.revision.to_string();
+    bench.rig.write(&(example() + &closed + &circuit(98, "access = \"public\"\n", "")));
+    let page = admin.submit("/config/check", &[("of", &of)]).await;
+    assert!(page.body.len() <= MOST, "{} bytes", page.body.len());
+    for said in ["Access is widened", "opens to: everybody", "more keys are not shown", "more places with other access"]
+    {
+        assert!(page.body.contains(said), "{said}: {}", page.body);
+    }
+    let file = bench.rig.file.display().to_string();
+    let edited = [("of", of.as_str()), ("file", &file), ("part", "0"), ("text", "[circuits.\"]")];
+    let refused = admin.submit("/config/check", &edited).await;
+    assert!(refused.body.contains("cannot be put in force") && refused.body.len() <= MOST, "{}", refused.body.len());
+}
