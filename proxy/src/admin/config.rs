@@ -15,7 +15,7 @@ use super::list::List;
 use super::problem::Problem;
 use super::status::{json as answer, rfc3339};
 use crate::overlay::Texts;
-use crate::reload::{self, Cause, Outcome, Preview, Revision, Unwritable, Wanted};
+use crate::reload::{self, Cause, Named, Outcome, Preview, Revision, Unwritable, Wanted};
 
 const COLUMNS: [&str; 7] = ["revision", "time", "actor", "actor_type", "cause", "files", "current"];
 
@@ -52,7 +52,7 @@ pub(super) async fn history(call: Call) -> Result<Response, Problem> {
     Ok(List { columns: &COLUMNS, rows, complete: true, beside }.answer(form))
 }
 
-fn describe(revision: &Revision, is_latest: bool, current: &str) -> Value {
+fn describe(revision: &Revision<Named>, is_latest: bool, current: &str) -> Value {
     let Revision { revision, time, actor, actor_type, cause, files } = revision;
     json!({
         "revision": revision,
@@ -60,7 +60,7 @@ fn describe(revision: &Revision, is_latest: bool, current: &str) -> Value {
         "actor": actor,
         "actor_type": actor_type,
         "cause": cause,
-        "files": files.iter().map(|kept| kept.file.display().to_string()).collect::<Vec<_>>(),
+        "files": files.iter().map(|named| named.file.display().to_string()).collect::<Vec<_>>(),
         "current": is_latest && revision == current,
     })
 }
@@ -140,7 +140,7 @@ pub(super) async fn kept(call: &Call, revision: String) -> Result<Revision, Prob
 }
 
 /// The revisions that can be gone back to, the latest first.
-pub(super) async fn revisions(call: &Call) -> Result<Vec<Revision>, Problem> {
+pub(super) async fn revisions(call: &Call) -> Result<Vec<Revision<Named>>, Problem> {
     let history = reload::history(&call.port.state);
     off_the_runtime(move || Ok::<_, Problem>(history.list())).await
 }

@@ -9,6 +9,7 @@ use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tempfile::NamedTempFile;
 
@@ -17,9 +18,9 @@ use crate::overlay::Texts;
 /// Revisions that are kept. One more takes the place of the oldest.
 pub(crate) const REVISIONS_MAX: usize = 50;
 
-/// One revision.
+/// One revision; of those that are listed without the texts, which may be long.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Revision {
+pub(crate) struct Revision<F = Kept> {
     pub(crate) revision: String,
     /// When it was put in force.
     pub(crate) time: Timestamp,
@@ -30,7 +31,7 @@ pub(crate) struct Revision {
     /// `start`, or the code of a [`super::Cause`].
     pub(crate) cause: String,
     /// The main file first.
-    pub(crate) files: Vec<Kept>,
+    pub(crate) files: Vec<F>,
 }
 
 impl Revision {
@@ -46,6 +47,13 @@ pub(crate) struct Kept {
     /// As the loader names it.
     pub(crate) file: PathBuf,
     pub(crate) text: String,
+}
+
+/// One file of a revision by its name alone.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub(crate) struct Named {
+    /// As the loader names it.
+    pub(crate) file: PathBuf,
 }
 
 /// All revisions that are kept.
@@ -79,14 +87,14 @@ impl History {
     }
 
     /// The latest first. One that cannot be read is left out.
-    pub(crate) fn list(&self) -> Vec<Revision> {
+    pub(crate) fn list(&self) -> Vec<Revision<Named>> {
         let files = self.files().unwrap_or_default();
-        files.iter().rev().filter_map(read).collect()
+        files.iter().rev().filter_map(|file| read(file)).collect()
     }
 
     /// The latest of this revision.
     pub(crate) fn find(&self, revision: &str) -> Option<Revision> {
-        self.files().ok()?.iter().rev().find(|file| is_of(file, revision)).and_then(read)
+        self.files().ok()?.iter().rev().find(|file| is_of(file, revision)).and_then(|file| read(file))
     }
 
     /// The oldest first.
@@ -111,7 +119,7 @@ fn is_of(file: &Path, revision: &str) -> bool {
     name.and_then(|name| name.split_once('-')).is_some_and(|(_, named)| named == revision)
 }
 
-fn read(file: &PathBuf) -> Option<Revision> {
+fn read<R: DeserializeOwned>(file: &Path) -> Option<R> {
     let read = fs::read(file).map_err(anyhow::Error::new);
     let parsed = read.and_then(|bytes| serde_json::from_slice(&bytes).map_err(anyhow::Error::new));
     parsed.inspect_err(|error| tracing::warn!(file = %file.display(), %error, "a revision cannot be read")).ok()
@@ -152,14 +160,15 @@ mod tests {
     fn the_oldest_makes_room_and_the_same_again_is_none() {
         let folder = tempfile::tempdir().unwrap();
         let history = History::of(folder.path());
-        assert_eq!(history.list(), []);
+        assert!(history.list().is_empty());
         let most = i64::try_from(REVISIONS_MAX).unwrap();
         for number in 0..most + 2 {
             history.keep(&revision(number)).unwrap();
             history.keep(&Revision { time: Timestamp::from_second(number + 1).unwrap(), ..revision(number) }).unwrap();
         }
         let list = history.list();
-        assert_eq!((list.len(), &list[0]), (REVISIONS_MAX, &revision(most + 1)));
+        assert_eq!((list.len(), &list[0].revision), (REVISIONS_MAX, &revision(most + 1).revision));
+        assert_eq!(list[0].files, [Named { file: "vestibule.toml".into() }]);
         assert_eq!(history.find(&revision(2).revision), Some(revision(2)));
         assert_eq!(history.find(&revision(1).revision), None);
         assert_eq!(history.find("../x"), None);

@@ -32,7 +32,7 @@ use crate::state::{Live, State};
 
 pub(crate) use difference::{Difference, some};
 use files::{Loaded, Reading};
-pub(crate) use history::{History, Kept, Revision};
+pub(crate) use history::{History, Kept, Named, Revision};
 pub(crate) use record::{moved, problems};
 use record::{record, refuse, refuse_unwritable};
 pub(crate) use shift::Shift;

@@ -14,11 +14,11 @@ use crate::admin::pages::parts::{self, Asked, Parts};
 use crate::admin::pages::table::{Cell, Line, Table};
 use crate::admin::pages::{Frame, html, required, sent, value};
 use crate::admin::problem::Problem;
-use crate::reload::{self, Cause, MOVED, Outcome, Preview, Revision, Wanted};
+use crate::reload::{self, Cause, MOVED, Named, Outcome, Preview, Revision, Wanted};
 
 /// Those that are kept, the latest first; with `leads`, each with the page that goes back to it.
-pub(super) fn table(revisions: &[Revision], in_force: &str, leads: bool) -> Table {
-    let line = |(at, revision): (usize, &Revision)| {
+pub(super) fn table(revisions: &[Revision<Named>], in_force: &str, leads: bool) -> Table {
+    let line = |(at, revision): (usize, &Revision<Named>)| {
         let Revision { revision, time, actor, actor_type, cause, files } = revision;
         let is_current = at == 0 && revision == in_force;
         let page = Address::new(&format!("/config/revisions/{revision}"), &[]);
