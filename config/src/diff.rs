@@ -80,8 +80,8 @@ fn first_names(head: &str) -> &str {
     head.get(..end.unwrap_or(head.len())).unwrap_or(head)
 }
 
-/// Of the parts of the first that read otherwise in the second the heads, and the lines that are not in the same table
-/// there: each key stands on a line of its own.
+/// Of the parts of the first that read otherwise in the second the lines that are not in the same table there, each
+/// below its head: each key stands on a line of its own.
 fn others(these: &Parts<'_>, those: &Parts<'_>) -> String {
     let mut others = String::new();
     for (name, tables) in these {
@@ -95,8 +95,11 @@ fn others(these: &Parts<'_>, those: &Parts<'_>) -> String {
         for table in tables {
             let counterpart = left.get_mut(head(table)).and_then(VecDeque::pop_front).unwrap_or_default();
             let known: BTreeSet<&str> = counterpart.lines().collect();
-            let is_kept = |line: &&str| line.starts_with('[') || !known.contains(line);
-            table.lines().filter(is_kept).for_each(|line| others.extend([line, "\n"]));
+            let mut lines = table.lines().filter(|line| !known.contains(line)).peekable();
+            // The tables of a list are counted.
+            let is_told = lines.peek().is_some() || table.starts_with("[[");
+            let head = Some(head(table)).filter(|head| is_told && known.contains(head));
+            head.into_iter().chain(lines).for_each(|line| others.extend([line, "\n"]));
         }
     }
     others
@@ -115,7 +118,10 @@ fn values(page: &str) -> Option<Values> {
 
 /// Lists of tables by their number; every other list is one value.
 fn flatten(path: &str, value: &toml::Value, values: &mut Values) {
-    let below = |key: &str| if path.is_empty() { quoted_key(key) } else { format!("{path}.{}", quoted_key(key)) };
+    let below = |key: &str| match path {
+        "" => quoted_key(key).into_owned(),
+        _ => format!("{path}.{}", quoted_key(key)),
+    };
     match value {
         toml::Value::Table(table) => table.iter().for_each(|(key, value)| flatten(&below(key), value, values)),
         toml::Value::Array(list) if list.iter().any(toml::Value::is_table) => {

@@ -78,7 +78,7 @@ pub use circuit::{
 pub use hook::Hook;
 pub use load::{FileSource, Source, admin_url, discover, load, load_text};
 pub use name::{CountryCode, Email, Host, Name};
-pub use origin::Origins;
+pub use origin::{Origin, Origins};
 pub use problem::{Place, Problem, Related, Report, Severity};
 pub use root::{known_keys, schema};
 pub use text::Texts;

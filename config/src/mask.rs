@@ -130,11 +130,25 @@ impl<'a> Scan<'a> {
 /// Whether a key's value is a secret, also where the key is misspelt.
 pub(crate) fn is_secret(key: &str) -> bool {
     key.to_ascii_lowercase().split(['_', '-']).any(|word| {
-        SECRET_WORDS.contains(&word)
-            || word.starts_with("pass")
-            || word.contains("pwd")
-            || (6..=10).contains(&word.len()) && strsim::damerau_levenshtein(word, "password") <= 2
+        SECRET_WORDS.contains(&word) || word.starts_with("pass") || word.contains("pwd") || is_nearly_password(word)
     })
+}
+
+/// Most words lack so many of its letters that nobody has to compare them with it.
+fn is_nearly_password(word: &str) -> bool {
+    (6..=10).contains(&word.len())
+        && missing(word) <= SLIPS_MAX
+        && strsim::damerau_levenshtein(word, "password") <= SLIPS_MAX
+}
+
+/// Of somebody who wants to write `password`.
+const SLIPS_MAX: usize = 2;
+
+/// How many letters of `password` a word lacks; each slip takes one at most.
+fn missing(word: &str) -> usize {
+    let lacks =
+        |(letter, times): (u8, usize)| times.saturating_sub(word.bytes().filter(|byte| *byte == letter).count());
+    [(b'p', 1), (b'a', 1), (b's', 2), (b'w', 1), (b'o', 1), (b'r', 1), (b'd', 1)].into_iter().map(lacks).sum()
 }
 
 /// Values that are secrets wherever they stand.
@@ -180,5 +194,36 @@ mod tests {
         for (text, expected) in cases {
             assert_eq!(mask(text).0, expected, "{text}");
         }
+    }
+
+    /// Every word that one slip makes of another.
+    fn slips(word: &str) -> Vec<String> {
+        let letters: Vec<char> = word.chars().collect();
+        let edited = |edit: &dyn Fn(&mut Vec<char>)| {
+            let mut letters = letters.clone();
+            edit(&mut letters);
+            letters.into_iter().collect::<String>()
+        };
+        let at_each = (0..letters.len()).flat_map(|at| {
+            let taken = edited(&|letters| {
+                letters.remove(at);
+            });
+            let next = (at + 1).min(letters.len() - 1);
+            let swapped = edited(&|letters| letters.swap(at, next));
+            let others = ['x', 'ä', 's']
+                .map(|other| [edited(&|letters| letters[at] = other), edited(&|letters| letters.insert(at, other))]);
+            [taken, swapped].into_iter().chain(others.concat())
+        });
+        at_each.collect()
+    }
+
+    #[test]
+    fn two_slips_in_password_are_recognised() {
+        for word in slips("password").iter().flat_map(|word| slips(word)) {
+            let distance = strsim::damerau_levenshtein(&word, "password");
+            assert!(distance <= SLIPS_MAX && missing(&word) <= SLIPS_MAX, "{word}");
+            assert_eq!(is_secret(&word), (6..=10).contains(&word.len()) || word.starts_with("pass"), "{word}");
+        }
+        assert!(!is_secret("upstream") && !is_secret("project") && !is_secret("backwards"));
     }
 }

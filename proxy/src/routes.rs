@@ -20,6 +20,8 @@ pub(crate) const OWN_PREFIX: &str = "x-vestibule";
 #[derive(Default)]
 pub(crate) struct Routes {
     hosts: HashMap<Arc<str>, Arc<Site>>,
+    /// The same by the circuits' names; that of the login host is empty.
+    sites: HashMap<Arc<str>, Arc<Site>>,
     /// Names that any circuit's `identity` sets, but for the default ones, which are removed as a family; no client's
     /// copy passes on any circuit.
     identity_names: HashSet<HeaderName>,
@@ -178,6 +180,7 @@ impl Routes {
             let before = previous.and_then(|previous| previous.named(circuit.name.as_str()));
             let Some(site) = Site::new(circuit, policy, before.map(|site| &**site)) else { continue };
             let site = Arc::new(site);
+            routes.sites.insert(circuit.name.shared(), site.clone());
             for host in &circuit.hosts {
                 routes.hosts.insert(host.shared(), site.clone());
             }
@@ -210,13 +213,13 @@ impl Routes {
         self.identity_names.extend(names.into_iter().filter(|name| !name.as_str().starts_with(OWN_PREFIX)));
     }
 
-    /// Each circuit and each of its paths once for each of its hosts.
+    /// Each circuit and each of its paths.
     pub(crate) fn all(&self) -> impl Iterator<Item = &Arc<Route>> {
-        self.hosts.values().flat_map(|site| site.all())
+        self.sites.values().flat_map(|site| site.all())
     }
 
     /// The circuit of this name.
     pub(crate) fn named(&self, name: &str) -> Option<&Arc<Site>> {
-        self.hosts.values().find(|site| *site.own.name == *name)
+        self.sites.get(name)
     }
 }

@@ -8,6 +8,7 @@ mod section;
 mod table;
 mod values;
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -116,7 +117,7 @@ impl<'a> Reading<'a> {
     }
 
     fn below<T>(&mut self, key: &str, read: impl FnOnce(&mut Self) -> T) -> T {
-        self.path.push(quoted_key(key));
+        self.path.push(quoted_key(key).into_owned());
         let result = read(self);
         self.path.pop();
         result
@@ -143,9 +144,9 @@ pub(crate) fn visit_key<T: Shape>(path: &str, name: &str, stage: Stage, visit: &
 }
 
 /// A key as a file writes it, in quotes only where it needs them.
-pub(crate) fn quoted_key(key: &str) -> String {
+pub(crate) fn quoted_key(key: &str) -> Cow<'_, str> {
     let bare = !key.is_empty() && key.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_' || c == b'-');
-    if bare { key.to_owned() } else { quoted(key) }
+    if bare { Cow::Borrowed(key) } else { Cow::Owned(quoted(key)) }
 }
 
 /// A string as TOML writes it on one line; what cannot be seen is spelled out.

@@ -1,11 +1,13 @@
 //! A page that is being written: tables, keys, and what stands in place of secrets.
 
-use std::fmt::Display;
+use std::borrow::Cow;
+use std::fmt::{self, Display, Write as _};
 use std::path::Path;
 
 use super::Purpose;
 use crate::Settings;
 use crate::certificate::Certificates;
+use crate::origin::Origin;
 use crate::secret::{PasswordHash, Secret, TokenHash};
 use crate::shape::{quoted, quoted_key};
 
@@ -71,8 +73,8 @@ impl Page<'_> {
 
     pub(super) fn header(&mut self, open: &str, path: &[&str], close: &str) {
         let gap = if self.text.is_empty() { "" } else { "\n" };
-        let keys: Vec<String> = path.iter().map(|key| quoted_key(key)).collect();
-        self.text.push_str(&format!("{gap}{open}{}{close}\n", keys.join(".")));
+        let keys: Vec<Cow<'_, str>> = path.iter().map(|key| quoted_key(key)).collect();
+        self.push(format_args!("{gap}{open}{}{close}\n", keys.join(".")));
     }
 
     pub(super) fn set_some(&mut self, key: &str, value: Option<impl Display>) {
@@ -92,21 +94,29 @@ impl Page<'_> {
         }
         let path: Vec<&str> = self.table.iter().map(String::as_str).chain([key]).collect();
         let origins = &self.settings.origins;
-        let origin = origins.at(&path).or_else(|| origins.at(elsewhere)).unwrap_or(DEFAULT);
-        self.line(key, value, Some(origin));
+        let origin = origins.at(&path).or_else(|| origins.at(elsewhere));
+        self.line(key, value, Some(told(origin)));
     }
 
     pub(super) fn set_from(&mut self, key: &str, value: impl Display, path: &[&str]) {
         let settings = self.settings;
-        let origin = self.origins.then(|| settings.origins.at(path).unwrap_or(DEFAULT));
+        let origin = self.origins.then(|| told(settings.origins.at(path)));
         self.line(key, value, origin);
     }
 
-    fn line(&mut self, key: &str, value: impl Display, origin: Option<&str>) {
-        self.text.push_str(&format!("{} = {value}", quoted_key(key)));
+    fn line(&mut self, key: &str, value: impl Display, origin: Option<String>) {
+        self.push(format_args!("{} = {value}", quoted_key(key)));
         origin.iter().for_each(|origin| self.text.extend(["  # ", origin]));
         self.text.push('\n');
     }
+
+    fn push(&mut self, what: fmt::Arguments<'_>) {
+        self.text.write_fmt(what).expect("a text takes everything");
+    }
+}
+
+fn told(origin: Option<&Origin>) -> String {
+    origin.map_or_else(|| DEFAULT.to_owned(), Origin::to_string)
 }
 
 /// A table in braces, of those keys that have a value.

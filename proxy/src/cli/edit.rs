@@ -44,6 +44,6 @@ pub(super) fn change(
 
 /// The file that has the table's header; absent where there is no such table.
 fn file_of(settings: &Settings, path: &[&str]) -> Option<PathBuf> {
-    let (name, _line) = settings.origins.at(path)?.rsplit_once(':')?;
-    settings.files.iter().find(|file| file.display().to_string() == name).cloned()
+    let origin = settings.origins.at(path)?;
+    settings.files.iter().find(|file| file.display().to_string() == *origin.file).cloned()
 }

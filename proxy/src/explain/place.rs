@@ -1,11 +1,11 @@
 //! Which line of which file a rule is.
 
 use vestibule_auth::Visitor;
-use vestibule_config::{Circuit, Settings};
+use vestibule_config::{Circuit, Origin, Settings};
 
 /// Where the key stands by which a layer decides: `vestibule.toml:12`. Absent where no file says anything about it.
 pub(super) fn of(settings: &Settings, rule: &str, visitor: &Visitor) -> Option<String> {
-    let at = |path: &[&str]| settings.origins.at(path).map(str::to_owned);
+    let at = |path: &[&str]| settings.origins.at(path).map(Origin::to_string);
     if rule == "users.state" {
         let Visitor::Person { email, .. } = visitor else { return None };
         return at(&["users", email, "state"]).or_else(|| at(&["users", email]));

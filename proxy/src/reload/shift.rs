@@ -51,13 +51,14 @@ pub(crate) fn shifts(before: &Settings, after: &Settings, now: Timestamp) -> Vec
     let (before, after) = (doors(before, now), doors(after, now));
     let places: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     let none = Door::default();
-    let shift = |place: &(String, Option<String>)| {
+    let shift = |place: &(&str, Option<&str>)| {
         let (was, is) = (before.get(place).unwrap_or(&none), after.get(place).unwrap_or(&none));
         let (gains, loses) = (more(&was.entrants, &is.entrants), more(&is.entrants, &was.entrants));
-        let rules = was.rules.as_ref().zip(is.rules.as_ref());
+        let rules = was.rules.zip(is.rules);
         let tightened = rules.map(|(was, is)| loosened(is, was)).unwrap_or_default();
         let loosened = rules.map(|(was, is)| loosened(was, is)).unwrap_or_default();
-        Shift { circuit: place.0.clone(), path: place.1.clone(), gains, loses, loosened, tightened }
+        let (circuit, path) = (place.0.to_owned(), place.1.map(str::to_owned));
+        Shift { circuit, path, gains, loses, loosened, tightened }
     };
     places.into_iter().map(shift).filter(|shift| !shift.is_nothing()).collect()
 }
@@ -72,28 +73,28 @@ fn more(first: &BTreeSet<String>, second: &BTreeSet<String>) -> BTreeSet<String>
 
 /// Who may enter somewhere, and from where.
 #[derive(Default)]
-struct Door {
+struct Door<'a> {
     entrants: BTreeSet<String>,
     /// Absent for a path: its circuit's count.
-    rules: Option<AddressRules>,
+    rules: Option<&'a AddressRules>,
 }
 
-fn doors(settings: &Settings, now: Timestamp) -> BTreeMap<(String, Option<String>), Door> {
+fn doors(settings: &Settings, now: Timestamp) -> BTreeMap<(&str, Option<&str>), Door<'_>> {
     let mut doors = BTreeMap::new();
     let admin = Door { entrants: administrators(&settings.admin).collect(), rules: None };
-    doors.insert((ADMIN.to_owned(), None), admin);
+    doors.insert((ADMIN, None), admin);
     for circuit in settings.circuits.values() {
-        let name = circuit.name.to_string();
-        let rules = Some(circuit.rules.clone());
+        let name = circuit.name.as_str();
+        let rules = Some(&circuit.rules);
         let mut entrants = entrants(settings, circuit, &circuit.access, now);
         if !entrants.is_empty() {
             entrants.extend(circuit.trusted_addresses.iter().map(|network| format!("address {network}")));
         }
-        doors.insert((name.clone(), None), Door { entrants, rules });
+        doors.insert((name, None), Door { entrants, rules });
         for path in &circuit.paths {
             let Some(access) = &path.access else { continue };
             let entrants = self::entrants(settings, circuit, access, now);
-            doors.insert((name.clone(), Some(path.prefix.as_str().to_owned())), Door { entrants, rules: None });
+            doors.insert((name, Some(path.prefix.as_str())), Door { entrants, rules: None });
         }
     }
     doors

@@ -57,7 +57,7 @@ impl Upkeep {
         let now = self.state.clock.elapsed();
         let mut seen = HashSet::new();
         for target in live.routes.all().filter_map(|route| route.target.as_ref()) {
-            // A circuit has one target for all its hosts.
+            // Paths without upstreams of their own have the circuit's.
             if !seen.insert(Arc::as_ptr(target)) {
                 continue;
             }

@@ -65,7 +65,7 @@ pub(in crate::admin) async fn page(call: Call) -> Result<Response, Problem> {
     let page = OverviewPage {
         frame: Frame::of(&call, "Overview"),
         figures,
-        warnings: warnings(&call),
+        warnings: warnings(&call, &store),
         revision: state.live.load().settings.revision.chars().take(12).collect(),
         entries: store.kept.iter().map(|(log, kept)| (*log, value::count(*kept))).collect(),
         size: value::bytes(store.bytes),
@@ -74,9 +74,8 @@ pub(in crate::admin) async fn page(call: Call) -> Result<Response, Problem> {
 }
 
 /// What an operator should look at.
-fn warnings(call: &Call) -> Vec<String> {
+fn warnings(call: &Call, store: &vestibule_logstore::Figures) -> Vec<String> {
     let state = &call.port.state;
-    let store = state.store.figures();
     let mut warnings = Vec::new();
     if let Some(cause) = state.store.unwritable() {
         warnings.push(format!("The store cannot write: protected circuits answer 503. {cause}"));
