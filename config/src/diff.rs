@@ -56,7 +56,8 @@ fn parts(page: &str) -> Parts<'_> {
     let mut parts = Parts::new();
     let mut rest = page;
     while !rest.is_empty() {
-        let end = rest.find("\n[").map_or(rest.len(), |at| at + 1);
+        let is_head = |at: &usize| rest.as_bytes().get(*at) == Some(&b'[');
+        let end = rest.match_indices('\n').map(|(at, _)| at + 1).find(is_head).unwrap_or(rest.len());
         let (table, more) = rest.split_at(end);
         let name = table.strip_prefix('[').map_or("", |head| first_names(head.trim_start_matches('[')));
         parts.entry(name).or_default().push(table);
@@ -89,20 +90,41 @@ fn others(these: &Parts<'_>, those: &Parts<'_>) -> String {
         if tables == counterparts {
             continue;
         }
-        // The table of the same head; of a list's tables that of the same number.
-        let mut left: BTreeMap<&str, VecDeque<&str>> = BTreeMap::new();
-        counterparts.iter().for_each(|table| left.entry(head(table)).or_default().push_back(table));
-        for table in tables {
-            let counterpart = left.get_mut(head(table)).and_then(VecDeque::pop_front).unwrap_or_default();
-            let known: BTreeSet<&str> = counterpart.lines().collect();
-            let mut lines = table.lines().filter(|line| !known.contains(line)).peekable();
+        for (table, counterpart) in pairs(tables, counterparts) {
+            let lines = other_lines(table, counterpart);
             // The tables of a list are counted.
-            let is_told = lines.peek().is_some() || table.starts_with("[[");
-            let head = Some(head(table)).filter(|head| is_told && known.contains(head));
+            let is_told = !lines.is_empty() || table.starts_with("[[");
+            let head = Some(head(table)).filter(|head| is_told && lines.first() != Some(head));
             head.into_iter().chain(lines).for_each(|line| others.extend([line, "\n"]));
         }
     }
     others
+}
+
+/// Each table with that of the same head; of a list's tables with that of the same number. Empty: there is none.
+fn pairs<'a>(tables: &[&'a str], counterparts: &[&'a str]) -> Vec<(&'a str, &'a str)> {
+    let both = || tables.iter().copied().zip(counterparts.iter().copied());
+    if tables.len() == counterparts.len() && both().all(|(table, counterpart)| head(table) == head(counterpart)) {
+        return both().collect();
+    }
+    let mut left: BTreeMap<&str, VecDeque<&str>> = BTreeMap::new();
+    counterparts.iter().for_each(|table| left.entry(head(table)).or_default().push_back(table));
+    let counterpart = |table: &str| left.get_mut(head(table)).and_then(VecDeque::pop_front).unwrap_or_default();
+    tables.iter().copied().zip(tables.iter().copied().map(counterpart)).collect()
+}
+
+/// Those that the counterpart does not have, or, where it has as many, not in their places: the others' places are
+/// then told on both sides.
+fn other_lines<'a>(table: &'a str, counterpart: &str) -> Vec<&'a str> {
+    if table == counterpart {
+        return Vec::new();
+    }
+    if table.lines().count() == counterpart.lines().count() {
+        let both = table.lines().zip(counterpart.lines());
+        return both.filter(|(line, other)| line != other).map(|(line, _)| line).collect();
+    }
+    let known: BTreeSet<&str> = counterpart.lines().collect();
+    table.lines().filter(|line| !known.contains(line)).collect()
 }
 
 fn head(table: &str) -> &str {

@@ -124,7 +124,7 @@ fn open(settings: Settings, config_path: &Path, clock: Arc<SystemClock>) -> anyh
     }
     live.forget_other_tokens(&auth);
     let metrics = Metrics::new();
-    metrics.expect(&live.settings);
+    metrics.expect(&live.settings, None);
     Ok(State {
         live: ArcSwap::from_pointee(live),
         auth,

@@ -20,9 +20,11 @@ use crate::housekeeping::TASKS;
 use crate::{alerts, mail};
 
 impl Metrics {
-    /// Begins the counters of a configuration's circuits. Those of circuits that are gone stay.
-    pub(crate) fn expect(&self, settings: &Settings) {
-        for circuit in settings.circuits.values() {
+    /// Begins the counters of a configuration's circuits, but for those that were begun for the one before. Those of
+    /// circuits that are gone stay.
+    pub(crate) fn expect(&self, settings: &Settings, before: Option<&Settings>) {
+        let are_counted = |circuit: &Circuit| before.is_some_and(|before| has_counters_of(before, circuit, settings));
+        for circuit in settings.circuits.values().filter(|circuit| !are_counted(circuit)) {
             self.expect_circuit(circuit);
             if settings.failed_answers.is_some() {
                 let circuit = circuit.name.shared();
@@ -75,6 +77,14 @@ impl Metrics {
 }
 
 /// A metric that is made is on the page.
+/// Whether the counters of a circuit are those of the circuit of this name before.
+fn has_counters_of(before: &Settings, circuit: &Circuit, settings: &Settings) -> bool {
+    let limits = |circuit: &Circuit| circuit.rate_limits.iter().map(|limit| limit.name.shared()).collect::<Vec<_>>();
+    let was = before.circuits.get(&circuit.name);
+    was.is_some_and(|was| was.is_protected() == circuit.is_protected() && limits(was) == limits(circuit))
+        && before.failed_answers.is_some() == settings.failed_answers.is_some()
+}
+
 fn begin<S: Clone + Eq + Hash, M: Default>(family: &Family<S, M>, labels: S) {
     drop(family.get_or_create(&labels));
 }

@@ -8,8 +8,7 @@ use crate::scrub::Figures;
 #[test]
 fn what_was_never_counted_is_zero_from_the_start() {
     let metrics = Metrics::new();
-    let settings = vestibule_config::load_text(&crate::rig::example(), jiff::Timestamp::UNIX_EPOCH);
-    let settings = settings.unwrap_or_else(|report| panic!("{}", report.render(false)));
+    let settings = settings(&crate::rig::example());
     let page = |metrics: &Metrics| {
         let (store, auth) = (vestibule_logstore::Figures::default(), vestibule_auth::Figures::default());
         let (opened, routes) = (Opened::default(), Routes::default());
@@ -34,7 +33,7 @@ fn what_was_never_counted_is_zero_from_the_start() {
         assert!(empty.contains(&format!("# HELP vestibule_{name} ")), "{name} is missing in\n{empty}");
         assert!(empty.contains(&format!("# TYPE vestibule_{name} ")), "{name}");
     }
-    metrics.expect(&settings);
+    metrics.expect(&settings, None);
     let begun = page(&metrics);
     for line in [
         "vestibule_denials_total{circuit=\"\",reason=\"malformed_request\"} 0",
@@ -54,8 +53,36 @@ fn what_was_never_counted_is_zero_from_the_start() {
         metrics.attempts.get_or_create(&AttemptLabels { circuit: "preview".into(), method: "pin", result: "failed" });
     counted.inc();
     drop(counted);
-    metrics.expect(&settings);
+    metrics.expect(&settings, None);
     assert!(page(&metrics).contains("method=\"pin\",result=\"failed\"} 1"), "a reload begins nothing anew");
+}
+
+fn settings(text: &str) -> vestibule_config::Settings {
+    let settings = vestibule_config::load_text(text, jiff::Timestamp::UNIX_EPOCH);
+    settings.unwrap_or_else(|report| panic!("{}", report.render(false)))
+}
+
+/// A reload begins what it brings: circuits, limits of theirs, and sign-ins where there were none.
+#[test]
+fn what_a_reload_brings_is_zero_from_then_on() {
+    let metrics = Metrics::new();
+    let before = crate::rig::example();
+    let limit = "[rate_limits.browse]\nper = \"ip\"\nrate = \"1/s\"\n[circuits.late]\nhosts = [\"late.localhost\"]\n\
+                 upstream = \"http://127.0.0.1:3000\"\naccess = \"public\"\n";
+    let closed = "access = \"allowlist\"\nallow = []\nlogin = [\"pin\"]\nrate_limits = [\"browse\"]\n";
+    let after = before.replacen("access = \"public\"\n", closed, 1) + limit;
+    let (before, after) = (settings(&before), settings(&after));
+    let is_counted = || {
+        let attempts = AttemptLabels { circuit: "open".into(), method: "pin", result: "failed" };
+        let limited = LimitLabels { circuit: "open".into(), limit: "browse".into() };
+        let late = CircuitLabels { circuit: "late".into() };
+        let held = (metrics.attempts.get(&attempts).is_some(), metrics.rate_limited.get(&limited).is_some());
+        (held.0, held.1, metrics.disabled.get(&late).is_some())
+    };
+    metrics.expect(&before, None);
+    assert_eq!(is_counted(), (false, false, false));
+    metrics.expect(&after, Some(&before));
+    assert_eq!(is_counted(), (true, true, true));
 }
 
 const PROMISED: &[&str] = &[

@@ -285,7 +285,7 @@ async fn put_in_force(
         return Outcome::Unrecorded(unavailable);
     }
     housekeeping::keep_as(&state.store, &live.settings.logs);
-    state.metrics.expect(&live.settings);
+    state.metrics.expect(&live.settings, Some(&old.settings));
     live.forget_other_tokens(&state.auth);
     state.live.store(Arc::new(live));
     take_certificates(state).await;
