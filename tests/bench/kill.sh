@@ -4,7 +4,8 @@
 #
 #   tests/bench/kill.sh [ROUNDS]
 #
-# A round takes half a second. The figures are for a quiet machine: how late it was is printed with them.
+# A round takes half a second. The figures are for a quiet machine: how late it was, and how long it kept the writer from
+# writing, is printed with them and added to what is allowed.
 set -euo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../../deploy/setup.sh"
 cd "$repository"
