@@ -142,7 +142,8 @@ impl<'a> Fields<'a> {
 impl<'a> Iterator for Fields<'a> {
     type Item = Result<(u32, Raw<'a>), NotCanonical>;
 
-    #[inline]
+    // Called for each field of each entry: handing its outcome back through memory would cost as much as reading it.
+    #[inline(always)]
     fn next(&mut self) -> Option<Self::Item> {
         if self.rest.is_empty() {
             return None;

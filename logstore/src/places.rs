@@ -22,6 +22,21 @@ pub(crate) fn hash(kind: u32, bytes: &[u8]) -> u16 {
     xxh3_64_with_seed(bytes, SEED.wrapping_add(u64::from(kind) << 32)) as u16
 }
 
+/// Whether two texts are equal. Most that are looked up are short: without a call for those.
+#[inline]
+pub(crate) fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    match (one.first_chunk::<8>(), other.first_chunk::<8>()) {
+        (Some(first), Some(others)) if one.len() <= 16 => {
+            first == others && one.last_chunk::<8>() == other.last_chunk::<8>()
+        }
+        (Some(first), Some(others)) => first == others && one == other,
+        _ => one.iter().zip(other).all(|(byte, others)| byte == others),
+    }
+}
+
 /// Places in a list of at most [`PLACES_MAX`], by the hashes of what stands there. Small, so that many of them fit
 /// into a processor's cache.
 #[derive(Debug, Default)]
@@ -83,6 +98,21 @@ impl Places {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn texts_are_the_same_if_every_byte_is() {
+        let text: Vec<u8> = (0..40).collect();
+        for length in 0..=text.len() {
+            let one = &text[..length];
+            assert!(same(one, one));
+            assert!(length == 0 || !same(one, &text[..length - 1]));
+            for at in 0..length {
+                let mut other = one.to_vec();
+                other[at] ^= 0x80;
+                assert!(!same(one, &other), "byte {at} of {length}");
+            }
+        }
+    }
 
     #[test]
     fn what_was_added_is_found_where_it_stands_also_after_growing_and_clearing() {

@@ -1,6 +1,6 @@
 //! Keys of many small groups with their counts, in few allocations: a busy store opens and seals a lot of them.
 
-use crate::places::{Places, hash};
+use crate::places::{Places, hash, same};
 
 /// Counted keys of groups that are told apart by number.
 #[derive(Debug, Default)]
@@ -38,7 +38,7 @@ impl<'k> Key<'k> {
 impl Keys {
     pub(super) fn count_mut(&mut self, key: &Key<'_>) -> Option<&mut u64> {
         let is_key =
-            |place: usize| self.all.get(place).is_some_and(|it| it.group == key.group && self.key(it) == key.key);
+            |place: usize| self.all.get(place).is_some_and(|it| it.group == key.group && same(self.key(it), key.key));
         let place = self.places.find(key.hash, is_key)?;
         self.all.get_mut(place).map(|counted| &mut counted.count)
     }

@@ -29,12 +29,13 @@ use crate::sealer;
 use crate::shared::Shared;
 use crate::tree::{Hash, leaf};
 
-/// Entries of one batch, but for the rest of a block.
-const BATCH: usize = 4096;
+/// Entries of one batch, but for the rest of a block: so many that a batch costs little beside them, and so few that
+/// they are still in the processor's cache when they are counted and hashed after they were written.
+const BATCH: usize = 1024;
 
 /// Attempts and audit entries of one batch, but for the rest of a block, so that a flood of them does not starve the
 /// requests.
-const BATCH_DECISIONS: usize = 2048;
+const BATCH_DECISIONS: usize = 512;
 
 /// Without entries for this long the writer sleeps.
 const IDLE: Duration = Duration::from_secs(1);
@@ -64,6 +65,8 @@ pub(crate) struct Writer {
     attempts: OpenAttempts,
     /// Log, time and leaf of each entry of a batch; empty between two. So much memory is expensive to get anew.
     heads: Vec<(Log, i64, Hash)>,
+    /// A record while it is put together; the same holds for it.
+    record: Vec<u8>,
     /// Counters of requests' ids are in reserve up to here.
     reserved: u64,
 }
@@ -86,6 +89,7 @@ impl Writer {
             reserved: shared.request_ids.counter() + RESERVED,
             attempts,
             heads: Vec::new(),
+            record: Vec::new(),
             shared,
             dirty: None,
             losing: None,
@@ -171,17 +175,17 @@ impl Writer {
         }
     }
 
-    fn put(&self, places: &Places) -> Result<(), Error> {
+    fn put(&mut self, places: &Places) -> Result<(), Error> {
         let slot = self.shared.db.read();
         let db = slot.as_ref().ok_or(Error::Damaged { what: "the log store is not open" })?;
         let hot = column(db, Column::Hot);
         // Growing while it is filled would copy all of it again and again.
         let mut rows = WriteBatch::with_capacity_bytes(self.batch.iter().map(Block::size).sum());
-        let (mut places, mut record) = (places.clone(), Vec::new());
+        let mut places = places.clone();
         for (heads, start, bytes) in self.batch.iter().flat_map(Block::runs) {
             let Some(log) = heads.first().map(|head| head.log) else { continue };
-            hot::encode(heads.iter().map(|head| head.end), start, bytes, &mut record);
-            rows.put_cf(&hot, hot_key(log, places.take(log, heads.len())), &record);
+            hot::encode(heads.iter().map(|head| head.end), start, bytes, &mut self.record);
+            rows.put_cf(&hot, hot_key(log, places.take(log, heads.len())), &self.record);
         }
         Ok(db.write(rows)?)
     }
