@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::extremes;
 use super::filter;
-use super::gather::{ABSENT, Gathered, Words, gather};
+use super::gather::{ABSENT, Gathered, Words, Zero, gather};
 use super::header::{Column, Header, Numbers, STRAY, Shape, Word, lower_bound, upper_bound};
 use super::hours;
 use super::order;
@@ -46,7 +46,12 @@ pub(super) trait Take {
 /// Gives the parts of a segment of these rows to `take`, and that back.
 pub(super) fn of_rows<T: Take>(log: Log, first: u64, rows: &[&[u8]], ids: &Ids, take: T) -> T {
     let mut making = Making::new(log, take);
-    for (number, gathered) in gather(rows, log.runs(), |number| log.holds_ids(number)) {
+    let gather = |zero| gather(rows, log.runs(), zero, |number| log.holds_ids(number));
+    let mut columns = gather(Zero::Column);
+    if columns.get(&TIME).is_some_and(Gathered::confuses_zero) {
+        columns = gather(Zero::Apart);
+    }
+    for (number, gathered) in columns {
         match gathered {
             Gathered::Empty => (),
             Gathered::Numbers { rows, absent } if number == TIME => making.times(rows, !absent.is_empty()),
@@ -91,8 +96,7 @@ impl<T: Take> Making<T> {
         self.columns.push(Column { number, shape });
     }
 
-    /// As they stand in entries. An entry without a time is of 1970, and is found there; one that says 1970-01-01 to the
-    /// microsecond comes back without. Those of a log are of the clock's time.
+    /// As they stand in entries. An entry without a time is of 1970, and is found there.
     pub(super) fn times(&mut self, rows: Vec<u64>, some_absent: bool) {
         let times: Vec<u64> = rows.iter().map(|time| time ^ TIME_SIGN).collect();
         self.times = rows.into_iter().map(u64::cast_signed).collect();

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::codec::{put_bytes, put_number};
-use crate::entry::{Log, TIME};
+use crate::entry::Log;
 use crate::id::Ids;
 
 struct InMemory(HashMap<(u32, Part), Vec<u8>>);
@@ -49,8 +49,6 @@ fn row() -> impl Strategy<Value = Vec<u8>> {
         for (number, field) in [1, 2, 3, 8, 9, 20, 22, 25, 28, 40, 63, 700].into_iter().zip(fields) {
             match field {
                 None => (),
-                // The first instant of 1970 is how a column says that there is no time; no clock says it.
-                Some(Value::Number(0)) if number == TIME => (),
                 Some(Value::Number(value)) => put_number(number, value, &mut out),
                 Some(Value::Bytes(value)) => put_bytes(number, &value, &mut out),
             }
