@@ -1,7 +1,9 @@
 //! Entries of one segment as lines, column by column: each distinct value is written once and copied from then on, and
 //! no entry is put together. Neighbours whose values go together are written and copied as one.
 
-use rustc_hash::{FxHashMap, FxHashSet};
+mod joining;
+mod known;
+
 use uuid::Uuid;
 
 use super::text::{Padded, Text};
@@ -12,6 +14,9 @@ use crate::id::Ids;
 use crate::piece::time;
 use crate::row::{Value, value_of};
 use crate::segment::{Column, Fault, PAGE, STRAY, Segment, Shape};
+
+use joining::Joining;
+use known::{Joined, Known, Place, UNKNOWN, add_codes};
 
 /// What has been written of a segment's columns, for its next lines. Holds each distinct value that any line had.
 pub(super) struct Cells {
@@ -48,32 +53,6 @@ enum Way {
         strays: u64,
     },
 }
-
-/// Beginning and length of a text that has been written.
-type Place = (u32, u32);
-
-/// What has been written already.
-struct Known {
-    /// By code; [`UNKNOWN`] for those that no line had so far.
-    places: Vec<Place>,
-    text: Padded,
-}
-
-const UNKNOWN: Place = (u32::MAX, 0);
-
-/// Columns next to each other, whose codes make one number.
-struct Joined {
-    members: Vec<Cell>,
-    places: FxHashMap<u64, Place>,
-    text: Padded,
-}
-
-/// Lines that show which neighbours go together.
-const SAMPLE: usize = 1024;
-
-/// Neighbours are joined if so many lines of a sample have so few combinations of their values, or hardly more than
-/// the values of one of them.
-const COMBINATIONS_MAX: usize = SAMPLE / 8;
 
 const NO_CELL: Fault = Fault::Damaged("a row of a segment has no value");
 
@@ -163,9 +142,7 @@ impl<'s> Lines<'s, '_> {
             return Ok(());
         }
         self.cells.are_joined = true;
-        let page = rows.first().map_or(0, |row| row / PAGE);
-        let sample: Vec<usize> = rows.iter().take_while(|row| **row / PAGE == page).take(SAMPLE).copied().collect();
-        let mut joining = Joining { segment: self.segment, sample, done: Vec::new(), open: None };
+        let mut joining = Joining::by(self.segment, rows);
         for cell in std::mem::take(&mut self.cells.cells) {
             joining.take(cell)?;
         }
@@ -220,77 +197,6 @@ fn page<'s>(
     })
 }
 
-/// Finds neighbours that go together.
-struct Joining<'s, 'a> {
-    segment: &'s Segment<'a>,
-    sample: Vec<usize>,
-    done: Vec<Cell>,
-    open: Option<Open>,
-}
-
-/// Neighbours that more may be joined to.
-struct Open {
-    members: Vec<Cell>,
-    /// Of the sample.
-    keys: Vec<u64>,
-    /// How many differ.
-    combinations: usize,
-    /// Keys are below this.
-    width: u64,
-}
-
-impl Joining<'_, '_> {
-    fn take(&mut self, cell: Cell) -> Result<(), Fault> {
-        if !matches!(cell.way, Way::Coded(_)) {
-            self.close();
-            self.done.push(cell);
-            return Ok(());
-        }
-        let width = cell.width();
-        let mut own = vec![0; self.sample.len()];
-        add_codes(self.segment, &cell, &self.sample, &mut own)?;
-        let combinations = distinct(&own);
-        if let Some(open) = &mut self.open
-            && let Some(both) = open.width.checked_mul(width)
-        {
-            let mut keys = open.keys.clone();
-            add_codes(self.segment, &cell, &self.sample, &mut keys)?;
-            let joined = distinct(&keys);
-            let most = open.combinations.max(combinations);
-            if joined <= COMBINATIONS_MAX.max(most + most / 16) {
-                open.members.push(cell);
-                (open.keys, open.combinations, open.width) = (keys, joined, both);
-                return Ok(());
-            }
-        }
-        self.close();
-        self.open = Some(Open { members: vec![cell], keys: own, combinations, width });
-        Ok(())
-    }
-
-    fn close(&mut self) {
-        let Some(Open { mut members, .. }) = self.open.take() else { return };
-        if members.len() == 1 {
-            return self.done.append(&mut members);
-        }
-        let field = members.first().map(|first| first.field);
-        self.done.extend(field.map(|field| Cell {
-            field,
-            before: Padded::of(""),
-            way: Way::Joined(Joined { members, places: FxHashMap::default(), text: Padded::of("") }),
-        }));
-    }
-
-    fn end(mut self) -> Vec<Cell> {
-        self.close();
-        self.done
-    }
-}
-
-fn distinct(keys: &[u64]) -> usize {
-    keys.iter().collect::<FxHashSet<_>>().len()
-}
-
 impl Cell {
     /// Memory that its texts take.
     fn bytes(&self) -> usize {
@@ -308,16 +214,6 @@ impl Cell {
             Way::Joined(_) | Way::Numbers { .. } | Way::Times | Way::Positions | Way::Ids | Way::Requests { .. } => 1,
         }
     }
-}
-
-/// Makes keys of rows of a page those with one more column.
-fn add_codes(segment: &Segment<'_>, cell: &Cell, rows: &[usize], keys: &mut [u64]) -> Result<(), Fault> {
-    let width = cell.width();
-    let codes = segment.codes(cell.field.number, rows.first().map_or(0, |row| row / PAGE))?;
-    for (row, key) in rows.iter().zip(keys) {
-        *key = *key * width + codes.get(row % PAGE).ok_or(NO_CELL)? as u64;
-    }
-    Ok(())
 }
 
 /// How a column's cells are made; the value, if it is the same in all rows.
@@ -406,57 +302,5 @@ fn put(
             Page::Written(_) | Page::Numbers(_) | Page::Ids(_) | Page::Requests(..) | Page::Positions,
         ) => return Err(NO_CELL),
     }
-    Ok(())
-}
-
-impl Known {
-    fn of(values: usize, absent: u64) -> Self {
-        Self { places: vec![UNKNOWN; values + usize::from(absent > 0)], text: Padded::of("") }
-    }
-
-    fn add(
-        &mut self,
-        segment: &Segment<'_>,
-        format: Format,
-        field: &Field,
-        before: &Padded,
-        code: usize,
-    ) -> Result<Place, Fault> {
-        let start = self.text.len();
-        self.text.extend(before);
-        write(segment, format, field, code, &mut self.text)?;
-        let place = self.text.since(start);
-        self.places.iter_mut().skip(code).take(1).for_each(|known| *known = place);
-        Ok(place)
-    }
-}
-
-impl Joined {
-    /// A combination that no line had so far.
-    fn add(&mut self, segment: &Segment<'_>, format: Format, key: u64) -> Result<Place, Fault> {
-        let (start, mut rest) = (self.text.len(), key);
-        let mut below: u64 = self.members.iter().map(Cell::width).product();
-        for cell in &mut self.members {
-            // As `add_codes` put it in.
-            below /= cell.width().max(1);
-            let code = (rest / below.max(1)) as usize;
-            rest %= below.max(1);
-            // Many combinations have the same value of one column.
-            let Cell { field, before, way: Way::Coded(known) } = cell else { return Err(NO_CELL) };
-            let place = match known.places.get(code).copied().ok_or(NO_CELL)? {
-                UNKNOWN => known.add(segment, format, field, before, code)?,
-                place => place,
-            };
-            self.text.extend_part(&known.text, place);
-        }
-        let place = self.text.since(start);
-        self.places.insert(key, place);
-        Ok(place)
-    }
-}
-
-fn write(segment: &Segment<'_>, format: Format, field: &Field, code: usize, out: &mut Padded) -> Result<(), Fault> {
-    let value = value_of(field, segment.raw_of_code(field.number, code)?);
-    out.write(|out| format.cell(value, out));
     Ok(())
 }

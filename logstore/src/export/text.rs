@@ -34,15 +34,22 @@ impl Padded {
         self.length
     }
 
-    /// Adds what another one holds.
-    pub(super) fn extend(&mut self, other: &Self) {
-        self.write(|out| out.push_str(other.text.get(..other.length).unwrap_or_default()));
+    /// What was added.
+    pub(super) fn text(&self) -> &str {
+        self.text.get(..self.length).unwrap_or_default()
     }
 
-    /// Adds a part of what another one holds, see [`Self::since`].
-    pub(super) fn extend_part(&mut self, other: &Self, (start, length): (u32, u32)) {
+    /// A part of it, see [`Self::since`].
+    pub(super) fn part(&self, (start, length): (u32, u32)) -> &str {
         let (start, length) = (start as usize, length as usize);
-        self.write(|out| out.push_str(other.text.get(start..start + length).unwrap_or_default()));
+        self.text.get(start..start + length).unwrap_or_default()
+    }
+
+    /// As [`Self::write`]; what was added before an error stays.
+    pub(super) fn try_write<E>(&mut self, write: impl FnOnce(&mut String) -> Result<(), E>) -> Result<(), E> {
+        let mut outcome = Ok(());
+        self.write(|out| outcome = write(out));
+        outcome
     }
 
     pub(super) fn write(&mut self, write: impl FnOnce(&mut String)) {

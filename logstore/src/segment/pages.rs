@@ -34,6 +34,24 @@ impl Codes {
         }
     }
 
+    /// Calls `see` with the code of each row and what comes with it. None where there is no such row.
+    #[inline]
+    pub(crate) fn each<T>(&self, rows: impl Iterator<Item = (usize, T)>, mut see: impl FnMut(usize, T)) -> Option<()> {
+        match self {
+            Self::Narrow(codes) => {
+                for (row, with) in rows {
+                    see(usize::from(*codes.get(row)?), with);
+                }
+            }
+            Self::Wide(codes) => {
+                for (row, with) in rows {
+                    see(usize::from(*codes.get(row)?), with);
+                }
+            }
+        }
+        Some(())
+    }
+
     pub(crate) fn get(&self, row: usize) -> Option<usize> {
         match self {
             Self::Narrow(codes) => codes.get(row).map(|code| usize::from(*code)),
