@@ -1,6 +1,5 @@
 //! All that the measurement uses of the store's reading side, in one place.
 
-use std::fs::File;
 use std::io::Write;
 use std::time::Duration;
 
@@ -76,10 +75,10 @@ pub(crate) fn top(store: &Store, query: &Query, field: &str, top: usize) -> Resu
 }
 
 /// Writes all entries that match, and a header row.
-pub(crate) fn export(store: &Store, query: &Query, file: &mut File) -> Result<(), String> {
+pub(crate) fn export(store: &Store, query: &Query, to: &mut impl Write) -> Result<(), String> {
     for piece in Export::new(store.clone(), query.clone(), Format::Csv, None) {
         let piece = piece.map_err(|error| error.to_string())?;
-        file.write_all(piece.text.as_bytes()).map_err(|error| error.to_string())?;
+        to.write_all(piece.text.as_bytes()).map_err(|error| error.to_string())?;
     }
     Ok(())
 }

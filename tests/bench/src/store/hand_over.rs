@@ -19,8 +19,10 @@ const COMMITS: usize = 200;
 /// 50th and 99th percentile each.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct HandedOver {
-    /// Encoding a request entry and queueing it.
+    /// Encoding a request entry and queueing it, by a thread that has been busy.
     pub(crate) append: [Duration; 2],
+    /// The same by one that slept until the request came.
+    pub(crate) append_after_sleep: [Duration; 2],
     /// Until an attempt is on disk.
     pub(crate) commit: [Duration; 2],
 }
@@ -29,22 +31,34 @@ pub(crate) struct HandedOver {
 pub(crate) fn measure(world: &World, plan: &Plan) -> HandedOver {
     let folder = plan.scratch().join("hand-over");
     let store = Store::open(&folder, fill::options()).unwrap();
-    HandedOver { append: append(&store, world, plan), commit: commit(&store, world, plan) }
+    HandedOver {
+        append: append(&store, world, plan, spin),
+        append_after_sleep: append(&store, world, plan, std::thread::sleep),
+        commit: commit(&store, world, plan),
+    }
 }
 
-fn append(store: &Store, world: &World, plan: &Plan) -> [Duration; 2] {
+/// Each request is made up when it is due: who hands an entry over has just had its texts in hand.
+fn append(store: &Store, world: &World, plan: &Plan, wait: impl Fn(Duration)) -> [Duration; 2] {
     let mut traffic = Traffic::new(world, SEED, plan.span(), version_7(SEED));
     let (mut drawn, mut taken, start) = (Drawn::default(), Vec::new(), Instant::now());
     for number in 0..plan.steady_seconds * RATE {
-        traffic.next(&mut drawn);
         let due = start + Duration::from_secs(1) * number / RATE;
-        std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        wait(due.saturating_duration_since(Instant::now()));
+        traffic.next(&mut drawn);
         let entry = drawn.entry();
         let before = Instant::now();
         store.append(&Entry::Request(&entry));
         taken.push(before.elapsed());
     }
     percentiles(taken)
+}
+
+fn spin(time: Duration) {
+    let end = Instant::now() + time;
+    while Instant::now() < end {
+        std::hint::spin_loop();
+    }
 }
 
 fn commit(store: &Store, world: &World, plan: &Plan) -> [Duration; 2] {

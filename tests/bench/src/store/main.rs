@@ -6,6 +6,7 @@
 #![expect(clippy::panic, reason = "a measurement that cannot be set up has nothing to recover")]
 #![expect(clippy::print_stdout, reason = "its result is a table")]
 
+mod csv_text;
 mod engine;
 mod hand_over;
 mod ours;
@@ -63,9 +64,10 @@ fn main() -> ExitCode {
     let subjects = Subjects::of(&store, &world, &plan, &folder);
     let peers = peers(&plan, &folder, &store, &subjects);
     let verified_cpu_s = verifying::measure(&store, &plan);
+    let csv_text_ms = csv_text::measure(&store, &subjects, &plan);
     let taken = rounds::run(Ours::new(store, subjects), peers, &plan);
     let peak_kib = [peak_taking_kib, clock::peak_kib()];
-    let report = table::Report { plan: &plan, kept, handed_over, verified_cpu_s, peak_kib, taken };
+    let report = table::Report { plan: &plan, kept, handed_over, verified_cpu_s, csv_text_ms, peak_kib, taken };
     println!("{}", report.markdown());
     if let Some(file) = &plan.json {
         fs::write(file, report.json()).unwrap();
