@@ -251,7 +251,9 @@ fn what_a_named_file_holds_is_part_of_the_difference() {
     let first = revision(&house.gateway);
     write(&other, "192.0.2.0/24\n198.51.100.0/24\n");
     let entry = house.gateway.logs_when("audit", "action=config.reload&status=success", 1).remove(0);
-    assert_ne!(revision(&house.gateway), first);
+    // The entry is on disk before the change is in force.
+    let is_changed = || (revision(&house.gateway) != first).then_some(());
+    harness::until(Duration::from_secs(10), "another revision", is_changed);
     let told = |when: &str, key: &str| entry[when]["settings"][key].as_str().unwrap_or_default().to_owned();
     let key = "circuits.far.upstream.ca";
     let path = format!("{:?}", at("ca.pem"));
