@@ -197,3 +197,23 @@ fn the_page_can_be_read_again() {
         parts.map(|(at, part)| if at == 0 { part.to_owned() } else { format!("hash = \"sha256:{at:064x}\"{part}") });
     assert_eq!(loaded(&parts.collect::<String>()).show(false), first);
 }
+
+#[test]
+fn a_key_is_found_where_it_stands_and_people_in_any_case() {
+    let text = "[server]\ndata_dir = \"data\"\nlisten = [{ address = \"127.0.0.1:8080\" }]\n\
+                [users.\"Maya@Example.net\"]\nstate = \"blocked\"\n[circuits.a]\nhosts = [\"a.test\"]\naccess = \"public\"\n\
+                upstream = \"http://127.0.0.1:9\"\n[[circuits.a.paths]]\nprefix = \"/x\"\n[[circuits.a.paths]]\nprefix = \"/y\"\n";
+    let settings = vestibule_config::load_text(text, Timestamp::UNIX_EPOCH).unwrap();
+    let at = |path: &[&str]| settings.origins.at(path).map(|origin| origin.to_string());
+    for (path, line) in [
+        (&["server", "data_dir"][..], 2),
+        (&["users", "maya@example.net", "state"], 5),
+        (&["circuits", "a"], 6),
+        (&["circuits", "a", "paths", "1", "prefix"], 13),
+    ] {
+        assert_eq!(at(path), Some(format!("vestibule.toml:{line}")), "{path:?}");
+    }
+    for path in [&["server", "limits"][..], &["circuits", "a", "paths", "0"], &["circuits", "b", "hosts"], &[]] {
+        assert_eq!(at(path), None, "{path:?}");
+    }
+}
