@@ -57,10 +57,10 @@ fn a_damaged_table_of_the_state_closes_what_is_protected_until_it_is_mended() {
     let tables = tables(&house.gateway);
     tables.iter().for_each(turn);
 
-    // Who is not known yet is who finds out.
+    // Who is not known yet is who finds out, unless what says so lies beside what was read already.
+    let found = others.iter().map(|cookie| visit(&house, cookie).0).find(|status| *status != 200);
+    assert_eq!(found, Some(503));
     let reached = house.upstream.count();
-    let first = visit(&house, &others[0]);
-    assert_eq!(first.0, 503, "{first:?}");
     let closed = || (503, "log_unavailable".to_owned());
     for cookie in &cookies {
         assert_eq!(visit(&house, cookie), closed());
