@@ -27,7 +27,7 @@ const PAGES: [&str; 24] = [
     "/logs/requests?range=7d",
     "/logs/requests?range=30d",
     "/logs/requests?range=all",
-    "/logs/requests?range=all&action=deny",
+    "/logs/requests?range=all&action=blocked",
     "/logs/requests?range=all&status_code.min=500",
     "/logs/requests?range=all&method=POST&status_code=404",
     "/logs/requests?range=all&source_ip=203.0.113.7",
