@@ -29,13 +29,12 @@ use crate::sealer;
 use crate::shared::Shared;
 use crate::tree::{Hash, leaf};
 
-/// Entries of one batch, but for the rest of a block: so many that a batch costs little beside them, and so few that
-/// they are still in the processor's cache when they are counted and hashed after they were written.
-const BATCH: usize = 1024;
+/// Entries of one batch, but for the rest of a block.
+const BATCH: usize = 4096;
 
 /// Attempts and audit entries of one batch, but for the rest of a block, so that a flood of them does not starve the
 /// requests.
-const BATCH_DECISIONS: usize = 512;
+const BATCH_DECISIONS: usize = 2048;
 
 /// Without entries for this long the writer sleeps.
 const IDLE: Duration = Duration::from_secs(1);
